@@ -1,0 +1,135 @@
+//! SASL mechanisms (RFC 4422) as machines: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login).
+//!
+//! [`SaslServer`] and [`SaslClient`] work on decoded octets. What SMTP (RFC 4954 §4) and POP3 (RFC 5034 §4) put
+//! around them on the wire is the same in both and stands in [`encode`], [`decode_line`] and
+//! [`decode_initial_response`].
+
+mod client;
+mod encoding;
+mod server;
+
+use std::fmt;
+
+pub use client::SaslClient;
+pub use encoding::{DecodeError, decode_initial_response, decode_line, encode, encode_initial_response};
+pub use server::{SaslServer, SaslStep};
+
+/// RFC 4616 §2: each of the three parts of a message is at most this long.
+const PART_BYTES_MAX: usize = 255;
+
+/// The mechanisms we speak. Both send the password in clear, so both belong under TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    Plain,
+    Login,
+}
+
+impl Mechanism {
+    /// In the order we announce and prefer them.
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+
+    /// RFC 4422 §3.1; clients write the name in any case.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The one we prefer among the names a server offers.
+    pub fn choose<'a>(offered: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|mechanism| offered.clone().any(|name| Self::parse(name) == Some(*mechanism)))
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+        }
+    }
+}
+
+/// What a client claims and proves. The password shows in no `Debug` output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Whom to act as; empty means the same as `authentication_id` (RFC 4616 §2).
+    pub authorization_id: String,
+    /// Whose password it is; never empty.
+    pub authentication_id: String,
+    /// Never empty.
+    pub password: String,
+}
+
+impl Credentials {
+    /// Somebody who acts as themselves. `None` where a part is empty, too long, or holds a NUL.
+    pub fn new(authentication_id: &str, password: &str) -> Option<Self> {
+        Self::with_authorization("", authentication_id, password)
+    }
+
+    /// RFC 4616 §2: `authcid` and `passwd` have at least one octet; no part has a NUL or more than 255 octets.
+    pub fn with_authorization(
+        authorization_id: &str,
+        authentication_id: &str,
+        password: &str,
+    ) -> Option<Self> {
+        let parts = [authorization_id, authentication_id, password];
+        let well_formed = parts.iter().all(|part| part.len() <= PART_BYTES_MAX && !part.contains('\0'));
+        (well_formed && !authentication_id.is_empty() && !password.is_empty()).then(|| Self {
+            authorization_id: authorization_id.to_owned(),
+            authentication_id: authentication_id.to_owned(),
+            password: password.to_owned(),
+        })
+    }
+
+    /// Whether the client asks to act as somebody else than the one whose password it has.
+    pub fn acts_as_other(&self) -> bool {
+        !self.authorization_id.is_empty() && self.authorization_id != self.authentication_id
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("authorization_id", &self.authorization_id)
+            .field("authentication_id", &self.authentication_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mechanism_names_are_read_in_any_case() {
+        assert_eq!(Mechanism::parse(b"plain"), Some(Mechanism::Plain));
+        assert_eq!(Mechanism::parse(b"Login"), Some(Mechanism::Login));
+        assert_eq!(Mechanism::parse(b"CRAM-MD5"), None);
+        assert_eq!(Mechanism::parse(b""), None);
+    }
+
+    #[test]
+    fn plain_is_preferred() {
+        let offered: [&[u8]; 3] = [b"XOAUTH2", b"LOGIN", b"PLAIN"];
+        assert_eq!(Mechanism::choose(offered.into_iter()), Some(Mechanism::Plain));
+        assert_eq!(Mechanism::choose(offered.into_iter().take(2)), Some(Mechanism::Login));
+        assert_eq!(Mechanism::choose(offered.into_iter().take(1)), None);
+    }
+
+    #[test]
+    fn debug_output_has_no_password() {
+        let credentials = Credentials::new("alice@example.org", "hunter2").unwrap();
+        let shown = format!("{credentials:?} {:#?}", SaslStep::Credentials(credentials.clone()));
+        assert!(shown.contains("alice@example.org"));
+        assert!(!shown.contains("hunter2"));
+    }
+
+    #[test]
+    fn credentials_keep_to_the_grammar() {
+        assert!(Credentials::new("", "secret").is_none());
+        assert!(Credentials::new("alice", "").is_none());
+        assert!(Credentials::new("al\0ice", "secret").is_none());
+        assert!(Credentials::new("alice", &"p".repeat(256)).is_none());
+        assert!(Credentials::with_authorization("bob", "alice", "secret").unwrap().acts_as_other());
+        assert!(!Credentials::with_authorization("alice", "alice", "secret").unwrap().acts_as_other());
+    }
+}

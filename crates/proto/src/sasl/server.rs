@@ -1,0 +1,156 @@
+//! The server's side of PLAIN and LOGIN.
+
+use super::{Credentials, Mechanism, PART_BYTES_MAX};
+
+/// One exchange, from the AUTH command until [`SaslStep::Credentials`] or [`SaslStep::Malformed`].
+#[derive(Debug)]
+pub struct SaslServer {
+    awaits: Awaits,
+}
+
+/// What the server does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SaslStep {
+    /// Send this (not yet base64) and give the client's answer to [`SaslServer::response`].
+    Challenge(Vec<u8>),
+    /// The exchange is complete; whether the password is right is for the caller to find out.
+    Credentials(Credentials),
+    /// The message breaks the mechanism's grammar; the exchange has failed.
+    Malformed,
+}
+
+#[derive(Debug)]
+enum Awaits {
+    PlainMessage,
+    LoginUser,
+    LoginPassword { user: String },
+    Nothing,
+}
+
+impl SaslServer {
+    /// `initial_response`: the decoded argument of the AUTH command if it had one.
+    pub fn start(mechanism: Mechanism, initial_response: Option<&[u8]>) -> (Self, SaslStep) {
+        let (awaits, challenge) = match mechanism {
+            // RFC 4616 §2: the client speaks first, so without an initial response it gets an empty challenge.
+            Mechanism::Plain => (Awaits::PlainMessage, Vec::new()),
+            Mechanism::Login => (Awaits::LoginUser, b"Username:".to_vec()),
+        };
+        let mut server = Self { awaits };
+        let step = match initial_response {
+            Some(response) => server.response(response),
+            None => SaslStep::Challenge(challenge),
+        };
+        (server, step)
+    }
+
+    /// Takes the decoded answer to the last challenge.
+    pub fn response(&mut self, response: &[u8]) -> SaslStep {
+        match std::mem::replace(&mut self.awaits, Awaits::Nothing) {
+            Awaits::PlainMessage => parse_plain(response).map_or(SaslStep::Malformed, SaslStep::Credentials),
+            Awaits::LoginUser => match parse_login_user(response) {
+                Some(user) => {
+                    self.awaits = Awaits::LoginPassword { user };
+                    SaslStep::Challenge(b"Password:".to_vec())
+                }
+                None => SaslStep::Malformed,
+            },
+            Awaits::LoginPassword { user } => std::str::from_utf8(response)
+                .ok()
+                .and_then(|password| Credentials::new(&user, password))
+                .map_or(SaslStep::Malformed, SaslStep::Credentials),
+            Awaits::Nothing => SaslStep::Malformed,
+        }
+    }
+}
+
+/// `message = [authzid] NUL authcid NUL passwd`, UTF-8 (RFC 4616 §2).
+fn parse_plain(message: &[u8]) -> Option<Credentials> {
+    let text = std::str::from_utf8(message).ok()?;
+    let (authorization_id, rest) = text.split_once('\0')?;
+    let (authentication_id, password) = rest.split_once('\0')?;
+    Credentials::with_authorization(authorization_id, authentication_id, password)
+}
+
+fn parse_login_user(response: &[u8]) -> Option<String> {
+    let user = std::str::from_utf8(response).ok()?;
+    (!user.is_empty() && user.len() <= PART_BYTES_MAX && !user.contains('\0')).then(|| user.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(authorization_id: &str, user: &str, password: &str) -> SaslStep {
+        SaslStep::Credentials(Credentials::with_authorization(authorization_id, user, password).unwrap())
+    }
+
+    #[test]
+    fn plain_with_an_initial_response() {
+        let (_, step) = SaslServer::start(Mechanism::Plain, Some(b"\0tim\0tanstaaftanstaaf"));
+        assert_eq!(step, credentials("", "tim", "tanstaaftanstaaf"));
+        let (_, step) = SaslServer::start(Mechanism::Plain, Some(b"Ursel\0Kurt\0xipj3plmq"));
+        assert_eq!(step, credentials("Ursel", "Kurt", "xipj3plmq"));
+    }
+
+    #[test]
+    fn plain_with_an_empty_challenge() {
+        let (mut server, step) = SaslServer::start(Mechanism::Plain, None);
+        assert_eq!(step, SaslStep::Challenge(Vec::new()));
+        assert_eq!(server.response("\0zoë\0pässword".as_bytes()), credentials("", "zoë", "pässword"));
+        assert_eq!(server.response(b"\0tim\0again"), SaslStep::Malformed);
+    }
+
+    #[test]
+    fn plain_messages_that_break_the_grammar() {
+        let long = [b"\0tim\0".as_slice(), &[b'x'; 256]].concat();
+        let cases: [&[u8]; 9] = [
+            b"",
+            b"\0",
+            b"tim",
+            b"\0tim",
+            b"\0\0secret",
+            b"\0tim\0",
+            b"\0tim\0sec\0ret",
+            b"\0tim\0\xff",
+            &long,
+        ];
+        for message in cases {
+            let (_, step) = SaslServer::start(Mechanism::Plain, Some(message));
+            assert_eq!(step, SaslStep::Malformed, "{:?}", message.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn login_asks_for_user_and_password() {
+        let (mut server, step) = SaslServer::start(Mechanism::Login, None);
+        assert_eq!(step, SaslStep::Challenge(b"Username:".to_vec()));
+        assert_eq!(server.response(b"tim"), SaslStep::Challenge(b"Password:".to_vec()));
+        assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
+    }
+
+    #[test]
+    fn login_takes_the_user_as_initial_response() {
+        let (mut server, step) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        assert_eq!(step, SaslStep::Challenge(b"Password:".to_vec()));
+        assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
+    }
+
+    #[test]
+    fn login_refuses_empty_and_overlong_parts() {
+        for user in [b"".as_slice(), b"t\0m", &[b'x'; 256], b"\xff"] {
+            let (mut server, step) = SaslServer::start(Mechanism::Login, Some(user));
+            assert_eq!(step, SaslStep::Malformed);
+            assert_eq!(server.response(b"secret"), SaslStep::Malformed);
+        }
+        let (mut server, _) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        assert_eq!(server.response(b""), SaslStep::Malformed);
+    }
+
+    #[test]
+    fn the_state_shows_no_password_and_an_exchange_ends_once() {
+        let (mut server, _) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
+        assert!(!format!("{server:?}").contains("secret"));
+        assert_eq!(server.response(b"secret"), SaslStep::Malformed);
+    }
+}
