@@ -1,0 +1,48 @@
+//! Everything Postrider remembers goes through one interface, [`Engine`]; written once on top of it stand the
+//! [`spool`], the [`mailbox`], the [`directory`] and the [`ledger`].
+
+pub mod batch;
+pub mod changes;
+pub mod contract;
+pub mod directory;
+pub mod engine;
+pub mod keys;
+pub mod ledger;
+pub mod mailbox;
+pub mod memory;
+pub mod spool;
+pub mod value;
+
+use std::sync::Arc;
+
+pub use batch::{Batch, Expect, Op, Slot, Template};
+pub use changes::{ChangeHub, Changes};
+pub use directory::Directory;
+pub use engine::{
+    BlobId, BlobPayload, BlobWriter, CommitError, Committed, Engine, Key, KeyRange, Order, PendingBlob, StoreError,
+};
+pub use ledger::Ledger;
+pub use mailbox::Mailboxes;
+pub use spool::Spool;
+
+/// The four stores over one engine; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    pub engine: Arc<dyn Engine>,
+    pub spool: Spool,
+    pub mailboxes: Mailboxes,
+    pub directory: Directory,
+    pub ledger: Ledger,
+}
+
+impl Stores {
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self {
+            spool: Spool::new(engine.clone()),
+            mailboxes: Mailboxes::new(engine.clone()),
+            directory: Directory::new(engine.clone()),
+            ledger: Ledger::new(engine.clone()),
+            engine,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The outside of Postrider behind object-safe traits: [`Clock`], [`Net`], [`Dns`], [`Entropy`].
+//!
+//! This is the only crate that names sockets, wall time, resolvers and randomness. Everything else is handed a
+//! [`World`], so that a simulated one can take its place.
+
+mod clock;
+mod dns;
+mod entropy;
+mod net;
+mod task;
+pub mod tls;
+
+use std::sync::Arc;
+
+pub use clock::{Clock, SystemClock};
+pub use dns::{Dns, DnsError, SystemDns};
+pub use entropy::{Entropy, SystemEntropy};
+pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, read_some};
+pub use task::{Shutdown, ShutdownTrigger};
+
+/// One handle on everything outside the process; cheap to clone.
+#[derive(Clone)]
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub net: Arc<dyn Net>,
+    pub dns: Arc<dyn Dns>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl World {
+    /// The real world: the system's clock, sockets, resolver and random generator.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            net: Arc::new(SystemNet),
+            dns: Arc::new(SystemDns),
+            entropy: Arc::new(SystemEntropy),
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
