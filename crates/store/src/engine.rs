@@ -108,6 +108,9 @@ pub enum CommitError {
     /// A write or sync failed: what is on disk is uncertain, and only a restart makes it certain.
     #[error("the store refuses commits: {0}")]
     Poisoned(String),
+    /// Something that the batch depends on could not be read.
+    #[error(transparent)]
+    Read(#[from] StoreError),
 }
 
 /// Why a read or a staged write failed.

@@ -1,6 +1,7 @@
 //! Everything Postrider remembers goes through one interface, [`Engine`]; written once on top of it stand the
 //! [`spool`], the [`mailbox`], the [`directory`] and the [`ledger`].
 
+pub mod apply;
 pub mod batch;
 pub mod changes;
 pub mod contract;
