@@ -14,13 +14,28 @@ pub struct Batch {
 /// One step of a batch. Checks look at the state before the batch; the rest applies in order.
 #[derive(Debug)]
 pub enum Op {
-    Check { key: Key, expect: Expect },
-    Put { key: Template, value: Template },
-    Delete { key: Key },
+    Check {
+        key: Key,
+        expect: Expect,
+    },
+    Put {
+        key: Template,
+        value: Template,
+    },
+    Delete {
+        key: Key,
+    },
     /// Adds to an unsigned counter (8 octets, big endian; absent is 0); the result fills `slot`. Saturates at 0.
-    Add { key: Key, delta: i64, slot: Slot },
+    Add {
+        key: Key,
+        delta: i64,
+        slot: Slot,
+    },
     /// Adds to the references of a body; at 0 it is reclaimed. A batch's own blobs start at 0.
-    References { blob: BlobId, delta: i64 },
+    References {
+        blob: BlobId,
+        delta: i64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

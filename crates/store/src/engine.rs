@@ -5,7 +5,10 @@ use std::{any::Any, fmt, ops::Range};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{batch::{Batch, Slot}, changes::Changes};
+use crate::{
+    batch::{Batch, Slot},
+    changes::Changes,
+};
 
 /// An ordered key. Its layouts are told in [`crate::keys`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +36,12 @@ pub struct BlobId(pub u64);
 pub trait Engine: Send + Sync + fmt::Debug {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
     /// At most `limit` pairs of the range.
-    async fn scan(&self, range: KeyRange, order: Order, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError>;
+    async fn scan(
+        &self,
+        range: KeyRange,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Key, Bytes)>, StoreError>;
     /// All or nothing, and on stable storage when it returns.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
     /// A place to stream a body into. Dropped before its batch is committed, it leaves nothing behind.
@@ -132,6 +140,12 @@ pub enum StoreError {
 
 impl Key {
     pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

@@ -5,7 +5,11 @@ use std::sync::{Arc, atomic::AtomicU32};
 use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{batch::Batch, engine::{CommitError, Engine, StoreError}, value::Value};
+use crate::{
+    batch::Batch,
+    engine::{CommitError, Engine, StoreError},
+    value::Value,
+};
 
 /// The ledger over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,7 +35,10 @@ pub enum Event {
         message_id: Option<String>,
     },
     /// A policy's word with the rule that decided.
-    Verdict { rule: String, outcome: String },
+    Verdict {
+        rule: String,
+        outcome: String,
+    },
     /// One try at one lane.
     Attempt {
         lane: String,
@@ -41,15 +48,36 @@ pub enum Event {
         duration_ms: u64,
         outcome: String,
     },
-    Delivered { recipient: String, to: String, reply: Option<String> },
-    Deferred { recipients: Vec<String>, reason: String, until: Timestamp },
+    Delivered {
+        recipient: String,
+        to: String,
+        reply: Option<String>,
+    },
+    Deferred {
+        recipients: Vec<String>,
+        reason: String,
+        until: Timestamp,
+    },
     /// Failed for good; `report` is the message that told the sender.
-    Bounced { recipients: Vec<String>, reason: String, report: Option<QueueId> },
-    Expired { recipients: Vec<String>, reason: String, report: Option<QueueId> },
+    Bounced {
+        recipients: Vec<String>,
+        reason: String,
+        report: Option<QueueId>,
+    },
+    Expired {
+        recipients: Vec<String>,
+        reason: String,
+        report: Option<QueueId>,
+    },
     /// An operator's hand: `hold`, `release`, `retry`, `delete`.
-    Operator { action: String, recipients: Vec<String> },
+    Operator {
+        action: String,
+        recipients: Vec<String>,
+    },
     /// This message reports on that one.
-    ReportOn { original: QueueId },
+    ReportOn {
+        original: QueueId,
+    },
 }
 
 impl Value for Event {

@@ -20,7 +20,8 @@ pub use batch::{Batch, Expect, Op, Slot, Template};
 pub use changes::{ChangeHub, Changes};
 pub use directory::Directory;
 pub use engine::{
-    BlobId, BlobPayload, BlobWriter, CommitError, Committed, Engine, Key, KeyRange, Order, PendingBlob, StoreError,
+    BlobId, BlobPayload, BlobWriter, CommitError, Committed, Engine, Key, KeyRange, Order, PendingBlob,
+    StoreError,
 };
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{batch::Batch, engine::{BlobId, Engine, StoreError}, value::Value};
+use crate::{
+    batch::Batch,
+    engine::{BlobId, Engine, StoreError},
+    value::Value,
+};
 
 /// The queue over an engine; cheap to clone.
 #[derive(Clone, Debug)]
