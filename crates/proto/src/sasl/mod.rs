@@ -34,10 +34,10 @@ impl Mechanism {
     }
 
     /// The one we prefer among the names a server offers.
-    pub fn choose<'a>(offered: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mechanism| offered.clone().any(|name| Self::parse(name) == Some(*mechanism)))
+    pub fn choose(offered: &[&[u8]]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| {
+            offered.iter().any(|name| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+        })
     }
 
     pub const fn name(self) -> &'static str {
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn plain_is_preferred() {
         let offered: [&[u8]; 3] = [b"XOAUTH2", b"LOGIN", b"PLAIN"];
-        assert_eq!(Mechanism::choose(offered.into_iter()), Some(Mechanism::Plain));
-        assert_eq!(Mechanism::choose(offered.into_iter().take(2)), Some(Mechanism::Login));
-        assert_eq!(Mechanism::choose(offered.into_iter().take(1)), None);
+        assert_eq!(Mechanism::choose(&offered), Some(Mechanism::Plain));
+        assert_eq!(Mechanism::choose(&offered[..2]), Some(Mechanism::Login));
+        assert_eq!(Mechanism::choose(&offered[..1]), None);
     }
 
     #[test]
