@@ -1,1 +1,3 @@
+//! How people fetch mail: sessions over the mailbox.
 
+pub mod pop3;

@@ -1,0 +1,108 @@
+//! POP3 over the mailboxes: the maildrop of an account is its INBOX.
+//!
+//! [`Pop3Service`] serves connections; [`session`] drives the protocol machine of one; [`login`] decides who may
+//! in; [`lock`] keeps a maildrop to one session.
+
+mod listener;
+mod lock;
+mod login;
+mod maildrop;
+mod session;
+
+use std::{sync::Arc, time::Duration};
+
+use proto::pop3::{Config, IDLE_TIMEOUT_MIN, Tls};
+use store::{Directory, Mailboxes};
+use world::{BoxStream, Clock, Peer, Shutdown, tls::ServerTls};
+
+use lock::MaildropLocks;
+use session::Session;
+
+/// Serves POP3 on any number of listeners. One for all of them, as it holds the locks on the maildrops.
+pub struct Pop3Service {
+    directory: Directory,
+    mailboxes: Mailboxes,
+    clock: Arc<dyn Clock>,
+    locks: MaildropLocks,
+}
+
+/// What one listener offers. Built anew for a reload; sessions keep the one they began with.
+#[derive(Clone, Debug)]
+pub struct Pop3Listener {
+    /// Our name in the greeting.
+    pub hostname: Arc<str>,
+    pub tls: Pop3Tls,
+    /// Passwords in clear for everybody. Peers on this host may always send them so.
+    pub allow_plaintext_auth: bool,
+    /// At least [`IDLE_TIMEOUT_MIN`], which is also the default.
+    pub idle_timeout: Duration,
+    /// Connections at a time; further ones are closed at once.
+    pub sessions_max: usize,
+}
+
+/// When TLS begins.
+#[derive(Clone, Debug)]
+pub enum Pop3Tls {
+    Never,
+    /// With STLS (RFC 2595).
+    Stls(ServerTls),
+    /// Before the greeting (RFC 8314 §3.3).
+    Implicit(ServerTls),
+}
+
+impl Pop3Listener {
+    pub fn new(hostname: &str, tls: Pop3Tls) -> Self {
+        Self {
+            hostname: hostname.into(),
+            tls,
+            allow_plaintext_auth: false,
+            idle_timeout: IDLE_TIMEOUT_MIN,
+            sessions_max: 12_000,
+        }
+    }
+}
+
+impl std::fmt::Debug for Pop3Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pop3Service").field("locks", &self.locks).finish_non_exhaustive()
+    }
+}
+
+impl Pop3Service {
+    pub fn new(directory: Directory, mailboxes: Mailboxes, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, mailboxes, clock, locks: MaildropLocks::default() }
+    }
+
+    /// Serves one connection until it ends: by QUIT, by its peer, by a timeout, or soon after `shutdown` was given.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: Arc<Pop3Listener>,
+        stream: BoxStream,
+        peer: Peer,
+        shutdown: Shutdown,
+    ) {
+        let (stream, tls, stls) = match &listener.tls {
+            Pop3Tls::Never => (stream, Tls::Unavailable, None),
+            Pop3Tls::Stls(tls) => (stream, Tls::Available, Some(tls.clone())),
+            Pop3Tls::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
+                Ok((stream, _)) => (stream, Tls::Active, None),
+                Err(error) => {
+                    tracing::info!(client = %peer.ip(), %error, "the TLS handshake failed");
+                    return;
+                }
+            },
+        };
+        let config = Config {
+            hostname: listener.hostname.clone(),
+            tls,
+            // Nobody listens between us and ourselves.
+            allow_plaintext_auth: listener.allow_plaintext_auth || peer.ip().is_loopback(),
+            idle_timeout: listener.idle_timeout,
+        };
+        drop(listener);
+        Session::new(self, config, stls, stream, peer, shutdown).run().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
