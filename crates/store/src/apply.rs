@@ -136,12 +136,17 @@ impl<R: Reader> Step<'_, R> {
             Some(value) => value.clone(),
             None => self.group.get(key)?,
         };
-        stored.map_or(Ok(0), |octets| {
-            <[u8; 8]>::try_from(octets.as_ref())
-                .map(u64::from_be_bytes)
-                .map_err(|_| StoreError::Damaged("a counter does not have 8 octets".to_owned()))
-        })
+        counter_value(stored.as_ref())
     }
+}
+
+/// The number in a counter's value; absent is 0.
+pub fn counter_value(stored: Option<&Bytes>) -> Result<u64, StoreError> {
+    stored.map_or(Ok(0), |octets| {
+        <[u8; 8]>::try_from(octets.as_ref())
+            .map(u64::from_be_bytes)
+            .map_err(|_| StoreError::Damaged("a counter does not have 8 octets".to_owned()))
+    })
 }
 
 #[cfg(test)]

@@ -142,6 +142,14 @@ impl Key {
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }
+
+    /// The least key after this one.
+    pub fn successor(&self) -> Self {
+        let mut octets = Vec::with_capacity(self.0.len() + 1);
+        octets.extend_from_slice(&self.0);
+        octets.push(0);
+        octets.into()
+    }
 }
 
 impl std::borrow::Borrow<[u8]> for Key {

@@ -15,10 +15,25 @@
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
 //! | 0xF0–0xFF | the engine's own | | |
+//!
+//! Counters are named by an octet and a number or text:
+//!
+//! | name | counts |
+//! | --- | --- |
+//! | `A` | accounts ever made: the last [`crate::mailbox::AccountId`] |
+//! | `D`, domain | accounts and aliases of a domain |
+//! | `V` | the last UIDVALIDITY given out |
+//! | `N`, account u64 | mailboxes ever made of an account |
+//! | `M`, account u64 | messages of an account |
+//! | `O`, account u64 | octets of an account |
+//! | `U`, mailbox u64 | the last UID |
+//! | `S`, mailbox u64 | the last MODSEQ |
+//!
+//! A mailbox's number is its account's in the upper 32 bits and its own in the account, from 1, in the lower ones.
 
 use mail::{QueueId, Timestamp};
 
-use crate::engine::Key;
+use crate::engine::{Key, StoreError};
 
 pub const COUNTER: u8 = 0x01;
 pub const QUEUE_ENTRY: u8 = 0x10;
@@ -35,6 +50,17 @@ pub const LEDGER_INDEX: u8 = 0x41;
 /// Tags from here on belong to the engine.
 pub const ENGINE_FIRST: u8 = 0xF0;
 
+pub(crate) mod counter {
+    pub(crate) const ACCOUNT_ID: u8 = b'A';
+    pub(crate) const DOMAIN_USERS: u8 = b'D';
+    pub(crate) const UID_VALIDITY: u8 = b'V';
+    pub(crate) const MAILBOX_NUMBER: u8 = b'N';
+    pub(crate) const USAGE_MESSAGES: u8 = b'M';
+    pub(crate) const USAGE_OCTETS: u8 = b'O';
+    pub(crate) const UID: u8 = b'U';
+    pub(crate) const MODSEQ: u8 = b'S';
+}
+
 /// Builds a key octet by octet.
 #[derive(Clone, Debug)]
 pub struct KeyBuilder(Vec<u8>);
@@ -44,6 +70,10 @@ impl KeyBuilder {
         let mut octets = Vec::with_capacity(32);
         octets.push(tag);
         Self(octets)
+    }
+
+    pub fn counter(name: u8) -> Self {
+        Self::new(COUNTER).octet(name)
     }
 
     pub fn text(mut self, text: &str) -> Self {
@@ -86,5 +116,75 @@ impl KeyBuilder {
 
     pub fn octets(self) -> Vec<u8> {
         self.0
+    }
+}
+
+/// Takes a key apart in the order it was built; an error if it ends too early.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyReader<'a>(&'a [u8]);
+
+impl<'a> KeyReader<'a> {
+    pub fn new(key: &'a Key) -> Result<Self, StoreError> {
+        key.as_slice().split_first().map(|(_, rest)| Self(rest)).ok_or_else(malformed)
+    }
+
+    pub fn u16(&mut self) -> Result<u16, StoreError> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    pub fn u32(&mut self) -> Result<u32, StoreError> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    pub fn u64(&mut self) -> Result<u64, StoreError> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    pub fn id(&mut self) -> Result<QueueId, StoreError> {
+        self.u64().map(QueueId::from_u64)
+    }
+
+    pub fn time(&mut self) -> Result<Timestamp, StoreError> {
+        self.u64().map(|number| Timestamp::from_millis((number ^ (1 << 63)).cast_signed()))
+    }
+
+    /// Text up to an octet 0, which is dropped.
+    pub fn text_to_nul(&mut self) -> Result<&'a str, StoreError> {
+        let at = self.0.iter().position(|octet| *octet == 0).ok_or_else(malformed)?;
+        let (text, rest) = self.0.split_at_checked(at).ok_or_else(malformed)?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        std::str::from_utf8(text).map_err(|_| malformed())
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let (octets, rest) = self.0.split_first_chunk().ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(*octets)
+    }
+}
+
+fn malformed() -> StoreError {
+    StoreError::Damaged("a key does not have the layout of its space".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_built_is_read() {
+        let at = Timestamp::from_millis(-5);
+        let key = KeyBuilder::new(DUE).text("lane").octet(0).time(at).u64(7).u16(3).u32(9).key();
+        let mut reader = KeyReader::new(&key).unwrap();
+        assert_eq!(reader.text_to_nul().unwrap(), "lane");
+        assert_eq!(reader.time().unwrap(), at);
+        assert_eq!((reader.u64().unwrap(), reader.u16().unwrap(), reader.u32().unwrap()), (7, 3, 9));
+        assert!(reader.u16().is_err());
+    }
+
+    #[test]
+    fn earlier_times_sort_first() {
+        let key = |millis| KeyBuilder::new(DUE).time(Timestamp::from_millis(millis)).key();
+        assert!(key(i64::MIN) < key(-1) && key(-1) < key(0) && key(0) < key(i64::MAX));
     }
 }

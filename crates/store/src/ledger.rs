@@ -1,15 +1,27 @@
 //! The history of every message: each step is committed in the same batch as the state it explains.
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use mail::{QueueId, Timestamp};
+use mail::{Address, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     batch::Batch,
-    engine::{CommitError, Engine, StoreError},
+    engine::{CommitError, Engine, Key, KeyRange, Order, StoreError},
+    keys::{KeyBuilder, KeyReader, LEDGER_EVENT, LEDGER_INDEX},
     value::Value,
 };
+
+/// Events read of one message; more than any message has unless something runs wild.
+const EVENTS_MAX: usize = 100_000;
 
 /// The ledger over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -90,27 +102,192 @@ impl Ledger {
         Self { engine, sequence: Arc::default() }
     }
 
-    pub fn append(&self, _batch: &mut Batch, _id: QueueId, _at: Timestamp, _event: &Event) {
-        todo!()
+    pub fn append(&self, batch: &mut Batch, id: QueueId, at: Timestamp, event: &Event) {
+        // Sets apart the events of one message in one millisecond, and keeps them in order.
+        let [_, _, high, low] = self.sequence.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let key = KeyBuilder::new(LEDGER_EVENT).id(id).time(at).octet(high).octet(low);
+        batch.put(key.octets(), event.encode());
     }
 
-    /// Makes the message findable by this address (any case) or Message-ID (without angle brackets).
-    pub fn index(&self, _batch: &mut Batch, _id: QueueId, _term: &str) {
-        todo!()
+    /// Makes the message findable by this address (any case) or Message-ID (without angle brackets). The term should
+    /// occur in one of the message's events, as it stands or as an address to be looked up: pruning finds it there.
+    pub fn index(&self, batch: &mut Batch, id: QueueId, term: &str) {
+        batch.put(index_key(id, term).octets(), Vec::new());
     }
 
     /// Every event of a message in order.
-    pub async fn events(&self, _id: QueueId) -> Result<Vec<(Timestamp, Event)>, StoreError> {
-        todo!()
+    pub async fn events(&self, id: QueueId) -> Result<Vec<(Timestamp, Event)>, StoreError> {
+        let range = KeyRange::prefix(&KeyBuilder::new(LEDGER_EVENT).id(id).octets());
+        let found = self.engine.scan(range, Order::Ascending, EVENTS_MAX).await?;
+        found
+            .iter()
+            .map(|(key, value)| {
+                let mut reader = KeyReader::new(key)?;
+                reader.id()?;
+                Ok((reader.time()?, Event::decode(value)?))
+            })
+            .collect()
     }
 
     /// The latest messages that a term was indexed for, newest first.
-    pub async fn find(&self, _term: &str, _limit: usize) -> Result<Vec<QueueId>, StoreError> {
-        todo!()
+    pub async fn find(&self, term: &str, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+        let range = KeyRange::prefix(&KeyBuilder::new(LEDGER_INDEX).u64(hash(term)).octets());
+        let found = self.engine.scan(range, Order::Descending, limit).await?;
+        found
+            .iter()
+            .map(|(key, _)| {
+                let mut reader = KeyReader::new(key)?;
+                reader.u64()?;
+                reader.id()
+            })
+            .collect()
     }
 
-    /// Deletes the history of messages accepted before `before`, at most `limit` keys in one batch; returns how many.
-    pub async fn prune(&self, _before: Timestamp, _limit: usize) -> Result<usize, CommitError> {
-        todo!()
+    /// Deletes the history of messages accepted before `before`, about `limit` keys in one batch; returns how many
+    /// events went, 0 once there are no more.
+    pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, CommitError> {
+        let range = KeyRange {
+            start: KeyBuilder::new(LEDGER_EVENT).key(),
+            end: KeyBuilder::new(LEDGER_EVENT).id(QueueId::new(before, 0)).key(),
+        };
+        let found = self.engine.scan(range, Order::Ascending, limit).await?;
+        let mut doomed = BTreeSet::new();
+        let mut events = 0;
+        for (key, value) in found {
+            if doomed.len() >= limit {
+                break;
+            }
+            let id = KeyReader::new(&key)?.id()?;
+            // A damaged or foreign event has no terms to tell, and goes all the same.
+            let terms = Event::decode(&value).map(Event::into_terms).unwrap_or_default();
+            doomed.extend(terms.iter().flat_map(|term| index_keys(id, term)));
+            doomed.insert(key);
+            events += 1;
+        }
+        if events > 0 {
+            let mut batch = Batch::new();
+            doomed.into_iter().for_each(|key| batch.delete(key));
+            self.engine.commit(batch).await?;
+        }
+        Ok(events)
+    }
+}
+
+impl Event {
+    /// Everything in it that the message may be indexed by.
+    fn into_terms(self) -> Vec<String> {
+        match self {
+            Self::Accepted { identity, reverse_path, mut recipients, message_id, .. } => {
+                recipients.push(reverse_path);
+                recipients.extend(identity);
+                recipients.extend(message_id);
+                recipients
+            }
+            Self::Delivered { recipient, .. } => vec![recipient],
+            Self::Deferred { recipients, .. }
+            | Self::Bounced { recipients, .. }
+            | Self::Expired { recipients, .. }
+            | Self::Operator { recipients, .. } => recipients,
+            Self::Verdict { .. } | Self::Attempt { .. } | Self::ReportOn { .. } => Vec::new(),
+        }
+    }
+}
+
+fn index_key(id: QueueId, term: &str) -> KeyBuilder {
+    KeyBuilder::new(LEDGER_INDEX).u64(hash(term)).id(id)
+}
+
+/// The keys of a term as it stands and as the address it may be.
+fn index_keys(id: QueueId, term: &str) -> impl Iterator<Item = Key> {
+    let address = term.parse::<Address>().ok().map(|address| index_key(id, &address.to_lookup()).key());
+    std::iter::once(index_key(id, term).key()).chain(address)
+}
+
+/// Of the term in lower case. Stored: never to be changed.
+fn hash(term: &str) -> u64 {
+    if term.is_ascii() {
+        let mut lower: SmallVec<[u8; 128]> = SmallVec::from_slice(term.as_bytes());
+        lower.make_ascii_lowercase();
+        xxh3_64(&lower)
+    } else {
+        xxh3_64(term.to_lowercase().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryEngine;
+
+    fn ledger() -> (Ledger, Arc<dyn Engine>) {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+        (Ledger::new(engine.clone()), engine)
+    }
+
+    fn accepted(recipient: &str) -> Event {
+        Event::Accepted {
+            service: "smtp".to_owned(),
+            client_ip: Some("192.0.2.1".to_owned()),
+            helo: None,
+            tls: None,
+            identity: None,
+            reverse_path: "ann@example.org".to_owned(),
+            recipients: vec![recipient.to_owned()],
+            bytes: 100,
+            message_id: Some("1@example.org".to_owned()),
+        }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[tokio::test]
+    async fn events_come_back_in_order() {
+        let (ledger, engine) = ledger();
+        let id = QueueId::new(at(1000), 1);
+        let verdict = |number: u8| Event::Verdict { rule: number.to_string(), outcome: String::new() };
+        let mut batch = Batch::new();
+        ledger.append(&mut batch, id, at(2000), &verdict(3));
+        ledger.append(&mut batch, id, at(1000), &verdict(1));
+        ledger.append(&mut batch, id, at(1000), &verdict(2));
+        ledger.append(&mut batch, QueueId::new(at(1000), 2), at(1000), &verdict(9));
+        engine.commit(batch).await.unwrap();
+        let expected = [(at(1000), verdict(1)), (at(1000), verdict(2)), (at(2000), verdict(3))];
+        assert_eq!(ledger.events(id).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn messages_are_found_by_term_newest_first() {
+        let (ledger, engine) = ledger();
+        let ids: Vec<_> = (0..5).map(|number| QueueId::new(at(1000 + number), 0)).collect();
+        let mut batch = Batch::new();
+        ids.iter().for_each(|id| ledger.index(&mut batch, *id, "Bob@Example.org"));
+        ledger.index(&mut batch, QueueId::new(at(9000), 0), "dörte@example.org");
+        engine.commit(batch).await.unwrap();
+        assert_eq!(ledger.find("bob@example.ORG", 2).await.unwrap(), [ids[4], ids[3]]);
+        assert_eq!(ledger.find("DÖRTE@example.org", 2).await.unwrap().len(), 1);
+        assert!(ledger.find("bob@example.net", 2).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn pruning_takes_events_and_terms_of_old_messages_in_bounded_steps() {
+        let (ledger, engine) = ledger();
+        for number in 0..20 {
+            let (id, mut batch) = (QueueId::new(at(1000 + number), 0), Batch::new());
+            ledger.append(&mut batch, id, at(5000), &accepted("bob@example.org"));
+            for term in ["ann@example.org", "BOB@example.org", "1@example.org"] {
+                ledger.index(&mut batch, id, term);
+            }
+            engine.commit(batch).await.unwrap();
+        }
+        let mut steps = 0;
+        while ledger.prune(at(1015), 12).await.unwrap() > 0 {
+            steps += 1;
+        }
+        assert_eq!(steps, 5, "each of the 15 takes its event and three terms");
+        assert_eq!(ledger.find("bob@example.org", 100).await.unwrap().len(), 5);
+        let all = KeyRange { start: KeyBuilder::new(0).key(), end: KeyBuilder::new(0xFF).key() };
+        assert_eq!(engine.scan(all, Order::Ascending, 100).await.unwrap().len(), 20);
     }
 }

@@ -12,6 +12,8 @@ pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod spool;
+#[cfg(test)]
+mod testing;
 pub mod value;
 
 use std::sync::Arc;
@@ -26,6 +28,9 @@ pub use engine::{
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
 pub use spool::Spool;
+
+/// How often what read, decided and met a conflict reads and decides anew before it gives up.
+const CONFLICTS_MAX: usize = 16;
 
 /// The four stores over one engine; cheap to clone.
 #[derive(Clone, Debug)]

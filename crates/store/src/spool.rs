@@ -9,8 +9,9 @@ use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timest
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    batch::Batch,
-    engine::{BlobId, Engine, StoreError},
+    batch::{Batch, Expect},
+    engine::{BlobId, Engine, Key, KeyRange, Order, StoreError, after_prefix},
+    keys::{DUE, KeyBuilder, KeyReader, QUEUE_ENTRY},
     value::Value,
 };
 
@@ -82,52 +83,128 @@ impl Spool {
     }
 
     /// Adds a new entry with its reference to the body; the batch conflicts if the ID is taken.
-    pub fn add(&self, _batch: &mut Batch, _entry: &QueueEntry) {
-        todo!()
+    pub fn add(&self, batch: &mut Batch, entry: &QueueEntry) {
+        let key = entry_key(entry.id()).key();
+        batch.check(key.clone(), Expect::Absent);
+        batch.put(key, entry.encode());
+        if let Some(due) = due_key(entry) {
+            batch.put(due, Vec::new());
+        }
+        batch.references(entry.blob, 1);
     }
 
     /// Removes an entry with its reference; the batch conflicts if the stored entry differs from this one.
-    pub fn remove(&self, _batch: &mut Batch, _entry: &QueueEntry) {
-        todo!()
+    pub fn remove(&self, batch: &mut Batch, entry: &QueueEntry) {
+        let key = entry_key(entry.id()).key();
+        batch.check(key.clone(), Expect::Equals(entry.encode().into()));
+        batch.delete(key);
+        if let Some(due) = due_key(entry) {
+            batch.delete(due);
+        }
+        batch.references(entry.blob, -1);
     }
 
-    /// Replaces `old` by `new` (same ID); the batch conflicts if the stored entry differs from `old`.
-    pub fn replace(&self, _batch: &mut Batch, _old: &QueueEntry, _new: &QueueEntry) {
-        todo!()
+    /// Replaces `old` by `new` (same ID and body); the batch conflicts if the stored entry differs from `old`.
+    pub fn replace(&self, batch: &mut Batch, old: &QueueEntry, new: &QueueEntry) {
+        let key = entry_key(old.id()).key();
+        batch.check(key.clone(), Expect::Equals(old.encode().into()));
+        batch.put(key, new.encode());
+        if let Some(due) = due_key(old) {
+            batch.delete(due);
+        }
+        if let Some(due) = due_key(new) {
+            batch.put(due, Vec::new());
+        }
     }
 
-    pub async fn entry(&self, _id: EntryId) -> Result<Option<QueueEntry>, StoreError> {
-        todo!()
+    pub async fn entry(&self, id: EntryId) -> Result<Option<QueueEntry>, StoreError> {
+        let stored = self.engine.get(&entry_key(id).key()).await?;
+        stored.map(|octets| QueueEntry::decode(&octets)).transpose()
     }
 
     /// All entries of one message.
-    pub async fn entries_of(&self, _id: QueueId) -> Result<Vec<QueueEntry>, StoreError> {
-        todo!()
+    pub async fn entries_of(&self, id: QueueId) -> Result<Vec<QueueEntry>, StoreError> {
+        let range = KeyRange::prefix(&KeyBuilder::new(QUEUE_ENTRY).id(id).octets());
+        self.entries(range, usize::from(u16::MAX) + 1).await
     }
 
     /// Entries after `after` in order of ID, held ones too.
-    pub async fn list(&self, _after: Option<EntryId>, _limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
-        todo!()
+    pub async fn list(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
+        let mut range = KeyRange::prefix(&[QUEUE_ENTRY]);
+        if let Some(after) = after {
+            range.start = entry_key(after).key().successor();
+        }
+        self.entries(range, limit).await
     }
 
     /// Every lane with waiting entries and when its first is due. One seek a lane.
     pub async fn lanes(&self) -> Result<Vec<(LaneId, Timestamp)>, StoreError> {
-        todo!()
+        let mut lanes = Vec::new();
+        let mut range = KeyRange::prefix(&[DUE]);
+        while let Some((key, _)) = self.engine.scan(range.clone(), Order::Ascending, 1).await?.first() {
+            let mut reader = KeyReader::new(key)?;
+            let lane = LaneId(reader.text_to_nul()?.into());
+            range.start = after_prefix(&lane_prefix(&lane).octets());
+            lanes.push((lane, reader.time()?));
+        }
+        Ok(lanes)
     }
 
     /// IDs of the lane's entries in order of due time, after `after` if given (for paging), up to and including `until`.
     pub async fn due(
         &self,
-        _lane: &LaneId,
-        _after: Option<(Timestamp, EntryId)>,
-        _until: Timestamp,
-        _limit: usize,
+        lane: &LaneId,
+        after: Option<(Timestamp, EntryId)>,
+        until: Timestamp,
+        limit: usize,
     ) -> Result<Vec<(Timestamp, EntryId)>, StoreError> {
-        todo!()
+        let start = match after {
+            Some((at, id)) => lane_prefix(lane).time(at).id(id.queue_id).u16(id.part).key().successor(),
+            None => lane_prefix(lane).key(),
+        };
+        let range = KeyRange { start, end: after_prefix(&lane_prefix(lane).time(until).octets()) };
+        let found = self.engine.scan(range, Order::Ascending, limit).await?;
+        found.iter().map(|(key, _)| read_due_key(key)).collect()
     }
 
     /// When the lane's first entry after `after` is due.
-    pub async fn next_due(&self, _lane: &LaneId, _after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
+    pub async fn next_due(&self, lane: &LaneId, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let range = KeyRange {
+            start: after_prefix(&lane_prefix(lane).time(after).octets()),
+            end: after_prefix(&lane_prefix(lane).octets()),
+        };
+        let found = self.engine.scan(range, Order::Ascending, 1).await?;
+        found.first().map(|(key, _)| read_due_key(key).map(|(at, _)| at)).transpose()
+    }
+
+    async fn entries(&self, range: KeyRange, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
+        let found = self.engine.scan(range, Order::Ascending, limit).await?;
+        found.iter().map(|(_, value)| QueueEntry::decode(value)).collect()
     }
 }
+
+fn entry_key(id: EntryId) -> KeyBuilder {
+    KeyBuilder::new(QUEUE_ENTRY).id(id.queue_id).u16(id.part)
+}
+
+fn lane_prefix(lane: &LaneId) -> KeyBuilder {
+    KeyBuilder::new(DUE).text(&lane.0).octet(0)
+}
+
+fn due_key(entry: &QueueEntry) -> Option<Key> {
+    match entry.status {
+        EntryStatus::Waiting => {
+            Some(lane_prefix(&entry.lane).time(entry.due).id(entry.queue_id).u16(entry.part).key())
+        }
+        EntryStatus::Held => None,
+    }
+}
+
+fn read_due_key(key: &Key) -> Result<(Timestamp, EntryId), StoreError> {
+    let mut reader = KeyReader::new(key)?;
+    reader.text_to_nul()?;
+    Ok((reader.time()?, EntryId { queue_id: reader.id()?, part: reader.u16()? }))
+}
+
+#[cfg(test)]
+mod tests;

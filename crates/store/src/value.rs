@@ -4,13 +4,19 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::engine::StoreError;
 
+/// Most values are no longer, so that encoding allocates once.
+pub(crate) const ENCODED_BYTES_TYPICAL: usize = 256;
+
 /// A value of the schema. When its shape changes, `VERSION` rises and `decode_old` keeps reading the earlier ones.
 pub trait Value: Serialize + DeserializeOwned {
     const NAME: &'static str;
     const VERSION: u8;
 
     fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![Self::VERSION]).unwrap_or_default()
+        let mut octets = Vec::with_capacity(ENCODED_BYTES_TYPICAL);
+        octets.push(Self::VERSION);
+        // Fails for sequences of unknown length only, and no value has one.
+        postcard::to_extend(self, octets).unwrap_or_default()
     }
 
     fn decode(octets: &[u8]) -> Result<Self, StoreError> {

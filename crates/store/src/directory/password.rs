@@ -1,0 +1,99 @@
+//! Passwords as argon2id hashes, computed off the async threads and few at a time.
+
+use std::sync::Arc;
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
+    password_hash::SaltString,
+};
+use tokio::sync::Semaphore;
+use world::Entropy;
+
+use super::DirectoryError;
+use crate::engine::StoreError;
+
+/// Each hash takes 19 MiB and a core, so that a flood of logins must wait.
+const HASHES_AT_ONCE_MAX: usize = 2;
+const PASSWORD_BYTES_MAX: usize = 1024;
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// Stands in where there is no hash to verify against; not a secret.
+const SALT_FOR_NOBODY: [u8; 16] = *b"nobody is nobody";
+
+/// Clones share the limit on hashes at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Passwords {
+    permits: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)) }
+    }
+}
+
+impl Passwords {
+    /// A PHC string.
+    pub(super) async fn hash(&self, password: &str, entropy: &dyn Entropy) -> Result<String, DirectoryError> {
+        if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
+            let rule = format!("a password has 1 to {PASSWORD_BYTES_MAX} octets");
+            return Err(DirectoryError::Invalid(rule));
+        }
+        let mut salt = [0; 16];
+        entropy.fill(&mut salt);
+        let password = password.to_owned();
+        Ok(self.run(move || hash(&password, &salt)).await??)
+    }
+
+    /// False if there is no hash, after as much work as if there were.
+    pub(super) async fn verify(&self, hash: Option<String>, password: &str) -> Result<bool, StoreError> {
+        // Too long to be anyone's password, but refused no faster than a wrong one.
+        let hash = hash.filter(|_| password.len() <= PASSWORD_BYTES_MAX);
+        let password = password.chars().take(PASSWORD_BYTES_MAX).collect::<String>();
+        self.run(move || verify(hash.as_deref(), &password)).await?
+    }
+
+    /// The permit goes along, so that a caller who gives up does not make room for another.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped =
+            |error: &dyn std::fmt::Display| StoreError::Io(format!("hashing a password failed: {error}"));
+        let permit = self.permits.clone().acquire_owned().await.map_err(|error| stopped(&error))?;
+        let running = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        });
+        running.await.map_err(|error| stopped(&error))
+    }
+}
+
+fn hash(password: &str, salt: &[u8]) -> Result<String, StoreError> {
+    let salt = SaltString::encode_b64(salt).map_err(|error| unusable(&error))?;
+    let hash = argon2()?.hash_password(password.as_bytes(), &salt).map_err(|error| unusable(&error))?;
+    Ok(hash.to_string())
+}
+
+fn verify(hash_of_account: Option<&str>, password: &str) -> Result<bool, StoreError> {
+    let Some(stored) = hash_of_account else {
+        return hash(password, &SALT_FOR_NOBODY).map(|_| false);
+    };
+    let stored = PasswordHash::new(stored).map_err(|error| unusable(&error))?;
+    match argon2()?.verify_password(password.as_bytes(), &stored) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::Password) => Ok(false),
+        Err(error) => Err(unusable(&error)),
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>, StoreError> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| unusable(&error))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Value(format!("a password hash cannot be used: {error}"))
+}

@@ -1,0 +1,135 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    CommitError,
+    memory::MemoryEngine,
+    testing::{add_body, at, entry, keys},
+};
+
+fn spool() -> (Spool, Arc<dyn Engine>) {
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+    (Spool::new(engine.clone()), engine)
+}
+
+fn id(number: u64) -> QueueId {
+    QueueId::from_u64(number)
+}
+
+/// One message with an entry for each lane and due time.
+async fn accept(
+    spool: &Spool,
+    engine: &Arc<dyn Engine>,
+    number: u64,
+    lanes: &[(&str, i64)],
+) -> Vec<QueueEntry> {
+    let mut batch = Batch::new();
+    let blob = add_body(engine, &mut batch, &Bytes::from_static(b"body")).await;
+    let entries: Vec<_> =
+        (0..).zip(lanes).map(|(part, (lane, due))| entry(id(number), part, lane, *due, blob)).collect();
+    entries.iter().for_each(|entry| spool.add(&mut batch, entry));
+    engine.commit(batch).await.unwrap();
+    entries
+}
+
+async fn change(engine: &Arc<dyn Engine>, stage: impl FnOnce(&mut Batch)) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    stage(&mut batch);
+    engine.commit(batch).await.map(drop)
+}
+
+#[tokio::test]
+async fn an_entry_is_read_back_and_its_id_is_taken() {
+    let (spool, engine) = spool();
+    let entries = accept(&spool, &engine, 1, &[("local", 10), ("smtp:a:25", 10)]).await;
+    assert_eq!(spool.entry(entries[1].id()).await.unwrap().as_ref(), Some(&entries[1]));
+    assert_eq!(spool.entry(EntryId { queue_id: id(1), part: 2 }).await.unwrap(), None);
+    let taken = change(&engine, |batch| spool.add(batch, &entries[0])).await;
+    assert!(matches!(taken, Err(CommitError::Conflict(_))));
+}
+
+#[tokio::test]
+async fn the_body_goes_with_the_last_entry() {
+    let (spool, engine) = spool();
+    let entries = accept(&spool, &engine, 1, &[("local", 10), ("smtp:a:25", 10)]).await;
+    change(&engine, |batch| spool.remove(batch, &entries[0])).await.unwrap();
+    assert_eq!(engine.blob_read(entries[0].blob, 0..9).await.unwrap(), "body");
+    let again = change(&engine, |batch| spool.remove(batch, &entries[0])).await;
+    assert!(matches!(again, Err(CommitError::Conflict(_))), "an entry is settled once");
+    change(&engine, |batch| spool.remove(batch, &entries[1])).await.unwrap();
+    assert!(matches!(engine.blob_read(entries[0].blob, 0..9).await, Err(StoreError::NotFound)));
+    assert!(keys(&engine, QUEUE_ENTRY).await.is_empty() && keys(&engine, DUE).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_changed_entry_moves_in_its_lane_and_the_old_one_no_longer_counts() {
+    let (spool, engine) = spool();
+    let old = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
+    let new = QueueEntry { due: at(99), attempts: 1, lane: LaneId("b".into()), ..old.clone() };
+    change(&engine, |batch| spool.replace(batch, &old, &new)).await.unwrap();
+    assert_eq!(spool.lanes().await.unwrap(), [(LaneId("b".into()), at(99))]);
+    for stale in [
+        change(&engine, |batch| spool.replace(batch, &old, &new)).await,
+        change(&engine, |batch| spool.remove(batch, &old)).await,
+    ] {
+        assert!(matches!(stale, Err(CommitError::Conflict(_))));
+    }
+}
+
+#[tokio::test]
+async fn held_entries_are_listed_but_never_due() {
+    let (spool, engine) = spool();
+    let waiting = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
+    let held = QueueEntry { status: EntryStatus::Held, ..waiting.clone() };
+    change(&engine, |batch| spool.replace(batch, &waiting, &held)).await.unwrap();
+    assert!(spool.lanes().await.unwrap().is_empty());
+    assert_eq!(spool.list(None, 10).await.unwrap(), [held.clone()]);
+    change(&engine, |batch| spool.replace(batch, &held, &waiting)).await.unwrap();
+    assert_eq!(spool.next_due(&waiting.lane, at(0)).await.unwrap(), Some(at(10)));
+    assert!(change(&engine, |batch| spool.remove(batch, &waiting)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_lane_gives_its_entries_in_order_of_due_time_page_by_page() {
+    let (spool, engine) = spool();
+    for (number, due) in [(1, 30), (2, -5), (3, 20), (4, 20), (5, 40)] {
+        accept(&spool, &engine, number, &[("a", due), ("ab", due)]).await;
+    }
+    let lane = LaneId("a".into());
+    let page = async |after, until| -> Vec<(i64, u64)> {
+        let found = spool.due(&lane, after, at(until), 2).await.unwrap();
+        found.iter().map(|(at, id)| (at.millis(), id.queue_id.as_u64())).collect()
+    };
+    assert_eq!(page(None, 30).await, [(-5, 2), (20, 3)]);
+    let last = (at(20), EntryId { queue_id: id(3), part: 0 });
+    assert_eq!(page(Some(last), 30).await, [(20, 4), (30, 1)]);
+    assert_eq!(page(Some(last), 20).await, [(20, 4)]);
+    assert_eq!(page(None, -6).await, []);
+    assert_eq!(spool.next_due(&lane, at(20)).await.unwrap(), Some(at(30)));
+    assert_eq!(spool.next_due(&lane, at(40)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn lanes_are_told_with_their_first_due_time() {
+    let (spool, engine) = spool();
+    accept(&spool, &engine, 1, &[("a", 30), ("a.b", 20), ("ab", 10)]).await;
+    accept(&spool, &engine, 2, &[("a", 5), ("z", i64::MAX)]).await;
+    let lanes = spool.lanes().await.unwrap();
+    let told: Vec<_> = lanes.iter().map(|(lane, due)| (&*lane.0, due.millis())).collect();
+    assert_eq!(told, [("a", 5), ("a.b", 20), ("ab", 10), ("z", i64::MAX)]);
+}
+
+#[tokio::test]
+async fn entries_are_listed_by_message_and_page() {
+    let (spool, engine) = spool();
+    for number in [1, 2, 3] {
+        accept(&spool, &engine, number, &[("a", 1), ("b", 1)]).await;
+    }
+    let parts = |entries: Vec<QueueEntry>| -> Vec<(u64, u16)> {
+        entries.iter().map(|entry| (entry.queue_id.as_u64(), entry.part)).collect()
+    };
+    assert_eq!(parts(spool.entries_of(id(2)).await.unwrap()), [(2, 0), (2, 1)]);
+    let after = EntryId { queue_id: id(2), part: 0 };
+    assert_eq!(parts(spool.list(Some(after), 2).await.unwrap()), [(2, 1), (3, 0)]);
+    assert_eq!(parts(spool.list(None, 9).await.unwrap()).len(), 6);
+}
