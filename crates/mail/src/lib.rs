@@ -1,0 +1,22 @@
+//! The words of the field, without I/O or a clock: addresses, envelopes, replies, trace headers, delivery reports.
+
+mod address;
+mod envelope;
+pub mod header;
+pub mod limits;
+mod queue_id;
+pub mod received;
+mod reply;
+pub mod report;
+pub mod text;
+mod timestamp;
+pub mod xtext;
+
+pub use address::{Address, AddressError, Domain, ForwardPath, Host, LocalPart, ReversePath};
+pub use envelope::{
+    Body, Envelope, MailParameters, Notify, OriginalRecipient, ParameterError, RcptParameters, Recipient,
+    Return,
+};
+pub use queue_id::{QueueId, QueueIdError};
+pub use reply::{EnhancedStatus, EnhancedStatusError, Reply};
+pub use timestamp::{Timestamp, TimestampError};
