@@ -13,8 +13,6 @@ use super::lock::MaildropLock;
 const LIST_PAGE_MESSAGES: usize = 1000;
 /// Octets of a message read in one go.
 const CHUNK_BYTES: u64 = 64 * 1024;
-/// How often a removal is tried when others change the mailbox at the same time.
-const EXPUNGE_ATTEMPTS: usize = 5;
 
 /// An open maildrop; its lock goes with it.
 #[derive(Debug)]
@@ -72,19 +70,12 @@ impl Maildrop {
         Ok(Some(chunk))
     }
 
-    /// Removes these messages in one batch, and gives the maildrop free.
+    /// Removes those of these messages that are still there, and gives the maildrop free. Returns how many were.
     pub(super) async fn expunge(self, deleted: &[u32]) -> Result<usize, CommitError> {
         if deleted.is_empty() {
             return Ok(0);
         }
         let uids: Vec<Uid> = deleted.iter().copied().map(Uid).collect();
-        let mut attempts_left = EXPUNGE_ATTEMPTS;
-        loop {
-            attempts_left = attempts_left.saturating_sub(1);
-            match self.mailboxes.expunge(self.inbox, &uids).await {
-                Err(CommitError::Conflict(_)) if attempts_left > 0 => {}
-                outcome => return outcome.map(|removed| removed.len()),
-            }
-        }
+        Ok(self.mailboxes.expunge(self.inbox, &uids).await?.len())
     }
 }

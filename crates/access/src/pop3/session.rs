@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
@@ -22,7 +23,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 /// For the last words of TLS.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Octets of a user name that a log line shows.
-const LOGGED_NAME_CHARS: usize = 80;
+const LOGGED_NAME_BYTES: usize = 80;
 
 pub(super) struct Session {
     service: Arc<Pop3Service>,
@@ -153,7 +154,7 @@ impl Session {
 
     async fn log_in(&mut self, credentials: &Credentials) {
         let client = self.peer.ip();
-        let user = shown(&credentials.authentication_id);
+        let user = clean_within(credentials.authentication_id.as_bytes(), LOGGED_NAME_BYTES);
         match self.service.log_in(credentials).await {
             Login::Opened(maildrop, listing) => {
                 tracing::info!(%client, %user, messages = listing.entries.len(), "POP3 login");
@@ -241,9 +242,4 @@ async fn within<T>(
         outcome = io => outcome,
         () = clock.sleep_until(now.checked_add(limit).unwrap_or(now)) => Err(io::ErrorKind::TimedOut.into()),
     }
-}
-
-/// A name from the wire as a log line can have it.
-fn shown(name: &str) -> String {
-    name.chars().take(LOGGED_NAME_CHARS).flat_map(char::escape_default).collect()
 }

@@ -2,9 +2,6 @@
 
 use std::fmt::Write;
 
-/// Stands between UIDVALIDITY and UID in a unique-id.
-pub const UID_SEPARATOR: char = '.';
-
 /// A maildrop as it was at login, in the order of its numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaildropListing {
@@ -106,7 +103,7 @@ impl Maildrop {
         let _ = match column {
             Column::Octets => write!(line, " {}", entry.octets),
             // RFC 1939 §7: 1 to 70 octets of 0x21 to 0x7E, the same in every session.
-            Column::UniqueId => write!(line, " {}{UID_SEPARATOR}{}", self.uid_validity, entry.uid),
+            Column::UniqueId => write!(line, " {}.{}", self.uid_validity, entry.uid),
         };
         Ok(line)
     }

@@ -15,7 +15,7 @@ mod transaction;
 
 use std::{sync::Arc, time::Duration};
 
-pub use maildrop::{MaildropEntry, MaildropListing, UID_SEPARATOR};
+pub use maildrop::{MaildropEntry, MaildropListing};
 pub use server::Server;
 
 use crate::sasl::Credentials;

@@ -34,8 +34,8 @@ impl Clock for ImpatientClock {
     }
 
     async fn sleep_until(&self, deadline: std::time::Instant) {
-        if deadline > self.now() + Duration::from_secs(60) {
-            std::future::pending().await
+        if deadline > self.now() + Duration::from_mins(1) {
+            std::future::pending::<()>().await;
         }
     }
 }
