@@ -1,1 +1,78 @@
+//! The life of a message, one file a step, in the order a message meets them:
+//! [`listener`] → [`session`] → [`policy`] → [`accept`] → [`scheduler`] → [`route`] → [`deliver`] → [`outcome`].
+//!
+//! `docs/message-flow.md` tells it on one page.
 
+pub mod accept;
+pub mod config;
+pub mod deliver;
+pub mod listener;
+mod outcome;
+pub mod policy;
+pub mod queue;
+mod queue_ids;
+pub mod route;
+pub mod scheduler;
+mod session;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use store::Stores;
+use world::{Shutdown, World};
+
+pub use config::Config;
+use queue_ids::QueueIds;
+use scheduler::Dispatcher;
+
+/// The transfer agent: what all its sessions and deliveries share.
+pub struct Mta {
+    stores: Stores,
+    world: World,
+    config: RwLock<Arc<Config>>,
+    queue_ids: QueueIds,
+    dispatcher: Dispatcher,
+    shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for Mta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mta")
+    }
+}
+
+impl Mta {
+    /// Takes up the queue where the last run left it. Deliveries run until `shutdown` is given.
+    pub async fn start(
+        config: Config,
+        stores: Stores,
+        world: World,
+        shutdown: Shutdown,
+    ) -> Result<Arc<Self>, store::StoreError> {
+        let lanes = stores.spool.lanes().await?;
+        let mta = Arc::new(Self {
+            queue_ids: QueueIds::new(&*world.entropy),
+            dispatcher: Dispatcher::new(),
+            config: RwLock::new(Arc::new(config)),
+            stores,
+            world,
+            shutdown,
+        });
+        mta.dispatcher.start(&mta, lanes);
+        Ok(mta)
+    }
+
+    /// The configuration in force; sessions and deliveries take it anew for each message.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a new configuration in force for whatever starts from now on.
+    pub fn reload(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Waits until no delivery is under way; new ones do not start once `shutdown` is given.
+    pub async fn drained(&self) {
+        self.dispatcher.drained().await;
+    }
+}

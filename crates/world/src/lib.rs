@@ -3,6 +3,7 @@
 //! This is the only crate that names sockets, wall time, resolvers and randomness. Everything else is handed a
 //! [`World`], so that a simulated one can take its place.
 
+mod accept;
 mod clock;
 mod dns;
 mod entropy;
@@ -12,6 +13,7 @@ pub mod tls;
 
 use std::sync::Arc;
 
+pub use accept::{SessionGuard, serve_connections};
 pub use clock::{Clock, SystemClock};
 pub use dns::{Dns, DnsError, SystemDns};
 pub use entropy::{Entropy, SystemEntropy};

@@ -1,0 +1,141 @@
+//! Taking responsibility: a message with its envelope becomes queue entries, history and body in one batch.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
+use store::{
+    Batch, CommitError, PendingBlob,
+    ledger::Event,
+    spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
+};
+
+use crate::{Mta, route::Way, scheduler::Item};
+
+/// Recipients that one queue entry holds at most.
+const ENTRY_RECIPIENTS_MAX: usize = 1000;
+
+/// A message that is about to be accepted.
+#[derive(Debug)]
+pub struct Acceptance {
+    pub queue_id: QueueId,
+    pub at: Timestamp,
+    pub reverse_path: ReversePath,
+    pub mail: MailParameters,
+    pub recipients: Vec<AcceptedRecipient>,
+    pub body: PendingBlob,
+    pub origin: Origin,
+}
+
+/// A recipient that RCPT accepted and where it leads.
+#[derive(Clone, Debug)]
+pub struct AcceptedRecipient {
+    /// As RCPT said it.
+    pub original: Address,
+    pub rcpt: RcptParameters,
+    pub ways: Vec<Way>,
+}
+
+/// How the message came, for its history.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub service: &'static str,
+    pub client_ip: Option<String>,
+    pub helo: Option<String>,
+    pub tls: Option<String>,
+    pub identity: Option<String>,
+    pub message_id: Option<String>,
+}
+
+/// Commits the message and hands its entries to the scheduler. Once this returns, it is on stable storage.
+pub async fn accept(mta: &Arc<Mta>, acceptance: Acceptance) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    let entries = add_to_batch(mta, &mut batch, acceptance);
+    mta.stores.engine.commit(batch).await?;
+    hand_over(mta, entries);
+    Ok(())
+}
+
+/// Adds everything that accepting means to a batch; after its commit [`hand_over`] the entries.
+pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, acceptance: Acceptance) -> Vec<QueueEntry> {
+    let stores = &mta.stores;
+    let (id, at) = (acceptance.queue_id, acceptance.at);
+    let event = accepted_event(&acceptance);
+    stores.ledger.append(batch, id, at, &event);
+    if let Event::Accepted { reverse_path, recipients, message_id, .. } = &event {
+        let terms = recipients.iter().chain(message_id).chain((!reverse_path.is_empty()).then_some(reverse_path));
+        terms.for_each(|term| stores.ledger.index(batch, id, term));
+    }
+    let entries = entries(&acceptance);
+    batch.blob(acceptance.body);
+    for entry in &entries {
+        stores.spool.add(batch, entry);
+    }
+    entries
+}
+
+/// Gives committed entries to the scheduler, in memory.
+pub(crate) fn hand_over(mta: &Arc<Mta>, entries: Vec<QueueEntry>) {
+    for entry in entries {
+        if entry.status == EntryStatus::Waiting {
+            let lane = entry.lane.clone();
+            let item = Item { id: entry.id(), entry: Some(Arc::new(entry)) };
+            mta.dispatcher.added(mta, &lane, item);
+        }
+    }
+}
+
+fn accepted_event(acceptance: &Acceptance) -> Event {
+    let origin = &acceptance.origin;
+    Event::Accepted {
+        service: origin.service.to_owned(),
+        client_ip: origin.client_ip.clone(),
+        helo: origin.helo.clone(),
+        tls: origin.tls.clone(),
+        identity: origin.identity.clone(),
+        reverse_path: acceptance.reverse_path.to_string(),
+        recipients: acceptance.recipients.iter().map(|recipient| recipient.original.to_string()).collect(),
+        bytes: acceptance.body.bytes,
+        message_id: origin.message_id.clone(),
+    }
+}
+
+/// Recipients that travel together share an entry; each address is delivered to once.
+fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
+    let mut lanes: BTreeMap<(LaneId, bool), Vec<QueuedRecipient>> = BTreeMap::new();
+    let mut seen = std::collections::HashSet::new();
+    for recipient in &acceptance.recipients {
+        for way in &recipient.ways {
+            // RFC 5321 §4.5.3.1.10 lets a recipient stand twice; two copies would help nobody.
+            if seen.insert(way.address.to_lookup()) {
+                lanes.entry((way.lane.clone(), way.held)).or_default().push(QueuedRecipient {
+                    address: way.address.clone(),
+                    original: (recipient.original != way.address).then(|| recipient.original.clone()),
+                    rcpt: recipient.rcpt.clone(),
+                });
+            }
+        }
+    }
+    let parts = lanes.into_iter().flat_map(|((lane, held), recipients)| {
+        let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
+        let chunks: Vec<_> = recipients.chunks(ENTRY_RECIPIENTS_MAX).map(<[_]>::to_vec).collect();
+        chunks.into_iter().map(move |chunk| (lane.clone(), status, chunk))
+    });
+    parts
+        .enumerate()
+        .map(|(part, (lane, status, recipients))| QueueEntry {
+            queue_id: acceptance.queue_id,
+            part: u16::try_from(part).unwrap_or(u16::MAX),
+            lane,
+            reverse_path: acceptance.reverse_path.clone(),
+            mail: acceptance.mail.clone(),
+            recipients,
+            blob: acceptance.body.id,
+            blob_bytes: acceptance.body.bytes,
+            accepted_at: acceptance.at,
+            due: acceptance.at,
+            attempts: 0,
+            status,
+            last_error: None,
+        })
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! Final delivery: the entry is settled and the mailbox appended to in one batch, so each copy is delivered exactly once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use store::{
+    StoreError,
+    directory::Account,
+    mailbox::{Flags, MessageRecord},
+    spool::{LaneId, QueueEntry, QueuedRecipient},
+};
+
+use crate::{
+    Mta,
+    outcome::{self, Append, Fate, Trouble},
+};
+
+pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
+    while let Some(item) = mta.dispatcher.take(mta, lane) {
+        let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
+        let mut fates = Vec::with_capacity(entry.recipients.len());
+        for recipient in &entry.recipients {
+            fates.push(fate(mta, &entry, recipient).await);
+        }
+        outcome::settle(mta, &entry, fates, None).await;
+    }
+}
+
+async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fate {
+    match mta.stores.directory.account(&recipient.address).await {
+        Ok(Some(account)) => deliver(mta, entry, recipient, &account).await,
+        Ok(None) => Fate::Failed(Trouble::new((5, 1, 1), "there is no such mailbox any more")),
+        Err(error) => unreadable(&error),
+    }
+}
+
+async fn deliver(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient, account: &Account) -> Fate {
+    match over_quota(mta, entry, account).await {
+        Ok(false) => {}
+        // RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.
+        Ok(true) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
+        Err(error) => return unreadable(&error),
+    }
+    let record = MessageRecord {
+        blob: entry.blob,
+        blob_bytes: entry.blob_bytes,
+        prefix: final_headers(entry, recipient),
+        internal_date: mta.world.clock.wall(),
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        queue_id: Some(entry.queue_id),
+    };
+    let append = Some(Append { mailbox: account.inbox, record });
+    Fate::Delivered { to: format!("INBOX of {}", account.address), reply: None, append }
+}
+
+async fn over_quota(mta: &Mta, entry: &QueueEntry, account: &Account) -> Result<bool, StoreError> {
+    let Some(quota) = account.quota_bytes else { return Ok(false) };
+    let (_, octets) = mta.stores.mailboxes.usage(account.id).await?;
+    Ok(octets.saturating_add(entry.blob_bytes) > quota)
+}
+
+fn unreadable(error: &StoreError) -> Fate {
+    Fate::Deferred(Trouble::new((4, 3, 0), format!("the directory cannot be read: {error}")))
+}
+
+/// RFC 5321 §4.4: Return-Path on final delivery. Delivered-To (RFC 9228) keeps the address that led here.
+fn final_headers(entry: &QueueEntry, recipient: &QueuedRecipient) -> Bytes {
+    let mut headers = Vec::with_capacity(128);
+    mail::received::write_return_path(&entry.reverse_path, &mut headers);
+    let delivered_to = recipient.original.as_ref().unwrap_or(&recipient.address);
+    headers.extend_from_slice(b"Delivered-To: ");
+    headers.extend_from_slice(delivered_to.to_string().as_bytes());
+    headers.extend_from_slice(b"\r\n");
+    headers.into()
+}

@@ -1,0 +1,43 @@
+//! Carrying entries out, a worker a connection: final delivery in [`local`], the next hop in [`remote`].
+
+mod discard;
+mod local;
+mod remote;
+
+use std::sync::Arc;
+
+use store::spool::{LaneId, QueueEntry};
+
+use crate::{Mta, route, scheduler::Item};
+
+/// Takes items of one lane until there are none.
+pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
+    match &*lane.0 {
+        route::LOCAL_LANE => local::work(mta, lane).await,
+        "discard" => discard::work(mta, lane).await,
+        _ => remote::work(mta, lane).await,
+    }
+}
+
+/// The entry of an item; none if it is gone or held meanwhile, or cannot be read now.
+async fn entry_of(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<QueueEntry>> {
+    let read = match item.entry {
+        Some(entry) => return Some(entry),
+        None => mta.stores.spool.entry(item.id).await,
+    };
+    match read {
+        Ok(Some(entry)) if entry.lane == *lane && entry.status == store::spool::EntryStatus::Waiting => {
+            Some(Arc::new(entry))
+        }
+        Ok(_) => {
+            mta.dispatcher.finished(mta, lane, item.id, None);
+            None
+        }
+        Err(error) => {
+            tracing::error!(id = %item.id.queue_id, %error, "a queue entry cannot be read; trying again");
+            let again_at = mta.world.clock.wall().plus(std::time::Duration::from_secs(60));
+            mta.dispatcher.finished(mta, lane, item.id, Some(again_at));
+            None
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What became of an attempt: settled, to be tried again, or bounced — committed in one batch with its history.
+
+mod bounce;
+
+use std::{sync::Arc, time::Duration};
+
+use mail::{EnhancedStatus, Timestamp};
+use store::{
+    Batch, CommitError, StoreError,
+    ledger::Event,
+    mailbox::{MailboxId, MessageRecord},
+    spool::{EntryStatus, QueueEntry, QueuedRecipient},
+};
+
+use crate::{Mta, accept};
+
+/// Commits that met a change made by an operator are decided anew this often.
+const CONFLICT_RETRIES_MAX: usize = 5;
+/// An outcome that cannot be committed now (the disk is full) is tried again after this.
+const COMMIT_RETRY_DELAY: Duration = Duration::from_secs(30);
+
+/// What an attempt meant for one recipient.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    Delivered {
+        /// `INBOX of bob@example.org`, `relay.example[192.0.2.1]:25`
+        to: String,
+        reply: Option<String>,
+        /// Final delivery: what to append in the same batch.
+        append: Option<Append>,
+    },
+    Deferred(Trouble),
+    Failed(Trouble),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Append {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) record: MessageRecord,
+}
+
+/// Why a recipient was not delivered to.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub(crate) status: EnhancedStatus,
+    /// For a person: `the host relay.example refused the connection`.
+    pub(crate) reason: String,
+    pub(crate) remote_mta: Option<String>,
+    /// The reply as the host gave it, cleaned.
+    pub(crate) diagnostic: Option<String>,
+}
+
+/// The attempt that led to the fates, for the history.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) host: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) tls: Option<String>,
+    pub(crate) duration: Duration,
+    pub(crate) outcome: String,
+}
+
+impl Fate {
+    pub(crate) fn delivered(to: impl Into<String>, reply: Option<String>) -> Self {
+        Self::Delivered { to: to.into(), reply, append: None }
+    }
+}
+
+impl Trouble {
+    pub(crate) fn new(status: (u8, u16, u16), reason: impl Into<String>) -> Self {
+        let (class, subject, detail) = status;
+        Self {
+            status: EnhancedStatus { class, subject, detail },
+            reason: reason.into(),
+            remote_mta: None,
+            diagnostic: None,
+        }
+    }
+}
+
+/// Commits the fates of an entry's recipients (in their order) and tells the scheduler.
+pub(crate) async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, fates: Vec<Fate>, attempt: Option<Attempt>) {
+    let mut current = entry.clone();
+    for _ in 0..CONFLICT_RETRIES_MAX {
+        match try_settle(mta, &current, &fates, attempt.as_ref()).await {
+            Ok(due_again) => return mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again),
+            Err(Unsettled::Commit(CommitError::Conflict(_))) => {
+                match mta.stores.spool.entry(entry.id()).await {
+                    // An operator changed it under our hands: the fates hold, the operator's word on the rest too.
+                    Ok(Some(changed)) if changed.recipients == entry.recipients => current = Arc::new(changed),
+                    _ => return too_late(mta, entry, &fates).await,
+                }
+            }
+            Err(error) => {
+                tracing::error!(id = %entry.queue_id, %error, "an outcome cannot be committed; trying again");
+                break;
+            }
+        }
+    }
+    let again_at = mta.world.clock.wall().plus(COMMIT_RETRY_DELAY);
+    mta.dispatcher.finished(mta, &entry.lane, entry.id(), Some(again_at));
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unsettled {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One try; returns when the entry is due again, if it stays.
+async fn try_settle(
+    mta: &Arc<Mta>,
+    entry: &QueueEntry,
+    fates: &[Fate],
+    attempt: Option<&Attempt>,
+) -> Result<Option<Timestamp>, Unsettled> {
+    let config = mta.config();
+    let now = mta.world.clock.wall();
+    let mut batch = Batch::new();
+    record_attempt(mta, &mut batch, entry, now, attempt);
+    record_deliveries(mta, &mut batch, entry, fates, now);
+    let expired = now.since(entry.accepted_at) >= config.expire_after;
+    let (lost, kept) = lost_and_kept(entry, fates, expired);
+    let report = if lost.is_empty() {
+        Vec::new()
+    } else {
+        bounce::add_report(mta, &config, &mut batch, entry, &lost, expired, now).await?
+    };
+    let due_again = if kept.is_empty() {
+        mta.stores.spool.remove(&mut batch, entry);
+        None
+    } else {
+        Some(defer(mta, &config, &mut batch, entry, &kept, now))
+    };
+    mta.stores.engine.commit(batch).await?;
+    accept::hand_over(mta, report);
+    Ok(due_again.filter(|_| entry.status == EntryStatus::Waiting))
+}
+
+/// Recipients that failed for good (with what went wrong), and those to try again.
+type LostAndKept<'a> = (Vec<(&'a QueuedRecipient, &'a Trouble)>, Vec<(&'a QueuedRecipient, &'a Trouble)>);
+
+fn lost_and_kept<'a>(entry: &'a QueueEntry, fates: &'a [Fate], expired: bool) -> LostAndKept<'a> {
+    let troubled = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
+        Fate::Delivered { .. } => None,
+        Fate::Failed(trouble) => Some((recipient, trouble, true)),
+        Fate::Deferred(trouble) => Some((recipient, trouble, expired)),
+    });
+    let (mut lost, mut kept) = (Vec::new(), Vec::new());
+    for (recipient, trouble, is_lost) in troubled {
+        if is_lost { lost.push((recipient, trouble)) } else { kept.push((recipient, trouble)) }
+    }
+    (lost, kept)
+}
+
+fn record_attempt(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, now: Timestamp, attempt: Option<&Attempt>) {
+    if let Some(attempt) = attempt {
+        let event = Event::Attempt {
+            lane: entry.lane.0.to_string(),
+            host: attempt.host.clone(),
+            address: attempt.address.clone(),
+            tls: attempt.tls.clone(),
+            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            outcome: attempt.outcome.clone(),
+        };
+        mta.stores.ledger.append(batch, entry.queue_id, now, &event);
+    }
+}
+
+fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[Fate], now: Timestamp) {
+    for (recipient, fate) in entry.recipients.iter().zip(fates) {
+        if let Fate::Delivered { to, reply, append } = fate {
+            if let Some(append) = append {
+                mta.stores.mailboxes.append(batch, append.mailbox, &append.record);
+            }
+            let recipient = recipient.address.to_string();
+            let event = Event::Delivered { recipient, to: to.clone(), reply: reply.clone() };
+            mta.stores.ledger.append(batch, entry.queue_id, now, &event);
+        }
+    }
+}
+
+/// Puts the entry back with the recipients that remain; returns when it is due.
+fn defer(
+    mta: &Mta,
+    config: &crate::Config,
+    batch: &mut Batch,
+    entry: &QueueEntry,
+    kept: &[(&QueuedRecipient, &Trouble)],
+    now: Timestamp,
+) -> Timestamp {
+    let attempts = entry.attempts.saturating_add(1);
+    let due = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
+    let reason = kept.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
+    let changed = QueueEntry {
+        recipients: kept.iter().map(|(recipient, _)| (*recipient).clone()).collect(),
+        due,
+        attempts,
+        last_error: Some(reason.clone()),
+        ..entry.clone()
+    };
+    mta.stores.spool.replace(batch, entry, &changed);
+    let recipients = changed.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
+    let event = Event::Deferred { recipients, reason, until: due };
+    mta.stores.ledger.append(batch, entry.queue_id, now, &event);
+    due
+}
+
+/// The delay before attempt `attempts + 1`, up to an eighth longer, so that what failed together is not retried together.
+fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Duration {
+    let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    let delay = delays.get(step).or(delays.last()).copied().unwrap_or(Duration::from_secs(15 * 60));
+    let jitter_max_ms = u64::try_from(delay.as_millis() / 8).unwrap_or(0);
+    delay + Duration::from_millis(random % (jitter_max_ms + 1))
+}
+
+/// The entry went away while it was being delivered: what did happen still belongs into its history.
+async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
+    let now = mta.world.clock.wall();
+    let mut batch = Batch::new();
+    let happened = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
+        // Without its entry a final delivery was not committed, so it did not happen.
+        Fate::Delivered { to, reply, append: None } => Some(Event::Delivered {
+            recipient: recipient.address.to_string(),
+            to: to.clone(),
+            reply: reply.clone(),
+        }),
+        _ => None,
+    });
+    for event in happened {
+        mta.stores.ledger.append(&mut batch, entry.queue_id, now, &event);
+    }
+    if let Err(error) = mta.stores.engine.commit(batch).await {
+        tracing::error!(id = %entry.queue_id, %error, "a delivery is missing from the history");
+    }
+    mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::retry_delay;
+    use std::time::Duration;
+
+    #[test]
+    fn the_last_retry_delay_repeats_and_jitter_stays_below_an_eighth() {
+        let delays = [Duration::from_secs(60), Duration::from_secs(300)];
+        assert_eq!(retry_delay(&delays, 1, 0), Duration::from_secs(60));
+        assert_eq!(retry_delay(&delays, 2, 0), Duration::from_secs(300));
+        assert_eq!(retry_delay(&delays, 99, 0), Duration::from_secs(300));
+        for random in 0..10_000 {
+            let delay = retry_delay(&delays, 1, random * 7919);
+            assert!(delay >= Duration::from_secs(60) && delay <= Duration::from_millis(67_500), "{delay:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! An operator's hand in the queue: each operation is one batch with its history, with or without a running server.
+
+use std::sync::Arc;
+
+use mail::Timestamp;
+use store::{
+    Batch, CommitError, StoreError, Stores,
+    ledger::Event,
+    spool::{EntryId, EntryStatus, QueueEntry},
+};
+
+use crate::Mta;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Try now; held entries stay held.
+    Retry,
+    /// Keep until released.
+    Hold,
+    /// Let a held entry go on, now.
+    Release,
+    /// Remove without telling the sender.
+    Delete,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    #[error(transparent)]
+    Write(#[from] CommitError),
+}
+
+const CONFLICT_RETRIES_MAX: usize = 5;
+
+/// Carries out an operation in the store. False if the entry is gone or the operation does not apply to it.
+pub async fn operate(
+    stores: &Stores,
+    now: Timestamp,
+    id: EntryId,
+    operation: Operation,
+) -> Result<Option<QueueEntry>, OperationError> {
+    for _ in 0..CONFLICT_RETRIES_MAX {
+        let Some(entry) = stores.spool.entry(id).await? else { return Ok(None) };
+        let Some(changed) = changed(&entry, now, operation) else { return Ok(None) };
+        match commit(stores, now, &entry, changed.as_ref(), operation).await {
+            Ok(()) => return Ok(Some(changed.unwrap_or(entry))),
+            Err(CommitError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The entry after the operation (none if deleted); outer none if the operation does not apply.
+fn changed(entry: &QueueEntry, now: Timestamp, operation: Operation) -> Option<Option<QueueEntry>> {
+    let with = |status| QueueEntry { status, due: now, ..entry.clone() };
+    match (operation, entry.status) {
+        (Operation::Delete, _) => Some(None),
+        (Operation::Retry, EntryStatus::Waiting) | (Operation::Release, EntryStatus::Held) => {
+            Some(Some(with(EntryStatus::Waiting)))
+        }
+        (Operation::Hold, EntryStatus::Waiting) => Some(Some(with(EntryStatus::Held))),
+        (Operation::Retry | Operation::Hold, EntryStatus::Held) | (Operation::Release, EntryStatus::Waiting) => None,
+    }
+}
+
+async fn commit(
+    stores: &Stores,
+    now: Timestamp,
+    entry: &QueueEntry,
+    changed: Option<&QueueEntry>,
+    operation: Operation,
+) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    match changed {
+        Some(changed) => stores.spool.replace(&mut batch, entry, changed),
+        None => stores.spool.remove(&mut batch, entry),
+    }
+    let action = match operation {
+        Operation::Retry => "retry",
+        Operation::Hold => "hold",
+        Operation::Release => "release",
+        Operation::Delete => "delete",
+    };
+    let recipients = entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
+    let event = Event::Operator { action: action.to_owned(), recipients };
+    stores.ledger.append(&mut batch, entry.queue_id, now, &event);
+    stores.engine.commit(batch).await.map(drop)
+}
+
+impl Mta {
+    /// [`operate`] in a running server: what becomes due is looked at at once.
+    pub async fn operate(
+        self: &Arc<Self>,
+        id: EntryId,
+        operation: Operation,
+    ) -> Result<Option<QueueEntry>, OperationError> {
+        let entry = operate(&self.stores, self.world.clock.wall(), id, operation).await?;
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.status == EntryStatus::Waiting) {
+            self.dispatcher.tell(self, |lanes| lanes.handle_kick(&entry.lane));
+        }
+        Ok(entry)
+    }
+}

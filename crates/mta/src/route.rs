@@ -1,0 +1,235 @@
+//! Which way an address goes: the directory's own addresses to their mailboxes, others by the first route that matches.
+
+use std::{path::PathBuf, sync::Arc};
+
+use mail::{Address, ForwardPath};
+use store::{
+    Directory, StoreError,
+    directory::{Resolution, Target},
+    spool::LaneId,
+};
+
+/// The lane of final delivery on this machine.
+pub const LOCAL_LANE: &str = "local";
+
+/// One `[[route]]`.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub recipient: RecipientPattern,
+    pub via: Via,
+}
+
+#[derive(Clone, Debug)]
+pub enum Via {
+    Smtp(Arc<Smarthost>),
+    /// Accepted, kept on hold until an operator releases or reroutes it.
+    Hold,
+    /// Accepted and thrown away, with a word in the history.
+    Discard,
+    /// Refused at RCPT.
+    Reject,
+}
+
+/// A fixed next hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smarthost {
+    pub host: String,
+    pub port: u16,
+    pub tls: RouteTls,
+    pub login: Option<Login>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteTls {
+    None,
+    /// TLS if offered, whatever the certificate (RFC 7435).
+    Opportunistic,
+    /// TLS with a certificate that verifies, or no delivery.
+    Required,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    pub username: String,
+    /// Read at each use, so that a changed secret needs no restart.
+    pub password_file: PathBuf,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Login({})", self.username)
+    }
+}
+
+/// `*`, `*@domain`, `*@*.domain`, `user@domain` or `domain`, in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientPattern {
+    local_part: Option<String>,
+    domain: DomainPattern,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum DomainPattern {
+    Any,
+    Exact(String),
+    /// Any domain below this one.
+    Below(String),
+}
+
+impl RecipientPattern {
+    pub fn matches(&self, address: &Address) -> bool {
+        let local_part_fits =
+            self.local_part.as_ref().is_none_or(|wanted| address.local_part().to_lowercase() == *wanted);
+        let domain = address.domain().map(mail::Domain::to_lookup);
+        local_part_fits
+            && match (&self.domain, domain) {
+                (DomainPattern::Any, _) => true,
+                (DomainPattern::Exact(wanted), Some(domain)) => domain == *wanted,
+                (DomainPattern::Below(parent), Some(domain)) => {
+                    domain.strip_suffix(parent.as_str()).is_some_and(|rest| rest.ends_with('.'))
+                }
+                (_, None) => false,
+            }
+    }
+}
+
+impl std::str::FromStr for RecipientPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (local_part, domain) = match text.rsplit_once('@') {
+            Some((local_part, domain)) => (local_part, domain),
+            None => ("*", text),
+        };
+        let local_part = (local_part != "*").then(|| local_part.to_lowercase());
+        let lookup = |name: &str| {
+            name.parse::<mail::Domain>().map(|domain| domain.to_lookup()).map_err(|error| {
+                format!("{text:?} is not a recipient pattern ({error}): write \"*\", \"*@example.org\", \"*@*.example.org\" or \"user@example.org\"")
+            })
+        };
+        let domain = match (domain, domain.strip_prefix("*.")) {
+            ("*", _) => DomainPattern::Any,
+            (_, Some(parent)) => DomainPattern::Below(lookup(parent)?),
+            (exact, None) => DomainPattern::Exact(lookup(exact)?),
+        };
+        Ok(Self { local_part, domain })
+    }
+}
+
+impl Via {
+    /// The lane that entries for this way wait in.
+    pub fn lane(&self) -> LaneId {
+        match self {
+            Self::Smtp(smarthost) => {
+                LaneId(format!("smtp:{}:{}", smarthost.host.to_ascii_lowercase(), smarthost.port).into())
+            }
+            Self::Hold => LaneId("hold".into()),
+            Self::Discard => LaneId("discard".into()),
+            Self::Reject => LaneId("reject".into()),
+        }
+    }
+}
+
+/// Where an address leads.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// `foreign`: the address itself is not ours, so that taking it is relaying (an alias may still lead abroad).
+    Ways { ways: Vec<Way>, foreign: bool },
+    UnknownUser,
+    /// Aliases lead in a circle.
+    Loop,
+    /// No route leads there.
+    NoRoute,
+    /// A route says to refuse it.
+    Refused,
+}
+
+/// One address to deliver to and the lane it travels in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub address: Address,
+    pub lane: LaneId,
+    pub held: bool,
+}
+
+/// Follows a forward-path through the directory and the routes.
+pub async fn destination(
+    directory: &Directory,
+    routes: &[Route],
+    path: &ForwardPath,
+) -> Result<Destination, StoreError> {
+    let resolution = match path {
+        ForwardPath::Postmaster => directory.resolve_postmaster().await?,
+        ForwardPath::Address(address) => directory.resolve(address).await?,
+    };
+    Ok(match (resolution, path) {
+        (Resolution::UnknownUser, _) | (Resolution::NotHosted, ForwardPath::Postmaster) => Destination::UnknownUser,
+        (Resolution::Loop, _) => Destination::Loop,
+        (Resolution::NotHosted, ForwardPath::Address(address)) => match foreign_way(routes, address) {
+            Ok(way) => Destination::Ways { ways: vec![way], foreign: true },
+            Err(refusal) => refusal,
+        },
+        (Resolution::Targets(targets), _) => {
+            let mut ways = Vec::with_capacity(targets.len());
+            for target in targets {
+                match target {
+                    Target::Account(account) => ways.push(local_way(account.address)),
+                    // Fails at delivery, so that the sender hears of it and the others get theirs.
+                    Target::Unknown(address) => ways.push(local_way(address)),
+                    Target::Foreign(address) => match foreign_way(routes, &address) {
+                        Ok(way) => ways.push(way),
+                        Err(refusal) => return Ok(refusal),
+                    },
+                }
+            }
+            Destination::Ways { ways, foreign: false }
+        }
+    })
+}
+
+fn local_way(address: Address) -> Way {
+    Way { address, lane: LaneId(LOCAL_LANE.into()), held: false }
+}
+
+fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> {
+    match choose(routes, address).map(|route| &route.via) {
+        None => Err(Destination::NoRoute),
+        Some(Via::Reject) => Err(Destination::Refused),
+        Some(via) => {
+            Ok(Way { address: address.clone(), lane: via.lane(), held: matches!(via, Via::Hold) })
+        }
+    }
+}
+
+/// The first route that matches.
+pub fn choose<'a>(routes: &'a [Route], address: &Address) -> Option<&'a Route> {
+    routes.iter().find(|route| route.recipient.matches(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RecipientPattern;
+
+    fn matches(pattern: &str, address: &str) -> bool {
+        pattern.parse::<RecipientPattern>().unwrap().matches(&address.parse().unwrap())
+    }
+
+    #[test]
+    fn patterns_match_what_they_say() {
+        assert!(matches("*", "a@b.example"));
+        assert!(matches("*@b.example", "a@B.Example"));
+        assert!(matches("b.example", "a@b.example"));
+        assert!(!matches("*@b.example", "a@sub.b.example"));
+        assert!(matches("*@*.b.example", "a@sub.b.example"));
+        assert!(!matches("*@*.b.example", "a@b.example"));
+        assert!(!matches("*@*.b.example", "a@xb.example"));
+        assert!(matches("Joe@b.example", "joe@b.example"));
+        assert!(!matches("joe@b.example", "jim@b.example"));
+    }
+
+    #[test]
+    fn a_bad_pattern_says_how_to_write_one() {
+        let error = "*@b..example".parse::<RecipientPattern>().unwrap_err();
+        assert!(error.contains("\"*@example.org\""), "{error}");
+    }
+}

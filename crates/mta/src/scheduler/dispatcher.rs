@@ -1,0 +1,192 @@
+//! Carries out what [`Lanes`] decides: starts workers, loads due entries, keeps the time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mail::Timestamp;
+use store::spool::{EntryId, LaneId};
+use tokio::sync::Notify;
+
+use super::lanes::{Action, Item, Lanes};
+use crate::{Mta, deliver};
+
+/// After a load that failed.
+const LOAD_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// The longest the timer sleeps, so that a wall clock that was set does not stop the queue.
+const TIMER_MAX: Duration = Duration::from_secs(30);
+
+/// The scheduler at work.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    lanes: Mutex<Lanes>,
+    /// The timer looks again.
+    timer: Notify,
+    /// Workers that wait for an item, by lane.
+    waiting: Mutex<HashMap<LaneId, Arc<Notify>>>,
+    /// Something finished.
+    progress: Notify,
+}
+
+impl Dispatcher {
+    pub(crate) fn new() -> Self {
+        Self {
+            lanes: Mutex::default(),
+            timer: Notify::new(),
+            waiting: Mutex::default(),
+            progress: Notify::new(),
+        }
+    }
+
+    /// Takes up the stored lanes and starts the timer.
+    pub(crate) fn start(&self, mta: &Arc<Mta>, stored: Vec<(LaneId, Timestamp)>) {
+        let now = mta.world.clock.wall();
+        self.tell(mta, |lanes| {
+            for (lane, first_due) in &stored {
+                lanes.handle_stored(now, lane, *first_due);
+            }
+        });
+        tokio::spawn(keep_time(mta.clone()));
+    }
+
+    /// Tells the lanes something and carries out what they decide.
+    pub(crate) fn tell<T>(&self, mta: &Arc<Mta>, say: impl FnOnce(&mut Lanes) -> T) -> T {
+        let mut lanes = self.lanes();
+        let deadline = lanes.deadline();
+        let answer = say(&mut lanes);
+        let actions: smallvec::SmallVec<[Action; 4]> = std::iter::from_fn(|| lanes.poll()).collect();
+        let earlier = lanes.deadline() != deadline;
+        drop(lanes);
+        if earlier {
+            self.timer.notify_one();
+        }
+        for action in actions {
+            carry_out(mta, action);
+        }
+        answer
+    }
+
+    /// A new entry that is due at once.
+    pub(crate) fn added(&self, mta: &Arc<Mta>, lane: &LaneId, item: Item) {
+        self.tell(mta, |lanes| lanes.handle_added(lane, item));
+    }
+
+    /// The next item for a worker; none when it should end.
+    pub(crate) fn take(&self, mta: &Arc<Mta>, lane: &LaneId) -> Option<Item> {
+        if mta.shutdown.is_given() { None } else { self.tell(mta, |lanes| lanes.take(lane)) }
+    }
+
+    /// As [`take`](Self::take), but waits up to `patience` for one.
+    pub(crate) async fn take_within(&self, mta: &Arc<Mta>, lane: &LaneId, patience: Duration) -> Option<Item> {
+        if let Some(item) = self.take(mta, lane) {
+            return Some(item);
+        }
+        let until = mta.world.clock.now() + patience;
+        let work = self.waiting(lane);
+        self.tell(mta, |lanes| lanes.handle_worker_idle(lane, true));
+        let item = loop {
+            let mut shutdown = mta.shutdown.clone();
+            tokio::select! {
+                () = work.notified() => {}
+                () = shutdown.given() => break None,
+                () = mta.world.clock.sleep_until(until) => break self.take(mta, lane),
+            }
+            if let Some(item) = self.take(mta, lane) {
+                break Some(item);
+            }
+        };
+        self.tell(mta, |lanes| lanes.handle_worker_idle(lane, false));
+        item
+    }
+
+    pub(crate) fn finished(&self, mta: &Arc<Mta>, lane: &LaneId, id: EntryId, due_again: Option<Timestamp>) {
+        let now = mta.world.clock.wall();
+        self.tell(mta, |lanes| lanes.handle_finished(now, lane, id, due_again));
+    }
+
+    /// Waits until no worker is at work.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let progress = self.progress.notified();
+            if self.lanes().load().1 == 0 {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    fn waiting(&self, lane: &LaneId) -> Arc<Notify> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(lane.clone()).or_default().clone()
+    }
+
+    /// Forgets the lane's bell once nobody waits for it.
+    fn worker_gone(&self, mta: &Arc<Mta>, lane: &LaneId) {
+        self.tell(mta, |lanes| lanes.handle_worker_gone(lane));
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.get(lane).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+            waiting.remove(lane);
+        }
+        drop(waiting);
+        self.progress.notify_waiters();
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn carry_out(mta: &Arc<Mta>, action: Action) {
+    match action {
+        Action::StartWorker(lane) => {
+            let mta = mta.clone();
+            tokio::spawn(async move {
+                deliver::work(&mta, &lane).await;
+                mta.dispatcher.worker_gone(&mta, &lane);
+            });
+        }
+        Action::WakeWorker(lane) => mta.dispatcher.waiting(&lane).notify_one(),
+        Action::Load { lane, limit } => {
+            tokio::spawn(load(mta.clone(), lane, limit));
+        }
+    }
+}
+
+async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
+    let now = mta.world.clock.wall();
+    let found = async {
+        let due = mta.stores.spool.due(&lane, None, now, limit).await?;
+        let complete = due.len() < limit;
+        let next_due = if complete { mta.stores.spool.next_due(&lane, now).await? } else { None };
+        Ok::<_, store::StoreError>((due, complete, next_due))
+    };
+    match found.await {
+        Ok((due, complete, next_due)) => {
+            let ids = due.into_iter().map(|(_, id)| id).collect();
+            mta.dispatcher.tell(&mta, |lanes| lanes.handle_loaded(&lane, ids, complete, next_due));
+        }
+        Err(error) => {
+            tracing::error!(lane = %lane.0, %error, "the queue cannot be read; trying again");
+            let again_at = now.plus(LOAD_RETRY_DELAY);
+            mta.dispatcher.tell(&mta, |lanes| lanes.handle_load_failed(&lane, again_at));
+        }
+    }
+}
+
+async fn keep_time(mta: Arc<Mta>) {
+    let mut shutdown = mta.shutdown.clone();
+    while !mta.shutdown.is_given() {
+        let deadline = mta.dispatcher.lanes().deadline();
+        let wait = deadline.map_or(TIMER_MAX, |due| due.since(mta.world.clock.wall()).min(TIMER_MAX));
+        let until = mta.world.clock.now() + wait;
+        tokio::select! {
+            () = mta.world.clock.sleep_until(until) => {}
+            () = mta.dispatcher.timer.notified() => {}
+            () = shutdown.given() => return,
+        }
+        let now = mta.world.clock.wall();
+        mta.dispatcher.tell(&mta, |lanes| lanes.handle_time(now));
+    }
+}

@@ -1,0 +1,391 @@
+//! The queue as the scheduler sees it: one lane a destination site, a bounded window of each in memory.
+//!
+//! Methods are sorted by direction: `handle_*` tell the machine what happened, `poll` says what to do. Time is an
+//! argument. Whatever does not fit into a lane's window stays in the store's due index and is loaded when room is.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use mail::Timestamp;
+use store::spool::{EntryId, LaneId, QueueEntry};
+
+/// Entries of one lane that wait in memory; the rest waits in the store.
+pub const WINDOW_MAX: usize = 1024;
+
+/// Workers a lane may have at once.
+const WORKERS_MAX_LOCAL: usize = 64;
+const WORKERS_MAX_REMOTE: usize = 20;
+
+/// An entry that is due.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub id: EntryId,
+    /// The entry itself if it was just accepted, so that it need not be read again.
+    pub entry: Option<Arc<QueueEntry>>,
+}
+
+/// What the dispatcher is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start one more worker; it takes items until there are none and then reports with [`Lanes::handle_worker_gone`].
+    StartWorker(LaneId),
+    /// Wake one worker that waits for an item of this lane.
+    WakeWorker(LaneId),
+    /// Read the lane's due entries from the store, at most `limit`, and report with [`Lanes::handle_loaded`].
+    Load { lane: LaneId, limit: usize },
+}
+
+/// All lanes that have something to do.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<LaneId, Lane>,
+    /// Lanes by the time at which their next stored entry is due.
+    wake_ups: BTreeMap<Timestamp, HashSet<LaneId>>,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    ready: VecDeque<Item>,
+    /// Entries in `ready` or being delivered.
+    known: HashSet<EntryId>,
+    workers: usize,
+    /// Workers that wait for an item.
+    idle_workers: usize,
+    loading: bool,
+    /// Entries that are due stand in the store only.
+    overflow: bool,
+    /// When the first stored entry that is not due yet will be.
+    next_due: Option<Timestamp>,
+}
+
+impl Lanes {
+    /// A start-up: the store holds entries of this lane, the first due then.
+    pub fn handle_stored(&mut self, now: Timestamp, lane: &LaneId, first_due: Timestamp) {
+        self.handle_deferred(now, lane, first_due);
+    }
+
+    /// An entry was added to the store and is due at once.
+    pub fn handle_added(&mut self, lane: &LaneId, item: Item) {
+        let state = self.lane(lane);
+        if state.ready.len() >= WINDOW_MAX {
+            state.overflow = true;
+        } else if state.known.insert(item.id) {
+            state.ready.push_back(item);
+        }
+        self.wake(lane, 1);
+        self.decide(lane);
+    }
+
+    /// An entry of this lane stands in the store, due then.
+    pub fn handle_deferred(&mut self, now: Timestamp, lane: &LaneId, due: Timestamp) {
+        if due <= now {
+            self.lane(lane).overflow = true;
+            self.decide(lane);
+        } else {
+            self.wake_at(lane, due);
+        }
+    }
+
+    /// What a load found: IDs that are due, whether that was all, and when the next after them is due.
+    pub fn handle_loaded(
+        &mut self,
+        lane: &LaneId,
+        due: Vec<EntryId>,
+        complete: bool,
+        next_due: Option<Timestamp>,
+    ) {
+        let state = self.lane(lane);
+        state.loading = false;
+        // Entries that came while the load ran set `overflow` again themselves; a load that broke off goes on later.
+        state.overflow |= !complete;
+        for id in due.into_iter().filter(|id| !state.known.contains(id)).collect::<Vec<_>>() {
+            if state.ready.len() < WINDOW_MAX {
+                state.known.insert(id);
+                state.ready.push_back(Item { id, entry: None });
+            } else {
+                state.overflow = true;
+            }
+        }
+        let ready = state.ready.len();
+        self.wake(lane, ready);
+        if let Some(due) = next_due {
+            self.wake_at(lane, due);
+        }
+        self.decide(lane);
+    }
+
+    /// A load failed: it is tried again at `again_at`.
+    pub fn handle_load_failed(&mut self, lane: &LaneId, again_at: Timestamp) {
+        self.lane(lane).loading = false;
+        self.wake_at(lane, again_at);
+    }
+
+    /// A worker is done with an item: it is settled, or stands in the store with a new due time.
+    pub fn handle_finished(&mut self, now: Timestamp, lane: &LaneId, id: EntryId, due_again: Option<Timestamp>) {
+        self.lane(lane).known.remove(&id);
+        match due_again {
+            Some(due) => self.handle_deferred(now, lane, due),
+            None => self.decide(lane),
+        }
+    }
+
+    /// An operator wants the lane's stored entries looked at now.
+    pub fn handle_kick(&mut self, lane: &LaneId) {
+        self.lane(lane).overflow = true;
+        self.decide(lane);
+    }
+
+    /// Time has passed.
+    pub fn handle_time(&mut self, now: Timestamp) {
+        while let Some(entry) = self.wake_ups.first_entry() {
+            if *entry.key() > now {
+                break;
+            }
+            for lane in entry.remove() {
+                let state = self.lane(&lane);
+                state.next_due = None;
+                state.overflow = true;
+                self.decide(&lane);
+            }
+        }
+    }
+
+    /// A worker asks for its next item.
+    pub fn take(&mut self, lane: &LaneId) -> Option<Item> {
+        let item = self.lane(lane).ready.pop_front();
+        self.decide(lane);
+        item
+    }
+
+    /// A worker waits for more (and holds its connection open), or has stopped waiting.
+    pub fn handle_worker_idle(&mut self, lane: &LaneId, idle: bool) {
+        let state = self.lane(lane);
+        if idle {
+            state.idle_workers += 1;
+        } else {
+            state.idle_workers = state.idle_workers.saturating_sub(1);
+        }
+        self.decide(lane);
+    }
+
+    pub fn handle_worker_gone(&mut self, lane: &LaneId) {
+        let state = self.lane(lane);
+        state.workers = state.workers.saturating_sub(1);
+        self.decide(lane);
+        if self.lanes.get(lane).is_some_and(Lane::is_forgettable) {
+            self.lanes.remove(lane);
+        }
+    }
+
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`handle_time`](Self::handle_time) next.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.wake_ups.keys().next().copied()
+    }
+
+    /// Items in memory that nobody delivers yet, and workers at work.
+    pub fn load(&self) -> (usize, usize) {
+        self.lanes.values().fold((0, 0), |(ready, busy), lane| {
+            (ready + lane.ready.len(), busy + lane.workers.saturating_sub(lane.idle_workers))
+        })
+    }
+
+    fn lane(&mut self, lane: &LaneId) -> &mut Lane {
+        if !self.lanes.contains_key(lane) {
+            self.lanes.insert(lane.clone(), Lane::default());
+        }
+        self.lanes.entry(lane.clone()).or_default()
+    }
+
+    fn wake_at(&mut self, lane: &LaneId, due: Timestamp) {
+        let state = self.lane(lane);
+        let before = state.next_due;
+        if before.is_some_and(|before| before <= due) {
+            return;
+        }
+        state.next_due = Some(due);
+        if let Some(before) = before {
+            self.cancel_wake_up(lane, before);
+        }
+        self.wake_ups.entry(due).or_default().insert(lane.clone());
+    }
+
+    fn cancel_wake_up(&mut self, lane: &LaneId, at: Timestamp) {
+        if let Some(lanes) = self.wake_ups.get_mut(&at) {
+            lanes.remove(lane);
+            if lanes.is_empty() {
+                self.wake_ups.remove(&at);
+            }
+        }
+    }
+
+    fn wake(&mut self, id: &LaneId, items: usize) {
+        let idle = self.lanes.get(id).map_or(0, |lane| lane.idle_workers);
+        for _ in 0..idle.min(items) {
+            self.actions.push_back(Action::WakeWorker(id.clone()));
+        }
+    }
+
+    fn decide(&mut self, id: &LaneId) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        if lane.overflow && !lane.loading && lane.ready.len() <= WINDOW_MAX / 4 {
+            lane.overflow = false;
+            lane.loading = true;
+            // Entries we know of still stand in the due index and come back with the load.
+            let limit = WINDOW_MAX + lane.known.len();
+            self.actions.push_back(Action::Load { lane: id.clone(), limit });
+        }
+        if lane.ready.len() > lane.idle_workers && lane.workers < workers_max(id) {
+            lane.workers += 1;
+            self.actions.push_back(Action::StartWorker(id.clone()));
+        }
+    }
+}
+
+impl Lane {
+    fn is_forgettable(&self) -> bool {
+        self.workers == 0
+            && self.known.is_empty()
+            && !self.loading
+            && !self.overflow
+            && self.next_due.is_none()
+    }
+}
+
+fn workers_max(lane: &LaneId) -> usize {
+    if &*lane.0 == crate::route::LOCAL_LANE { WORKERS_MAX_LOCAL } else { WORKERS_MAX_REMOTE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Timestamp = Timestamp::from_millis(60_000);
+    const NOW: Timestamp = Timestamp::from_millis(1000);
+
+    fn lane(name: &str) -> LaneId {
+        LaneId(name.into())
+    }
+
+    fn id(number: u64) -> EntryId {
+        EntryId { queue_id: mail::QueueId::from_u64(number), part: 0 }
+    }
+
+    fn item(number: u64) -> Item {
+        Item { id: id(number), entry: None }
+    }
+
+    fn actions(lanes: &mut Lanes) -> Vec<Action> {
+        std::iter::from_fn(|| lanes.poll()).collect()
+    }
+
+    #[test]
+    fn an_added_entry_starts_a_worker_that_takes_it_once() {
+        let (mut lanes, local) = (Lanes::default(), lane("local"));
+        lanes.handle_added(&local, item(1));
+        assert_eq!(actions(&mut lanes), [Action::StartWorker(local.clone())]);
+        assert_eq!(lanes.take(&local).unwrap().id, id(1));
+        assert!(lanes.take(&local).is_none());
+        lanes.handle_finished(NOW, &local, id(1), None);
+        lanes.handle_worker_gone(&local);
+        assert!(lanes.lanes.is_empty(), "a lane with nothing to do is forgotten");
+    }
+
+    #[test]
+    fn an_idle_worker_is_used_before_a_new_one_starts() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_added(&site, item(1));
+        actions(&mut lanes);
+        lanes.take(&site);
+        lanes.handle_finished(NOW, &site, id(1), None);
+        lanes.handle_worker_idle(&site, true);
+        lanes.handle_added(&site, item(2));
+        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone())]);
+        lanes.handle_added(&site, item(3));
+        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone()), Action::StartWorker(site)]);
+    }
+
+    #[test]
+    fn a_site_never_has_more_workers_than_its_limit() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        for number in 0..1000 {
+            lanes.handle_added(&site, item(number));
+        }
+        assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        for number in 0..WINDOW_MAX as u64 + 1 {
+            lanes.handle_added(&site, item(number));
+        }
+        let loads = |lanes: &mut Lanes| -> Vec<usize> {
+            actions(lanes).into_iter().filter_map(|action| match action {
+                Action::Load { limit, .. } => Some(limit),
+                Action::StartWorker(_) | Action::WakeWorker(_) => None,
+            }).collect()
+        };
+        assert_eq!(loads(&mut lanes), []);
+        for number in 0..WINDOW_MAX as u64 {
+            assert_eq!(lanes.take(&site).unwrap().id, id(number));
+            lanes.handle_finished(NOW, &site, id(number), None);
+        }
+        assert_eq!(loads(&mut lanes).len(), 1);
+        lanes.handle_loaded(&site, vec![id(WINDOW_MAX as u64)], true, None);
+        assert_eq!(lanes.take(&site).unwrap().id, id(WINDOW_MAX as u64));
+        assert_eq!(loads(&mut lanes), []);
+    }
+
+    #[test]
+    fn an_entry_under_delivery_is_not_taken_again_by_a_load() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_added(&site, item(1));
+        lanes.take(&site);
+        lanes.handle_kick(&site);
+        lanes.handle_loaded(&site, vec![id(1), id(2)], true, None);
+        assert_eq!(lanes.take(&site).unwrap().id, id(2));
+        assert!(lanes.take(&site).is_none());
+    }
+
+    #[test]
+    fn an_overflow_during_a_load_is_not_forgotten() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_kick(&site);
+        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+        lanes.handle_kick(&site);
+        assert_eq!(actions(&mut lanes), [], "one load at a time");
+        lanes.handle_loaded(&site, vec![], true, None);
+        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+    }
+
+    #[test]
+    fn a_deferred_entry_is_loaded_at_its_time_and_not_before() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_stored(NOW, &site, LATER);
+        assert_eq!(lanes.deadline(), Some(LATER));
+        lanes.handle_time(NOW);
+        assert_eq!(actions(&mut lanes), []);
+        lanes.handle_time(LATER);
+        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+        assert_eq!(lanes.deadline(), None);
+    }
+
+    #[test]
+    fn an_earlier_due_time_moves_the_wake_up_forward() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_deferred(NOW, &site, LATER);
+        let sooner = Timestamp::from_millis(30_000);
+        lanes.handle_deferred(NOW, &site, sooner);
+        lanes.handle_deferred(NOW, &site, LATER);
+        assert_eq!(lanes.deadline(), Some(sooner));
+        lanes.handle_time(LATER);
+        assert_eq!(lanes.deadline(), None);
+    }
+}

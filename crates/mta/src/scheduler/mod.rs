@@ -1,0 +1,7 @@
+//! When what is tried: the decisions are a machine without I/O ([`lanes`]), [`dispatcher`] carries them out.
+
+mod dispatcher;
+mod lanes;
+
+pub(crate) use dispatcher::Dispatcher;
+pub use lanes::{Action, Item, Lanes};

@@ -1,0 +1,96 @@
+//! The content on its way into the store: trace headers go in front, submissions are completed, the rest streams.
+
+use bytes::{Bytes, BytesMut};
+use mail::{QueueId, Timestamp, header, limits::RECEIVED_HEADERS_MAX};
+use store::{BlobWriter, PendingBlob, StoreError};
+
+/// A header section longer than this is passed through as it stands.
+const HEADER_BYTES_MAX: usize = 256 * 1024;
+
+/// Writes one message to its blob.
+pub(super) struct Content {
+    writer: Box<dyn BlobWriter>,
+    /// The header section so far; none once it was complete.
+    header: Option<BytesMut>,
+    completion: Option<Completion>,
+    /// The header's octets that go in front.
+    received: Vec<u8>,
+    pub(super) facts: Facts,
+}
+
+/// What submission adds to an incomplete header section (RFC 6409 §8).
+#[derive(Debug)]
+pub(super) struct Completion {
+    pub(super) hostname: std::sync::Arc<str>,
+    pub(super) queue_id: QueueId,
+    pub(super) at: Timestamp,
+}
+
+/// What the header section told.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) message_id: Option<String>,
+    /// RFC 5321 §6.3
+    pub(super) loops: bool,
+}
+
+impl Content {
+    /// `received` goes in front of everything.
+    pub(super) fn new(writer: Box<dyn BlobWriter>, received: Vec<u8>, completion: Option<Completion>) -> Self {
+        Self { writer, header: Some(BytesMut::new()), completion, received, facts: Facts::default() }
+    }
+
+    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        let Some(header) = &mut self.header else { return self.writer.write(chunk).await };
+        // The empty line may begin in octets already seen.
+        let seen = header.len().saturating_sub(3);
+        header.extend_from_slice(&chunk);
+        if header.len() > HEADER_BYTES_MAX || ends_header(header, seen) {
+            self.end_header().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish(mut self) -> Result<(PendingBlob, Facts), StoreError> {
+        self.end_header().await?;
+        Ok((self.writer.finish().await?, self.facts))
+    }
+
+    async fn end_header(&mut self) -> Result<(), StoreError> {
+        let Some(start) = self.header.take() else { return Ok(()) };
+        self.facts = Facts {
+            message_id: header::message_id(&start),
+            loops: header::count(&start, "Received") > RECEIVED_HEADERS_MAX,
+        };
+        let mut out = std::mem::take(&mut self.received);
+        match &self.completion {
+            Some(completion) => completion.complete(&start, &mut self.facts, &mut out),
+            None => out.extend_from_slice(&start),
+        }
+        self.writer.write(out.into()).await
+    }
+}
+
+fn ends_header(octets: &[u8], from: usize) -> bool {
+    octets.starts_with(b"\r\n")
+        || octets.get(from..).is_some_and(|new| memchr::memmem::find(new, b"\r\n\r\n").is_some())
+}
+
+impl Completion {
+    /// RFC 6409 §8.1, §8.2: Date and Message-ID if missing. RFC 5322 §3.6.3: Bcc is for the submitter alone.
+    fn complete(&self, start: &[u8], facts: &mut Facts, out: &mut Vec<u8>) {
+        let is_section = header::fields(start).next().is_some();
+        if header::count(start, "Date") == 0 {
+            out.extend_from_slice(format!("Date: {}\r\n", self.at.rfc5322()).as_bytes());
+        }
+        if header::count(start, "Message-ID") == 0 {
+            let made = format!("{}@{}", self.queue_id, self.hostname);
+            out.extend_from_slice(format!("Message-ID: <{made}>\r\n").as_bytes());
+            facts.message_id = Some(made);
+        }
+        if !is_section && !start.starts_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(&header::without_fields(start, &["Bcc"]));
+    }
+}

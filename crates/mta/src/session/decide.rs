@@ -1,0 +1,274 @@
+//! The machine's questions and our answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mail::{Address, ForwardPath, QueueId, Recipient, Reply, received::Received};
+use proto::{
+    sasl::Credentials,
+    smtp::server::{self, Decision, Event, Flavour, MailRequest, Server},
+};
+use store::{CommitError, PendingBlob, StoreError};
+
+use super::{
+    Session,
+    content::{Completion, Content, Facts},
+};
+use crate::{
+    accept::{self, Acceptance, AcceptedRecipient, Origin},
+    policy,
+};
+
+/// Each failed login of a session is answered this much later than the one before.
+const LOGIN_FAILURE_DELAY: Duration = Duration::from_secs(1);
+
+/// One mail transaction, from MAIL on.
+#[derive(Default)]
+pub(super) struct Transaction {
+    recipients: Vec<AcceptedRecipient>,
+    queue_id: Option<QueueId>,
+    content: Option<Content>,
+    /// Why the content cannot be kept; it is read to its end and then answered with this.
+    spoiled: Option<Reply>,
+}
+
+impl Session {
+    pub(super) async fn decide(&mut self, server: &mut Server, event: Event) {
+        match event {
+            Event::Hello { .. } => {
+                server.extensions_mut().expn = self.announces_expn();
+                server.answer_hello(Decision::ACCEPT);
+            }
+            Event::Mail(request) => {
+                let decision = self.mail(&request).await;
+                server.answer_mail(decision);
+            }
+            Event::Rcpt(recipient) => {
+                let decision = self.rcpt(recipient).await;
+                server.answer_rcpt(decision);
+            }
+            Event::Data => {
+                let decision = self.data(server).await;
+                server.answer_data(decision);
+            }
+            Event::Content(chunk) => self.content(chunk).await,
+            Event::ContentEnd => {
+                let decision = Box::pin(self.content_end(server)).await;
+                server.answer_content(decision);
+            }
+            Event::ContentAborted(_) => self.transaction = None,
+            Event::Authenticate(credentials) => {
+                let decision = Box::pin(self.authenticate(credentials)).await;
+                server.answer_auth(decision);
+            }
+            Event::Verify(argument) => {
+                let config = self.mta.config();
+                let reply = policy::users::verify(&self.mta.stores, &config, &self.client(), &argument).await;
+                server.answer_verify(&reply);
+            }
+            Event::Expand(argument) => {
+                let config = self.mta.config();
+                let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &argument).await;
+                server.answer_expand(&reply);
+            }
+        }
+    }
+
+    async fn mail(&mut self, request: &MailRequest) -> Decision {
+        // The last transaction may have ended without a word: RSET and EHLO forget it.
+        self.transaction = Some(Box::default());
+        policy::sender::check(&self.mta.stores, &self.client(), &request.reverse_path).await.into()
+    }
+
+    async fn rcpt(&mut self, recipient: Recipient) -> Decision {
+        let config = self.mta.config();
+        let path = &recipient.forward_path;
+        match policy::recipient::check(&self.mta.stores, &config, &self.client(), path).await {
+            Ok(ways) => {
+                let original = match &recipient.forward_path {
+                    ForwardPath::Address(address) => address.clone(),
+                    ForwardPath::Postmaster => match ways.first() {
+                        Some(way) => way.address.clone(),
+                        None => return Decision::Reject(Reply::new(550, (5, 1, 1), "there is no postmaster")),
+                    },
+                };
+                let transaction = self.transaction.get_or_insert_default();
+                transaction.recipients.push(AcceptedRecipient { original, rcpt: recipient.rcpt, ways });
+                Decision::ACCEPT
+            }
+            Err(reply) => Decision::Reject(reply),
+        }
+    }
+
+    async fn data(&mut self, server: &Server) -> Decision {
+        let writer = match self.mta.stores.engine.blob_writer().await {
+            Ok(writer) => writer,
+            Err(error) => return Decision::Reject(unstorable(&error)),
+        };
+        let at = self.mta.world.clock.wall();
+        let queue_id = self.mta.queue_ids.next(at);
+        let mut received = Vec::with_capacity(256);
+        self.received(server, queue_id, at).write(&mut received);
+        let completion = (self.flavour == Flavour::Submission).then(|| Completion {
+            hostname: self.mta.config().hostname.clone(),
+            queue_id,
+            at,
+        });
+        let transaction = self.transaction.get_or_insert_default();
+        transaction.queue_id = Some(queue_id);
+        transaction.content = Some(Content::new(writer, received, completion));
+        Decision::ACCEPT
+    }
+
+    async fn content(&mut self, chunk: Bytes) {
+        let Some(transaction) = &mut self.transaction else { return };
+        let Some(content) = &mut transaction.content else { return };
+        if let Err(error) = content.push(chunk).await {
+            transaction.spoiled = Some(unstorable(&error));
+            transaction.content = None;
+        }
+    }
+
+    async fn content_end(&mut self, server: &Server) -> Decision {
+        let Some(mut transaction) = self.transaction.take() else {
+            return Decision::Reject(Reply::new(451, (4, 3, 0), "the transaction was lost; send it again"));
+        };
+        if let Some(reply) = transaction.spoiled {
+            return Decision::Reject(reply);
+        }
+        let Some(content) = transaction.content.take() else {
+            return Decision::Reject(Reply::new(451, (4, 3, 0), "the content was lost; send it again"));
+        };
+        let (body, facts) = match content.finish().await {
+            Ok(finished) => finished,
+            Err(error) => return Decision::Reject(unstorable(&error)),
+        };
+        if facts.loops {
+            // RFC 5321 §6.3
+            return Decision::Reject(Reply::new(554, (5, 4, 6), "the message has passed too many hosts: a loop"));
+        }
+        self.accept(server, *transaction, body, facts).await
+    }
+
+    async fn accept(
+        &mut self,
+        server: &Server,
+        transaction: Transaction,
+        body: PendingBlob,
+        facts: Facts,
+    ) -> Decision {
+        let (Some(envelope), Some(id)) = (server.envelope(), transaction.queue_id) else {
+            return Decision::Reject(Reply::new(503, (5, 5, 1), "there is no transaction"));
+        };
+        let acceptance = Acceptance {
+            queue_id: id,
+            at: self.mta.world.clock.wall(),
+            reverse_path: envelope.reverse_path.clone(),
+            mail: envelope.mail.clone(),
+            recipients: transaction.recipients,
+            body,
+            origin: self.origin(server, facts),
+        };
+        match accept::accept(&self.mta, acceptance).await {
+            Ok(()) => {
+                tracing::info!(%id, client = %self.peer.ip(), "accepted");
+                Decision::Accept(Some(Reply::new(250, (2, 0, 0), format!("accepted as {id}"))))
+            }
+            Err(CommitError::Full) => Decision::Reject(disk_full()),
+            Err(error) => {
+                tracing::error!(%id, %error, "a message could not be stored");
+                Decision::Reject(Reply::new(451, (4, 3, 0), "the message could not be stored; try again later"))
+            }
+        }
+    }
+
+    async fn authenticate(&mut self, credentials: Credentials) -> Decision {
+        let login = &credentials.authentication_id;
+        let acts_as_itself =
+            credentials.authorization_id.is_empty() || credentials.authorization_id == *login;
+        match self.mta.stores.directory.authenticate(login, &credentials.password).await {
+            Ok(Some(account)) if acts_as_itself => {
+                self.identity = Some(account.address);
+                Decision::ACCEPT
+            }
+            Ok(_) => {
+                self.failed_logins += 1;
+                tracing::info!(client = %self.peer.ip(), "a login failed");
+                let clock = &self.mta.world.clock;
+                clock.sleep_until(clock.now() + LOGIN_FAILURE_DELAY * self.failed_logins).await;
+                // The same words for an unknown user and a wrong password (RFC 4954 §6).
+                Decision::Reject(Reply::new(535, (5, 7, 8), "the user name or the password is wrong"))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the directory cannot be read");
+                Decision::Reject(Reply::new(454, (4, 7, 0), "cannot check the password now; try again later"))
+            }
+        }
+    }
+
+    fn received<'a>(&'a self, server: &'a Server, id: QueueId, at: mail::Timestamp) -> Received<'a> {
+        let session = server.session();
+        let envelope = server.envelope();
+        let for_recipient = envelope.and_then(|envelope| match &envelope.recipients[..] {
+            [only] => Some(&only.forward_path),
+            _ => None,
+        });
+        Received {
+            helo: session.helo.as_deref().unwrap_or_default(),
+            client_ip: matches!(self.peer, world::Peer::Tcp { .. }).then(|| self.peer.ip()),
+            by: &self.hostname,
+            with: with_protocol(self.flavour, session, envelope.is_some_and(|envelope| envelope.mail.smtputf8)),
+            tls: self.tls.as_ref().map(tls_words),
+            id,
+            for_recipient,
+            at,
+        }
+    }
+
+    fn origin(&self, server: &Server, facts: Facts) -> Origin {
+        Origin {
+            service: self.service(),
+            client_ip: Some(self.peer.ip().to_string()),
+            helo: server.session().helo.as_deref().map(str::to_owned),
+            tls: self.tls.as_ref().map(tls_words),
+            identity: self.identity.as_ref().map(Address::to_string),
+            message_id: facts.message_id,
+        }
+    }
+}
+
+/// RFC 3848 and RFC 6531 §4.3: the protocol as Received names it.
+fn with_protocol(flavour: Flavour, session: &server::Session, smtputf8: bool) -> &'static str {
+    let authenticated = session.identity.is_some();
+    match (flavour, smtputf8, session.esmtp, session.tls, authenticated) {
+        (Flavour::Lmtp, true, _, false, _) => "UTF8LMTP",
+        (Flavour::Lmtp, true, _, true, _) => "UTF8LMTPS",
+        (Flavour::Lmtp, false, _, false, _) => "LMTP",
+        (Flavour::Lmtp, false, _, true, _) => "LMTPS",
+        (_, true, _, false, false) => "UTF8SMTP",
+        (_, true, _, false, true) => "UTF8SMTPA",
+        (_, true, _, true, false) => "UTF8SMTPS",
+        (_, true, _, true, true) => "UTF8SMTPSA",
+        (_, false, false, _, _) => "SMTP",
+        (_, false, true, false, false) => "ESMTP",
+        (_, false, true, false, true) => "ESMTPA",
+        (_, false, true, true, false) => "ESMTPS",
+        (_, false, true, true, true) => "ESMTPSA",
+    }
+}
+
+fn tls_words(tls: &world::tls::TlsSummary) -> String {
+    format!("{} {}", tls.version, tls.cipher)
+}
+
+fn disk_full() -> Reply {
+    Reply::new(452, (4, 3, 1), "the disk is full; try again later")
+}
+
+fn unstorable(error: &StoreError) -> Reply {
+    if matches!(error, StoreError::Full) {
+        return disk_full();
+    }
+    tracing::error!(%error, "content cannot be stored");
+    Reply::new(451, (4, 3, 0), "the message cannot be stored now; try again later")
+}

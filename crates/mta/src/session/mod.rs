@@ -1,0 +1,182 @@
+//! One SMTP connection: drives the protocol machine, puts its questions to policy, and stores what it brings.
+
+mod content;
+mod decide;
+
+use std::{io, sync::Arc, time::Duration};
+
+use proto::{
+    machine::{Machine, Step},
+    smtp::server::{self, Extensions, Flavour, Server, StartTls},
+};
+use tokio::io::AsyncWriteExt;
+use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsSummary};
+
+use crate::{
+    Mta,
+    config::{Audience, Config, ListenerConfig, TlsMode},
+    policy::{self, Client},
+};
+
+/// A client that does not take our replies for this long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// What one connection has in hand.
+pub(crate) struct Session {
+    mta: Arc<Mta>,
+    peer: Peer,
+    flavour: Flavour,
+    /// As the greeting said it, whatever a reload changes.
+    hostname: Arc<str>,
+    tls: Option<TlsSummary>,
+    /// The authenticated account's address.
+    identity: Option<mail::Address>,
+    transaction: Option<Box<decide::Transaction>>,
+    failed_logins: u32,
+}
+
+/// Serves the connection until it ends.
+pub(crate) async fn run(
+    mta: Arc<Mta>,
+    stream: BoxStream,
+    peer: Peer,
+    protocol: Arc<server::Config>,
+    tls: Option<TlsSummary>,
+) {
+    let session = Session {
+        mta,
+        peer,
+        flavour: protocol.flavour,
+        hostname: protocol.hostname.clone(),
+        tls,
+        identity: None,
+        transaction: None,
+        failed_logins: 0,
+    };
+    if let Err(error) = session.drive(stream, protocol).await {
+        tracing::debug!(client = %peer.ip(), %error, "the connection broke off");
+    }
+}
+
+/// What a listener's sessions speak under this configuration; `loopback` peers need no TLS to authenticate.
+pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: bool) -> server::Config {
+    let offers_auth = listener.flavour == Flavour::Submission;
+    server::Config {
+        hostname: config.hostname.clone(),
+        flavour: listener.flavour,
+        extensions: Extensions {
+            chunking: true,
+            binary_mime: true,
+            smtputf8: true,
+            dsn: false,
+            expn: config.expn != Audience::Never,
+        },
+        starttls: match listener.tls {
+            TlsMode::Starttls if config.tls.is_some() => StartTls::Offered,
+            TlsMode::Starttls | TlsMode::None | TlsMode::Implicit => StartTls::Off,
+        },
+        auth: offers_auth,
+        plaintext_auth: offers_auth && loopback,
+        refuse_early_talk: true,
+        limits: config.session.clone(),
+    }
+}
+
+impl Session {
+    async fn drive(mut self, mut stream: BoxStream, protocol: Arc<server::Config>) -> io::Result<()> {
+        let mut server = Server::new(protocol, self.tls.is_some());
+        let mut shutdown = self.mta.shutdown.clone();
+        let mut told_of_shutdown = false;
+        loop {
+            match server.poll(self.mta.world.clock.now()) {
+                Step::Write(octets) => write(&*self.mta.world.clock, &mut stream, &octets).await?,
+                Step::Event(event) => self.decide(&mut server, event).await,
+                Step::StartTls => stream = self.start_tls(&mut server, stream).await?,
+                Step::Close => return stream.shutdown().await,
+                Step::NeedInput if shutdown.is_given() && !told_of_shutdown => {
+                    told_of_shutdown = true;
+                    server.shutdown();
+                }
+                Step::NeedInput => {
+                    let shutdown = (!told_of_shutdown).then_some(&mut shutdown);
+                    wait(&*self.mta.world.clock, &mut server, &mut stream, shutdown).await?;
+                }
+            }
+        }
+    }
+
+    async fn start_tls(&mut self, server: &mut Server, stream: BoxStream) -> io::Result<BoxStream> {
+        let tls = self.mta.config().tls.clone().ok_or(io::ErrorKind::Unsupported)?;
+        let (stream, summary) = Box::pin(tls.accept(stream)).await?;
+        // RFC 3207 §4.2: what was learnt in clear is forgotten.
+        self.tls = Some(summary);
+        self.identity = None;
+        self.transaction = None;
+        server.handle_tls_established();
+        Ok(stream)
+    }
+
+    fn client(&self) -> Client<'_> {
+        Client { ip: self.peer.ip(), flavour: self.flavour, identity: self.identity.as_ref() }
+    }
+
+    /// What EHLO announces may depend on who asks.
+    fn announces_expn(&self) -> bool {
+        let config = self.mta.config();
+        policy::users::may_ask(&config, config.expn, &self.client())
+    }
+
+    fn service(&self) -> &'static str {
+        match self.flavour {
+            Flavour::Smtp => "smtp",
+            Flavour::Submission => "submission",
+            Flavour::Lmtp => "lmtp",
+        }
+    }
+}
+
+/// Until there is input, the machine's deadline has passed, or shutdown is asked for.
+async fn wait(
+    clock: &dyn Clock,
+    server: &mut Server,
+    stream: &mut BoxStream,
+    shutdown: Option<&mut Shutdown>,
+) -> io::Result<()> {
+    let deadline = server.deadline();
+    let deadline_passed = async {
+        match deadline {
+            Some(deadline) => clock.sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    let shutdown_given = async {
+        match shutdown {
+            Some(shutdown) => shutdown.given().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        read = world::read_some(stream, |octets| server.push(octets)) => {
+            if read? == 0 {
+                server.push_end();
+            }
+        }
+        () = deadline_passed => {}
+        () = shutdown_given => {}
+    }
+    Ok(())
+}
+
+async fn write(clock: &dyn Clock, stream: &mut BoxStream, octets: &[u8]) -> io::Result<()> {
+    let deadline = clock.now() + WRITE_TIMEOUT;
+    let write_all = async {
+        stream.write_all(octets).await?;
+        stream.flush().await
+    };
+    tokio::select! {
+        biased;
+        written = write_all => written,
+        () = clock.sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
