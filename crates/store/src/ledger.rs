@@ -166,7 +166,9 @@ impl Ledger {
         }
         if events > 0 {
             let mut batch = Batch::new();
-            doomed.into_iter().for_each(|key| batch.delete(key));
+            for key in doomed {
+                batch.delete(key);
+            }
             self.engine.commit(batch).await?;
         }
         Ok(events)
@@ -262,7 +264,9 @@ mod tests {
         let (ledger, engine) = ledger();
         let ids: Vec<_> = (0..5).map(|number| QueueId::new(at(1000 + number), 0)).collect();
         let mut batch = Batch::new();
-        ids.iter().for_each(|id| ledger.index(&mut batch, *id, "Bob@Example.org"));
+        for id in &ids {
+            ledger.index(&mut batch, *id, "Bob@Example.org");
+        }
         ledger.index(&mut batch, QueueId::new(at(9000), 0), "dörte@example.org");
         engine.commit(batch).await.unwrap();
         assert_eq!(ledger.find("bob@example.ORG", 2).await.unwrap(), [ids[4], ids[3]]);

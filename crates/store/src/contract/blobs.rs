@@ -101,7 +101,9 @@ pub async fn a_body_without_references_is_reclaimed_at_once(subject: impl Subjec
             let id = blob.id;
             let mut batch = Batch::new();
             batch.blob(blob);
-            deltas.iter().for_each(|delta| batch.references(id, *delta));
+            for delta in deltas {
+                batch.references(id, *delta);
+            }
             engine.commit(batch).await.unwrap();
             assert_eq!(body(&engine, id).await, None);
         }

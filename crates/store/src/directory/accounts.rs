@@ -160,7 +160,7 @@ impl Directory {
         claim(batch, &lookup, &domain.name);
         batch.put(account_key(&lookup), account.encode());
         if domain.first_account.is_none() {
-            self.stage_first_account(batch, domain, Some(account.address.clone()));
+            Self::stage_first_account(batch, domain, Some(account.address.clone()));
         }
         Ok(account)
     }
@@ -181,12 +181,12 @@ impl Directory {
             let next = others
                 .filter(|other| other.id != account.id && is_of_domain(other))
                 .min_by_key(|other| other.id);
-            self.stage_first_account(batch, domain, next.map(|account| account.address));
+            Self::stage_first_account(batch, domain, next.map(|account| account.address));
         }
         Ok(())
     }
 
-    fn stage_first_account(&self, batch: &mut Batch, domain: DomainRecord, first_account: Option<Address>) {
+    fn stage_first_account(batch: &mut Batch, domain: DomainRecord, first_account: Option<Address>) {
         let key = domain_key(&domain.name);
         batch.check(key.clone(), Expect::Equals(domain.encode().into()));
         batch.put(key, DomainRecord { first_account, ..domain }.encode());

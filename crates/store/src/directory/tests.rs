@@ -127,7 +127,7 @@ async fn accounts_made_at_once_do_not_collide() {
     let tasks: Vec<_> = (0..4)
         .map(|number| {
             let directory = directory.clone();
-            tokio::spawn(async move { add(&directory, &format!("user{}@example.org", number)).await.id })
+            tokio::spawn(async move { add(&directory, &format!("user{number}@example.org")).await.id })
         })
         .collect();
     let mut ids = Vec::new();

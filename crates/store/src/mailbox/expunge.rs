@@ -101,7 +101,9 @@ impl Mailboxes {
         let changes = KeyBuilder::new(MAILBOX_CHANGE).u64(mailbox.0).octets();
         while let Some(found) = self.page(&changes).await? {
             let mut batch = Batch::new();
-            found.into_iter().for_each(|(key, _)| batch.delete(key));
+            for (key, _) in found {
+                batch.delete(key);
+            }
             self.engine.commit(batch).await?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod crash;
 #[cfg(test)]
 mod crash_tests;
+mod disk;
 mod state;
 
 use std::{
@@ -18,10 +19,10 @@ use bytes::{Bytes, BytesMut};
 pub(crate) use crash::Chance;
 use crash::Stop;
 pub use crash::{CrashModel, Fault};
+use disk::{Disk, Modelled, Ticket};
 use state::{Record, State};
 
 use crate::{
-    apply::evaluate,
     batch::Batch,
     changes::{ChangeHub, Changes},
     engine::{
@@ -36,35 +37,6 @@ pub struct MemoryEngine {
     disk: Mutex<Disk>,
     changes: ChangeHub,
     next_blob: Arc<AtomicU64>,
-}
-
-/// What was written, and how much of it a crash would spare.
-#[derive(Debug, Default)]
-struct Disk {
-    /// Everything written; batches are evaluated against it.
-    written: State,
-    model: Option<Modelled>,
-    /// Written and not synced, oldest first.
-    unsynced: Vec<Record>,
-    written_count: u64,
-    synced_count: u64,
-    stopped: Option<Stop>,
-    full: bool,
-    fail_next_sync: bool,
-}
-
-#[derive(Debug)]
-struct Modelled {
-    model: CrashModel,
-    chance: Chance,
-    /// Everything synced; what readers see.
-    synced: State,
-}
-
-/// A batch that is written and waits for a sync.
-struct Ticket {
-    number: u64,
-    slots: Vec<u64>,
 }
 
 impl Default for MemoryEngine {
@@ -123,7 +95,8 @@ impl MemoryEngine {
         self.disk().full = full;
     }
 
-    /// The next sync fails and poisons the engine.
+    /// The next sync fails and poisons the engine. Takes a crash model (a calm one will do), without which there is
+    /// no telling synced from unsynced.
     pub fn fail_next_sync(&self) {
         self.disk().fail_next_sync = true;
     }
@@ -138,97 +111,6 @@ impl MemoryEngine {
         self.changes.publish(records.iter().flat_map(Record::keys));
         self.disk().acknowledge()?;
         Ok(Committed::new(ticket.slots))
-    }
-}
-
-impl Disk {
-    fn is_crashed(&self) -> bool {
-        self.stopped == Some(Stop::Crashed)
-    }
-
-    fn refuses(&self) -> Result<(), CommitError> {
-        match self.stopped {
-            Some(stop) => Err(CommitError::Poisoned(stop.to_string())),
-            None => Ok(()),
-        }
-    }
-
-    /// What readers may see: never what a crash could take back.
-    fn visible(&self) -> Result<&State, StoreError> {
-        match &self.model {
-            _ if self.is_crashed() => Err(StoreError::Io(Stop::Crashed.to_string())),
-            Some(modelled) if modelled.model.fault.is_none() => Ok(&modelled.synced),
-            _ => Ok(&self.written),
-        }
-    }
-
-    fn write(&mut self, batch: Batch) -> Result<Ticket, CommitError> {
-        self.refuses()?;
-        self.maybe_crash()?;
-        let mut evaluated = evaluate(batch, &self.written)?;
-        if self.full || self.model.as_mut().is_some_and(|it| it.chance.one_in(it.model.full_one_in)) {
-            return Err(CommitError::Full);
-        }
-        let slots = std::mem::take(&mut evaluated.slots);
-        let record = Record::new(evaluated);
-        self.written.apply(&record);
-        self.unsynced.push(record);
-        self.written_count += 1;
-        self.maybe_crash()?;
-        Ok(Ticket { number: self.written_count, slots })
-    }
-
-    /// Makes everything written durable and visible, and returns it; nothing if batch `number` already is.
-    fn sync(&mut self, number: u64) -> Result<Vec<Record>, CommitError> {
-        if self.is_crashed() {
-            self.refuses()?;
-        }
-        if self.synced_count >= number {
-            return Ok(Vec::new());
-        }
-        self.refuses()?;
-        self.maybe_crash()?;
-        let fails = self.model.as_mut().is_some_and(|it| it.chance.one_in(it.model.sync_error_one_in));
-        if fails || self.fail_next_sync {
-            self.stopped = Some(Stop::SyncFailed);
-            self.refuses()?;
-        }
-        let records = std::mem::take(&mut self.unsynced);
-        if let Some(modelled) = &mut self.model {
-            records.iter().for_each(|record| modelled.synced.apply(record));
-        }
-        self.synced_count = self.written_count;
-        Ok(records)
-    }
-
-    /// The last point to crash at: synced, but nobody was told.
-    fn acknowledge(&mut self) -> Result<(), CommitError> {
-        if self.is_crashed() {
-            return self.refuses();
-        }
-        self.maybe_crash()
-    }
-
-    fn maybe_crash(&mut self) -> Result<(), CommitError> {
-        if self.model.as_mut().is_some_and(|it| it.chance.one_in(it.model.crash_one_in)) {
-            self.stopped = Some(Stop::Crashed);
-        }
-        if self.is_crashed() { self.refuses() } else { Ok(()) }
-    }
-
-    /// The tear falls on any octet of what was not synced. The batch it hits fails its checksum and is cut off with
-    /// everything after it.
-    fn after_crash(&mut self) -> State {
-        let Some(modelled) = &mut self.model else { return self.written.clone() };
-        let octets: u64 = self.unsynced.iter().map(Record::octets).sum();
-        let mut left = modelled.chance.below(octets + 1);
-        let mut state = modelled.synced.clone();
-        for record in &self.unsynced {
-            let Some(rest) = left.checked_sub(record.octets()) else { break };
-            left = rest;
-            state.apply(record);
-        }
-        state
     }
 }
 

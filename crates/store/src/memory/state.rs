@@ -56,7 +56,9 @@ fn joined(payload: BlobPayload) -> Bytes {
             Ok([only]) => only,
             Err(chunks) => {
                 let mut all = BytesMut::new();
-                chunks.iter().for_each(|chunk| all.extend_from_slice(chunk));
+                for chunk in &chunks {
+                    all.extend_from_slice(chunk);
+                }
                 all.freeze()
             }
         },

@@ -27,7 +27,9 @@ async fn accept(
     let blob = add_body(engine, &mut batch, &Bytes::from_static(b"body")).await;
     let entries: Vec<_> =
         (0..).zip(lanes).map(|(part, (lane, due))| entry(id(number), part, lane, *due, blob)).collect();
-    entries.iter().for_each(|entry| spool.add(&mut batch, entry));
+    for entry in &entries {
+        spool.add(&mut batch, entry);
+    }
     engine.commit(batch).await.unwrap();
     entries
 }
@@ -83,7 +85,7 @@ async fn held_entries_are_listed_but_never_due() {
     let held = QueueEntry { status: EntryStatus::Held, ..waiting.clone() };
     change(&engine, |batch| spool.replace(batch, &waiting, &held)).await.unwrap();
     assert!(spool.lanes().await.unwrap().is_empty());
-    assert_eq!(spool.list(None, 10).await.unwrap(), [held.clone()]);
+    assert_eq!(spool.list(None, 10).await.unwrap(), std::slice::from_ref(&held));
     change(&engine, |batch| spool.replace(batch, &held, &waiting)).await.unwrap();
     assert_eq!(spool.next_due(&waiting.lane, at(0)).await.unwrap(), Some(at(10)));
     assert!(change(&engine, |batch| spool.remove(batch, &waiting)).await.is_ok());
