@@ -8,7 +8,18 @@ pub(super) struct ContentWriter {
     /// Octets of the current line so far, counted to two.
     line_octets: u8,
     after_cr: bool,
+    bare_lf: BareLf,
     part: Part,
+}
+
+/// A client should take CRLF alone for a line end, but some take LF too. Content with bare LFs (BINARYMIME) goes out
+/// octet for octet, except where such a client would see the end of the reply in it; so a bare LF waits for what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BareLf {
+    None,
+    Waits,
+    /// The bare LF and a dot wait.
+    WaitsWithDot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +38,10 @@ impl ContentWriter {
     /// `top_lines`: how many lines of the body to send; none sends the message as a whole.
     pub(super) fn new(top_lines: Option<u32>) -> Self {
         let part = top_lines.map_or(Part::Whole, |body_lines| Part::Header { body_lines });
-        Self { line_octets: 0, after_cr: false, part }
+        Self { line_octets: 0, after_cr: false, bare_lf: BareLf::None, part }
     }
 
-    /// Appends a chunk to `output`. A bare LF, which the client might take for a line end, becomes one.
+    /// Appends a chunk to `output`.
     pub(super) fn write(&mut self, mut chunk: &[u8], output: &mut Vec<u8>) {
         output.reserve(chunk.len());
         while let (false, Some(end)) = (self.has_enough(), memchr(b'\n', chunk)) {
@@ -51,24 +62,54 @@ impl ContentWriter {
 
     /// The message is complete: ends its last line, and the reply.
     pub(super) fn finish(mut self, output: &mut Vec<u8>) {
-        if self.line_octets > 0 {
-            self.write_line_end(output);
+        let bare = self.bare_lf != BareLf::None;
+        self.release_bare_lf(b"\n", output);
+        if self.line_octets > 0 || bare {
+            output.extend_from_slice(if self.after_cr { b"\n" } else { b"\r\n" });
         }
         output.extend_from_slice(b".\r\n");
     }
 
+    /// `piece` holds no LF.
     fn write_piece(&mut self, piece: &[u8], output: &mut Vec<u8>) {
         let Some(last) = piece.last() else { return };
-        if self.line_octets == 0 && piece.starts_with(b".") {
+        self.after_cr = *last == b'\r';
+        if self.bare_lf == BareLf::Waits && piece == b"." {
+            self.bare_lf = BareLf::WaitsWithDot;
+        } else if self.bare_lf == BareLf::None {
+            if self.line_octets == 0 && piece.starts_with(b".") {
+                output.push(b'.');
+            }
+            output.extend_from_slice(piece);
+        } else {
+            self.release_bare_lf(piece, output);
+            output.extend_from_slice(piece);
+        }
+        self.line_octets = self.line_octets.saturating_add(u8::try_from(piece.len()).unwrap_or(2)).min(2);
+    }
+
+    /// Writes the bare LF that waits, now that `next` is known to follow: as a true line end with the dot behind it
+    /// stuffed if a lenient client would take the line for the end of the reply.
+    fn release_bare_lf(&mut self, next: &[u8], output: &mut Vec<u8>) {
+        let ends_reply = match self.bare_lf {
+            BareLf::None => return,
+            BareLf::Waits => next.starts_with(b".\r"),
+            BareLf::WaitsWithDot => matches!(next.first(), Some(b'\r' | b'\n')),
+        };
+        output.extend_from_slice(if ends_reply { b"\r\n." } else { b"\n" });
+        if self.bare_lf == BareLf::WaitsWithDot {
             output.push(b'.');
         }
-        output.extend_from_slice(piece);
-        self.line_octets = self.line_octets.saturating_add(u8::try_from(piece.len()).unwrap_or(2)).min(2);
-        self.after_cr = *last == b'\r';
+        self.bare_lf = BareLf::None;
     }
 
     fn write_line_end(&mut self, output: &mut Vec<u8>) {
-        output.extend_from_slice(if self.after_cr { b"\n" } else { b"\r\n" });
+        self.release_bare_lf(b"\n", output);
+        if self.after_cr {
+            output.push(b'\n');
+        } else {
+            self.bare_lf = BareLf::Waits;
+        }
         let blank = self.line_octets == 0 || (self.line_octets == 1 && self.after_cr);
         self.part = match self.part {
             Part::Header { body_lines } if blank => Part::Body { lines_left: body_lines },
@@ -116,9 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_lf_goes_out_as_it_is() {
+        assert_eq!(sent(b"x\ny\r\n", None), "x\ny\r\n.\r\n");
+        assert_eq!(sent(b"x\n.y\n\nz\rq\r\n", None), "x\n.y\n\nz\rq\r\n.\r\n");
+        assert_eq!(sent(b"x\n", None), "x\n\r\n.\r\n");
+    }
+
+    #[test]
     fn a_bare_lf_cannot_end_the_reply_early() {
-        assert_eq!(sent(b"x\n.\r\n+OK\n", None), "x\r\n..\r\n+OK\r\n.\r\n");
-        assert_eq!(sent(b"x\n.\ny", None), "x\r\n..\r\ny\r\n.\r\n");
+        assert_eq!(sent(b"x\n.\r\n+OK\r\n", None), "x\r\n..\r\n+OK\r\n.\r\n");
+        assert_eq!(sent(b"x\n.\ny", None), "x\r\n..\ny\r\n.\r\n");
+        assert_eq!(sent(b"x\n.", None), "x\r\n..\r\n.\r\n");
     }
 
     #[test]
