@@ -1,0 +1,33 @@
+//! What the whole-system tests share: a Postrider with its own data, the wire, other people's programs, samples.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod dialog;
+pub mod ports;
+pub mod random;
+pub mod samples;
+pub mod server;
+pub mod sink;
+pub mod tools;
+pub mod wire;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take before a test gives up. No test is about speed.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Asks until there is an answer.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(5);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_millis(200));
+    }
+}
