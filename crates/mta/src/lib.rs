@@ -7,6 +7,7 @@ pub mod accept;
 pub mod config;
 pub mod deliver;
 pub mod listener;
+mod history;
 mod outcome;
 pub mod policy;
 pub mod queue;
@@ -14,6 +15,8 @@ mod queue_ids;
 pub mod route;
 pub mod scheduler;
 mod session;
+#[cfg(test)]
+mod testing;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -58,6 +61,7 @@ impl Mta {
             shutdown,
         });
         mta.dispatcher.start(&mta, lanes);
+        tokio::spawn(history::prune(mta.clone()));
         Ok(mta)
     }
 

@@ -180,3 +180,6 @@ async fn write(clock: &dyn Clock, stream: &mut BoxStream, octets: &[u8]) -> io::
         () = clock.sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

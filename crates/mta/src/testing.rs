@@ -1,0 +1,132 @@
+//! A transfer agent on the engine in memory, and clients that read like the wire.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::smtp::server::{Flavour, Limits};
+use store::{Stores, memory::MemoryEngine};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use world::{
+    Peer, ShutdownTrigger, World,
+    tls::{ClientTls, Verify},
+};
+
+use crate::{
+    Config, Mta,
+    config::{Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, TlsMode},
+    route::Route,
+    session,
+};
+
+pub(crate) struct Site {
+    pub(crate) mta: Arc<Mta>,
+    pub(crate) stores: Stores,
+    _shutdown: ShutdownTrigger,
+}
+
+pub(crate) fn config(routes: Vec<Route>) -> Config {
+    Config {
+        hostname: "mx.here.example".into(),
+        trusted_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        vrfy: Audience::Authenticated,
+        expn: Audience::Authenticated,
+        routes,
+        retry_delays: vec![Duration::from_millis(50)],
+        expire_after: Duration::from_secs(3600),
+        tls: None,
+        client_tls: ClientTlsPair {
+            opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
+            verified: ClientTls::new(Verify::RootsAndName, "").unwrap(),
+        },
+        connections: ConnectionLimits::default(),
+        session: Limits::default(),
+        history_kept_for: Duration::from_secs(3600),
+    }
+}
+
+impl Site {
+    /// Hosts `here.example` with the account `bob`.
+    pub(crate) async fn new(config: Config) -> Self {
+        let stores = Stores::new(Arc::new(MemoryEngine::new()));
+        let world = World::system();
+        let now = world.clock.wall();
+        stores.directory.add_domain(&"here.example".parse().unwrap(), now).await.unwrap();
+        let bob = "bob@here.example".parse().unwrap();
+        stores.directory.add_account(&bob, "secret", None, &*world.entropy, now).await.unwrap();
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let mta = Mta::start(config, stores.clone(), world, shutdown).await.unwrap();
+        Self { mta, stores, _shutdown: trigger }
+    }
+
+    pub(crate) async fn connect(&self, ip: &str) -> Wire {
+        self.connect_to(ip, Flavour::Smtp).await
+    }
+
+    pub(crate) async fn connect_to(&self, ip: &str, flavour: Flavour) -> Wire {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let peer = Peer::Tcp {
+            remote: format!("{ip}:1234").parse().unwrap(),
+            local: "192.0.2.25:25".parse().unwrap(),
+        };
+        let listener = ListenerConfig { flavour, tls: TlsMode::None };
+        let protocol = session::protocol(&self.mta.config(), &listener, peer.ip().is_loopback());
+        tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), peer, Arc::new(protocol), None));
+        let mut wire = Wire(ours);
+        wire.expect("220 mx.here.example").await;
+        wire.say("EHLO client.example").await;
+        wire.expect("250").await;
+        wire
+    }
+
+    /// Waits for the message that the account's INBOX gets as its n-th.
+    pub(crate) async fn mail(&self, address: &str, n: usize) -> String {
+        let account = self.stores.directory.account(&address.parse().unwrap()).await.unwrap().unwrap();
+        for _ in 0..500 {
+            let messages =
+                self.stores.mailboxes.messages(account.inbox, store::mailbox::Uid(1), n).await.unwrap();
+            if let Some(message) = messages.get(n - 1) {
+                let octets = self.stores.mailboxes.read(&message.record, 0..u64::MAX).await.unwrap();
+                return String::from_utf8(octets.to_vec()).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the message did not come");
+    }
+}
+
+/// The client's end.
+pub(crate) struct Wire(DuplexStream);
+
+impl Wire {
+    pub(crate) async fn say(&mut self, line: &str) {
+        self.0.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+    }
+
+    /// Reads one reply and asserts how it begins.
+    pub(crate) async fn expect(&mut self, beginning: &str) -> String {
+        let mut reply = String::new();
+        loop {
+            let mut line = Vec::new();
+            while !line.ends_with(b"\r\n") {
+                line.push(self.0.read_u8().await.unwrap());
+            }
+            let line = String::from_utf8(line).unwrap();
+            reply.push_str(&line);
+            if line.as_bytes()[3] == b' ' {
+                break;
+            }
+        }
+        assert!(reply.starts_with(beginning), "expected {beginning:?}, got {reply:?}");
+        reply
+    }
+
+    /// `C: ` lines are said, `S: ` lines expected.
+    pub(crate) async fn dialog(&mut self, script: &str) {
+        for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
+            match (line.strip_prefix("C: "), line.strip_prefix("S: ")) {
+                (Some(said), _) => self.say(said).await,
+                (_, Some(expected)) => drop(self.expect(expected).await),
+                _ => panic!("neither C: nor S: {line}"),
+            }
+        }
+    }
+}
