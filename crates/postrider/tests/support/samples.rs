@@ -71,16 +71,12 @@ pub fn utf8() -> Sample {
     Sample { name: "utf8", message: message.as_bytes().to_vec() }
 }
 
-/// Every octet but NUL and LF in a long line without an end, for BODY=BINARYMIME (RFC 3030). `with_lf`: bare LF too.
-pub fn binary(with_lf: bool) -> Sample {
+/// Every octet but NUL, bare CR and LF among them, for BODY=BINARYMIME (RFC 3030).
+pub fn binary() -> Sample {
     let mut body: Vec<u8> = Random(30).bytes(300_000);
-    body.retain(|octet| *octet != 0 && *octet != b'\n');
-    body.splice(0..0, (1..=255).filter(|octet| *octet != b'\n'));
-    body.extend_from_slice(b"\rbare CR\r\r\r\n.\r\n..dots\r\n");
-    if with_lf {
-        body.extend_from_slice(b"\nbare LF\n.\n\n\r\n");
-    }
-    body.extend_from_slice(b"no line end");
+    body.retain(|octet| *octet != 0);
+    body.splice(0..0, 1..=255);
+    body.extend_from_slice(b"\rbare CR\r\r\r\n.\r\n..dots\r\n\nbare LF\n\n\r\n\n..\n\r\nlast line\r\n");
     sample("binary", "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n", &body)
 }
 
@@ -96,13 +92,13 @@ pub fn assert_same(stored: &[u8], sent: &[u8], what: &str) {
     }
 }
 
-/// What POP3 can tell of a message: it knows lines only, so a bare LF arrives as CRLF, and the last line has an end.
-pub fn in_pop3_lines(message: &[u8]) -> Vec<u8> {
+/// The message with CRLF where it has LF.
+pub fn with_crlf(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() * 51 / 50);
     for line in message.split_inclusive(|octet| *octet == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-        out.extend_from_slice(b"\r\n");
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        out.extend_from_slice(text.strip_suffix(b"\r").unwrap_or(text));
+        out.extend_from_slice(if text.len() < line.len() { b"\r\n" } else { b"" });
     }
     out
 }

@@ -167,12 +167,15 @@ impl Pop3 {
         self.lines()
     }
 
+    /// CRLF alone ends a line.
     pub fn lines(&mut self) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
         loop {
             let start = out.len();
-            if self.reader.read_until(b'\n', &mut out)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            while out.len() == start || !out.ends_with(b"\r\n") {
+                if self.reader.read_until(b'\n', &mut out)? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
             if out[start..] == *b".\r\n" {
                 out.truncate(start);
