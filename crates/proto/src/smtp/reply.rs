@@ -1,0 +1,1 @@
+//! Replies of a remote server: soon.

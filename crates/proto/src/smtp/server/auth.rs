@@ -1,0 +1,103 @@
+//! AUTH (RFC 4954).
+
+use super::{
+    Decision, Server,
+    state::{Question, State},
+    texts,
+};
+use crate::sasl::{self, DecodeError, Mechanism, SaslServer, SaslStep};
+
+impl Server {
+    /// RFC 4954 §4: PLAIN and LOGIN show the password, so they belong under TLS.
+    pub(super) fn auth_allowed(&self) -> bool {
+        self.config.auth && (self.session.tls || self.config.plaintext_auth)
+    }
+
+    pub(super) fn handle_auth(&mut self, mechanism: &str, initial_response: Option<&str>) {
+        if !self.config.auth {
+            return self.reply_error(&texts::not_served());
+        }
+        if !self.session.esmtp {
+            return self.reply_error(&texts::bad_sequence("say EHLO first"));
+        }
+        if self.session.identity.is_some() {
+            return self.reply_error(&texts::bad_sequence("you are authenticated already"));
+        }
+        if self.transaction.is_some() {
+            return self.reply_error(&texts::bad_sequence("AUTH has no place in a transaction"));
+        }
+        let Some(mechanism) = Mechanism::parse(mechanism.as_bytes()) else {
+            return self.reply_error(&texts::unknown_mechanism());
+        };
+        if !self.auth_allowed() {
+            return self.reply_error(&texts::needs_encryption());
+        }
+        match initial_response.map(|response| sasl::decode_initial_response(response.as_bytes())).transpose()
+        {
+            Ok(response) => {
+                let (exchange, step) = SaslServer::start(mechanism, response.as_deref());
+                self.take_sasl_step(Box::new(exchange), step);
+            }
+            Err(error) => self.reply_decode_error(error),
+        }
+    }
+
+    pub(super) fn handle_sasl_response(&mut self, mut exchange: Box<SaslServer>, line: &[u8]) {
+        match sasl::decode_line(line) {
+            Ok(Some(response)) => {
+                let step = exchange.response(&response);
+                self.take_sasl_step(exchange, step);
+            }
+            Ok(None) => self.reply_error(&texts::auth_cancelled()),
+            Err(error) => self.reply_decode_error(error),
+        }
+    }
+
+    fn take_sasl_step(&mut self, exchange: Box<SaslServer>, step: SaslStep) {
+        match step {
+            SaslStep::Challenge(challenge) => {
+                self.reply(&mail::Reply::plain(334, sasl::encode(&challenge)));
+                self.state = State::SaslResponse(exchange);
+            }
+            SaslStep::Credentials(credentials) => {
+                self.state = State::Deciding(Question::Authenticate(Box::new(credentials)));
+            }
+            SaslStep::Malformed => self.reply_error(&texts::bad_sasl_message()),
+        }
+    }
+
+    fn reply_decode_error(&mut self, error: DecodeError) {
+        let reply = match error {
+            DecodeError::TooLong => texts::sasl_line_too_long(),
+            DecodeError::NotBase64 => texts::not_base64(),
+        };
+        self.reply_error(&reply);
+    }
+
+    /// Answers `Event::Authenticate`. Reject with 535 5.7.8 for wrong credentials whatever is wrong with them, with 454
+    /// 4.7.0 if they could not be checked.
+    pub fn answer_auth(&mut self, decision: Decision) {
+        let State::Deciding(Question::Authenticate(credentials)) = &self.state else { return };
+        let identity = if credentials.authorization_id.is_empty() {
+            &credentials.authentication_id
+        } else {
+            &credentials.authorization_id
+        };
+        let identity = identity.as_str().into();
+        self.state = State::Command;
+        match decision {
+            Decision::Accept(reply) => {
+                self.session.identity = Some(identity);
+                self.reply(&reply.unwrap_or_else(texts::authenticated));
+            }
+            Decision::Reject(reply) => {
+                let failures = self.counters.auth_failures.saturating_add(1);
+                self.counters.auth_failures = failures;
+                self.reply(&reply);
+                if failures >= self.config.limits.auth_failures_max {
+                    self.reply(&texts::too_many_errors());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a listener offers and how much it bears.
+
+use std::{sync::Arc, time::Duration};
+
+use mail::limits::SERVER_COMMAND_TIMEOUT;
+
+/// Shared by all sessions of a listener.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our name in the greeting and the reply to EHLO.
+    pub hostname: Arc<str>,
+    pub flavour: Flavour,
+    pub extensions: Extensions,
+    pub starttls: StartTls,
+    /// AUTH is offered, under TLS.
+    pub auth: bool,
+    /// AUTH is offered without TLS too.
+    pub plaintext_auth: bool,
+    /// Octets that come before the greeting, behind EHLO or HELO, or behind DATA before its 354 end the session with
+    /// 554 (RFC 2920 §3.1). Without it they count as commands or as content.
+    pub refuse_early_talk: bool,
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Everything on that needs nothing from outside: no TLS, no AUTH.
+    pub fn new(hostname: impl Into<Arc<str>>, flavour: Flavour) -> Self {
+        Self {
+            hostname: hostname.into(),
+            flavour,
+            extensions: Extensions::default(),
+            starttls: StartTls::Off,
+            auth: false,
+            plaintext_auth: false,
+            refuse_early_talk: true,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Which dialect of the protocol a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// RFC 5321
+    Smtp,
+    /// RFC 6409
+    Submission,
+    /// RFC 2033
+    Lmtp,
+}
+
+/// The extensions that can be switched. PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES and HELP are always there;
+/// STARTTLS and AUTH follow from [`Config`] and the state of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extensions {
+    /// RFC 3030 §2
+    pub chunking: bool,
+    /// RFC 3030 §3; means nothing without `chunking`.
+    pub binary_mime: bool,
+    /// RFC 6531
+    pub smtputf8: bool,
+    /// RFC 3461
+    pub dsn: bool,
+    /// EXPN is announced and asked for with an event; off, it is answered 502.
+    pub expn: bool,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self { chunking: true, binary_mime: false, smtputf8: true, dsn: false, expn: false }
+    }
+}
+
+/// RFC 3207
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartTls {
+    Off,
+    Offered,
+    /// Nothing but NOOP, EHLO, STARTTLS and QUIT goes without it.
+    Required,
+}
+
+/// How much one session may use up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// 0: no limit of our own.
+    pub message_bytes_max: u64,
+    /// Recipients of one transaction; the next gets 452.
+    pub recipients_max: usize,
+    /// Unknown, malformed or misplaced commands since the last accepted message.
+    pub errors_max: u32,
+    /// Commands since the last accepted message.
+    pub commands_max: u32,
+    /// Refused recipients since the last accepted message.
+    pub refused_recipients_max: u32,
+    pub auth_failures_max: u32,
+    /// Messages in one connection.
+    pub messages_max: u32,
+    /// BDAT commands in one transaction.
+    pub chunks_max: u32,
+    /// Until the next command is complete.
+    pub command_timeout: Duration,
+    /// For the content of one message, from DATA or the first BDAT to its end.
+    pub content_timeout: Duration,
+    /// Within this time content has to come on by `progress_bytes_min`, or end.
+    pub progress_timeout: Duration,
+    pub progress_bytes_min: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 50 << 20,
+            recipients_max: 1000,
+            errors_max: 20,
+            commands_max: 10_000,
+            refused_recipients_max: 200,
+            auth_failures_max: 3,
+            messages_max: u32::MAX,
+            chunks_max: 100_000,
+            command_timeout: SERVER_COMMAND_TIMEOUT,
+            content_timeout: Duration::from_hours(1),
+            progress_timeout: Duration::from_mins(5),
+            progress_bytes_min: 16 << 10,
+        }
+    }
+}

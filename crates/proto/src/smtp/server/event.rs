@@ -1,0 +1,89 @@
+//! What the machine asks of its driver, and what it gets back.
+
+use bytes::Bytes;
+use mail::{MailParameters, Recipient, Reply, ReversePath};
+
+use crate::{sasl::Credentials, smtp::data::Violation};
+
+/// What happened. Unless it says otherwise an event stays pending until its answer is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// EHLO, HELO or LHLO with this name, for `answer_hello`. The time to set what EHLO announces.
+    Hello { name: String },
+    /// For `answer_mail`.
+    Mail(MailRequest),
+    /// For `answer_rcpt`. The recipients accepted so far are in `envelope()`.
+    Rcpt(Recipient),
+    /// DATA or the first BDAT: content begins once `answer_data` accepts.
+    Data,
+    /// The next piece of content; at most as much as was pushed. Wants no answer.
+    Content(Bytes),
+    /// All content is here and well-formed, for `answer_content` or `answer_content_each`.
+    ContentEnd,
+    /// The content begun with `Data` is void, and no `ContentEnd` will follow. Wants no answer.
+    ContentAborted(Abort),
+    /// For `answer_auth`. The accepted identity is `credentials.authorization_id`, or `authentication_id` where that
+    /// is empty; whether one may act as the other is for the driver to find out.
+    Authenticate(Credentials),
+    /// VRFY, for `answer_verify`.
+    Verify(String),
+    /// EXPN, for `answer_expand`.
+    Expand(String),
+}
+
+/// MAIL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailRequest {
+    pub reverse_path: ReversePath,
+    pub parameters: MailParameters,
+}
+
+/// The driver's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// With a positive reply, or `None` for the usual one.
+    Accept(Option<Reply>),
+    /// With a 4yz or 5yz reply. Code 421 closes the session.
+    Reject(Reply),
+}
+
+impl Decision {
+    /// Accept with the usual reply.
+    pub const ACCEPT: Self = Self::Accept(None);
+}
+
+impl From<Result<(), Reply>> for Decision {
+    fn from(result: Result<(), Reply>) -> Self {
+        match result {
+            Ok(()) => Self::ACCEPT,
+            Err(reply) => Self::Reject(reply),
+        }
+    }
+}
+
+/// Why content is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// It is larger than we take. The rest is discarded and answered 552.
+    TooLarge,
+    /// CR or LF stands alone in it. The rest is discarded and answered 550.
+    BareLineEnd,
+    /// NUL stands in text. The rest is discarded and answered 554.
+    Nul,
+    /// More chunks than we take.
+    TooManyChunks,
+    /// The client gave it up: RSET, EHLO or QUIT between chunks.
+    Reset,
+    TimedOut,
+    /// The connection ended.
+    Closed,
+}
+
+impl From<Violation> for Abort {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::BareLineEnd => Self::BareLineEnd,
+            Violation::Nul => Self::Nul,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The start of a session: greeting, EHLO, STARTTLS (RFC 5321 §3.1, §3.2; RFC 3207).
+
+use std::borrow::Cow;
+
+use mail::Reply;
+use smallvec::SmallVec;
+
+use super::{
+    Abort, Decision, Flavour, Server, StartTls,
+    state::{Hello, Question, State},
+    texts,
+};
+use crate::{
+    sasl::Mechanism,
+    smtp::{command::CommandError, line::LineReader},
+};
+
+impl Server {
+    pub(super) fn greet(&mut self) {
+        if self.talks_early() {
+            return;
+        }
+        if let State::RefusingGreeting(reply) = std::mem::replace(&mut self.state, State::Command) {
+            self.state = State::Refusing;
+            return self.reply(&reply);
+        }
+        let protocol = if self.config.flavour == Flavour::Lmtp { "LMTP" } else { "ESMTP" };
+        self.reply(&Reply::plain(220, format!("{} {protocol} Postrider", self.config.hostname)));
+    }
+
+    /// Ends the session of a client that did not wait where it must (RFC 2920 §3.1).
+    pub(super) fn talks_early(&mut self) -> bool {
+        let early = !self.input.is_empty() && self.config.refuse_early_talk;
+        if early {
+            self.reply(&texts::early_talk());
+            self.close();
+        }
+        early
+    }
+
+    pub(super) fn handle_hello(&mut self, name: &str, esmtp: bool, in_flavour: bool) {
+        if !in_flavour {
+            // RFC 2033 §4.1
+            return self.reply_error(&texts::not_a_command(&CommandError::Unknown));
+        }
+        if !self.talks_early() {
+            self.state = State::Deciding(Question::Hello(Box::new(Hello { name: name.to_owned(), esmtp })));
+        }
+    }
+
+    /// Answers `Event::Hello`. What EHLO announces is not for `decision` to say.
+    pub fn answer_hello(&mut self, decision: Decision) {
+        let State::Deciding(Question::Hello(hello)) = &self.state else { return };
+        let (name, esmtp) = (hello.name.as_str().into(), hello.esmtp);
+        self.state = State::Command;
+        match decision {
+            Decision::Accept(_) => {
+                // RFC 5321 §4.1.4
+                self.drop_transaction(Abort::Reset);
+                self.session.helo = Some(name);
+                self.session.esmtp = esmtp;
+                let reply = if esmtp {
+                    self.announcement()
+                } else {
+                    Reply::plain(250, self.config.hostname.to_string())
+                };
+                self.reply(&reply);
+            }
+            Decision::Reject(reply) => self.reply(&reply),
+        }
+    }
+
+    fn announcement(&self) -> Reply {
+        let mut lines: SmallVec<[Cow<'static, str>; 1]> = SmallVec::with_capacity(16);
+        lines.push(self.config.hostname.to_string().into());
+        lines.extend(["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"].map(Cow::Borrowed));
+        lines.push(format!("SIZE {}", self.config.limits.message_bytes_max).into());
+        let extensions = self.extensions;
+        let switched = [
+            ("CHUNKING", extensions.chunking),
+            ("BINARYMIME", extensions.chunking && extensions.binary_mime),
+            ("SMTPUTF8", extensions.smtputf8),
+            ("DSN", extensions.dsn),
+            ("EXPN", extensions.expn),
+            ("STARTTLS", self.config.starttls != StartTls::Off && !self.session.tls),
+        ];
+        lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
+        // RFC 4954 §4: after success there is nothing left to announce.
+        if self.auth_allowed() && self.session.identity.is_none() {
+            lines.push(format!("AUTH {}", Mechanism::ALL.map(Mechanism::name).join(" ")).into());
+        }
+        Reply { code: 250, enhanced: None, lines }
+    }
+
+    pub(super) fn handle_starttls(&mut self) {
+        if self.config.starttls == StartTls::Off && !self.session.tls {
+            return self.reply_error(&texts::not_served());
+        }
+        if self.session.tls {
+            return self.reply_error(&texts::bad_sequence("TLS is active already"));
+        }
+        if self.transaction.is_some() {
+            return self.reply_error(&texts::bad_sequence("STARTTLS has no place in a transaction"));
+        }
+        self.reply(&texts::start_tls());
+        // RFC 3207 §6 and CVE-2011-0411: what came in clear is never read under TLS.
+        self.input = bytes::BytesMut::new();
+        self.lines = LineReader::default();
+        self.state = State::StartingTls;
+    }
+}

@@ -1,0 +1,94 @@
+//! Commands that inform: VRFY, EXPN and HELP (RFC 5321 §3.5, §4.1.1.8).
+
+use mail::Reply;
+use smallvec::SmallVec;
+
+use super::{
+    Server,
+    state::{Question, State},
+    texts,
+};
+
+/// Topics of HELP: the verbs we serve.
+const TOPICS: &[(&str, &str)] = &[
+    ("EHLO", "EHLO name: says who you are and asks what there is"),
+    ("HELO", "HELO name: says who you are"),
+    ("LHLO", "LHLO name: says who you are and asks what there is"),
+    ("MAIL", "MAIL FROM:<address> [parameters]: begins a transaction"),
+    ("RCPT", "RCPT TO:<address> [parameters]: adds a recipient"),
+    ("DATA", "DATA: the message follows, up to a line with a single dot"),
+    ("BDAT", "BDAT octets [LAST]: a piece of the message follows"),
+    ("RSET", "RSET: gives the transaction up"),
+    ("NOOP", "NOOP: does nothing"),
+    ("VRFY", "VRFY name: asks about a user"),
+    ("EXPN", "EXPN name: asks for the members of a list"),
+    ("HELP", "HELP [command]: explains"),
+    ("QUIT", "QUIT: ends the session"),
+    ("STARTTLS", "STARTTLS: encrypts the session"),
+    ("AUTH", "AUTH mechanism [response]: proves who you are"),
+];
+
+impl Server {
+    pub(super) fn handle_help(&mut self, topic: &str) {
+        if topic.is_empty() {
+            let verbs = TOPICS.iter().map(|(verb, _)| *verb).collect::<Vec<_>>().join(" ");
+            let mut reply = Reply::new(214, (2, 0, 0), "commands are");
+            reply.lines.extend([verbs.into(), "HELP and the name of one tells more".into()]);
+            return self.reply(&reply);
+        }
+        match TOPICS.iter().find(|(verb, _)| verb.eq_ignore_ascii_case(topic)) {
+            Some((_, text)) => self.reply(&Reply::new(214, (2, 0, 0), *text)),
+            None => self.reply_error(&Reply::new(504, (5, 5, 4), "no help on that")),
+        }
+    }
+
+    pub(super) fn handle_vrfy(&mut self, argument: &str) {
+        self.state = State::Deciding(Question::Verify(self.without_smtputf8(argument).into()));
+    }
+
+    pub(super) fn handle_expn(&mut self, argument: &str) {
+        if !self.extensions.expn {
+            return self.reply_error(&texts::not_served());
+        }
+        self.state = State::Deciding(Question::Expand(self.without_smtputf8(argument).into()));
+    }
+
+    /// RFC 6531 §3.7.4.2: the parameter says that the client can read UTF-8 in the answer.
+    fn without_smtputf8<'a>(&self, argument: &'a str) -> &'a str {
+        match argument.rsplit_once(' ') {
+            Some((argument, word)) if self.extensions.smtputf8 && word.eq_ignore_ascii_case("SMTPUTF8") => {
+                argument.trim_end()
+            }
+            _ => argument,
+        }
+    }
+
+    /// Answers `Event::Verify`.
+    pub fn answer_verify(&mut self, reply: &Reply) {
+        if matches!(self.state, State::Deciding(Question::Verify(_))) {
+            self.state = State::Command;
+            self.reply(&ascii(reply));
+        }
+    }
+
+    /// Answers `Event::Expand`.
+    pub fn answer_expand(&mut self, reply: &Reply) {
+        if matches!(self.state, State::Deciding(Question::Expand(_))) {
+            self.state = State::Command;
+            self.reply(&ascii(reply));
+        }
+    }
+}
+
+/// RFC 6531 §3.7.4.2: without the parameter an answer stays within ASCII.
+fn ascii(reply: &Reply) -> Reply {
+    let lines: SmallVec<_> =
+        reply
+            .lines
+            .iter()
+            .map(|line| {
+                if line.is_ascii() { line.clone() } else { line.replace(|c: char| !c.is_ascii(), "?").into() }
+            })
+            .collect();
+    Reply { code: reply.code, enhanced: reply.enhanced, lines }
+}

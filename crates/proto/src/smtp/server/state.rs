@@ -1,0 +1,89 @@
+//! What a session is doing.
+
+use mail::{Recipient, Reply};
+
+use super::{Event, MailRequest};
+use crate::{
+    sasl::{Credentials, SaslServer},
+    smtp::data::DataDecoder,
+};
+
+/// States that wait for an answer of the driver hold what they asked, and stay until it comes.
+#[derive(Debug)]
+pub(super) enum State {
+    Greeting,
+    RefusingGreeting(Box<Reply>),
+    /// Everything but QUIT gets 503.
+    Refusing,
+    Command,
+    SaslResponse(Box<SaslServer>),
+    /// DATA's content, up to the lone dot.
+    Data(DataDecoder),
+    /// A chunk of the transaction's content.
+    Chunk(Chunk),
+    /// A chunk that nobody wants; its reply stands already.
+    RefusedChunk {
+        octets: u64,
+        reply: Box<Reply>,
+    },
+    Deciding(Question),
+    StartingTls,
+    Closing,
+}
+
+/// What is left of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) octets: u64,
+    pub(super) last: bool,
+}
+
+/// What the driver decides.
+#[derive(Debug)]
+pub(super) enum Question {
+    Hello(Box<Hello>),
+    Mail(Box<MailRequest>),
+    Rcpt(Box<Recipient>),
+    /// For BDAT with the chunk that comes.
+    Data(Option<Chunk>),
+    Content,
+    Authenticate(Box<Credentials>),
+    Verify(Box<str>),
+    Expand(Box<str>),
+}
+
+#[derive(Debug)]
+pub(super) struct Hello {
+    pub(super) name: String,
+    /// EHLO or LHLO.
+    pub(super) esmtp: bool,
+}
+
+/// What a step of the session leads to.
+pub(super) enum Progress {
+    More,
+    Event(Event),
+    Pause(Pause),
+}
+
+/// What the session waits for once its output is written.
+pub(super) enum Pause {
+    Input,
+    Tls,
+    Close,
+}
+
+impl Question {
+    pub(super) fn event(&self) -> Event {
+        match self {
+            Self::Hello(hello) => Event::Hello { name: hello.name.clone() },
+            Self::Mail(request) => Event::Mail(MailRequest::clone(request)),
+            Self::Rcpt(recipient) => Event::Rcpt(Recipient::clone(recipient)),
+            Self::Data(_) => Event::Data,
+            Self::Content => Event::ContentEnd,
+            Self::Authenticate(credentials) => Event::Authenticate(Credentials::clone(credentials)),
+            Self::Verify(argument) => Event::Verify(argument.to_string()),
+            Self::Expand(argument) => Event::Expand(argument.to_string()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! MAIL, RCPT and RSET (RFC 5321 §3.3, §4.1.1.2, §4.1.1.3, §4.1.1.5).
+
+use mail::{Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath};
+
+use super::{
+    Abort, Decision, MailRequest, Server,
+    session::Transaction,
+    state::{Question, State},
+    texts,
+};
+use crate::smtp::parameter::{self, Accepted};
+
+/// Beyond the limit of recipients this many more get 452; a client that still goes on gets 421.
+const RECIPIENTS_EXCESS_MAX: usize = 10_000;
+
+impl Server {
+    pub(super) fn handle_mail(&mut self, reverse_path: ReversePath, parameters: &str) {
+        let parameters = match parameter::parse_mail(parameters, self.accepted_parameters()) {
+            Ok(parameters) => parameters,
+            Err(error) => return self.reply_error(&texts::bad_parameter(error)),
+        };
+        if let Some(reply) = self.mail_refusal(&reverse_path, &parameters) {
+            return self.reply_error(&reply);
+        }
+        if self.counters.messages >= self.config.limits.messages_max {
+            return self.reply(&texts::too_many_messages());
+        }
+        self.state = State::Deciding(Question::Mail(Box::new(MailRequest { reverse_path, parameters })));
+    }
+
+    fn mail_refusal(&self, reverse_path: &ReversePath, parameters: &MailParameters) -> Option<Reply> {
+        if self.session.helo.is_none() {
+            return Some(texts::bad_sequence("say EHLO first"));
+        }
+        if self.transaction.is_some() {
+            return Some(texts::bad_sequence("a transaction is open already"));
+        }
+        let foreign = matches!(reverse_path, ReversePath::Address(address) if !address.is_ascii());
+        if foreign && !parameters.smtputf8 {
+            return Some(texts::needs_smtputf8());
+        }
+        // RFC 1870 §6.1
+        let octets_max = self.config.limits.message_bytes_max;
+        let too_large = octets_max > 0 && parameters.size.is_some_and(|octets| octets > octets_max);
+        too_large.then(texts::too_large)
+    }
+
+    /// Answers `Event::Mail`.
+    pub fn answer_mail(&mut self, decision: Decision) {
+        if !matches!(self.state, State::Deciding(Question::Mail(_))) {
+            return;
+        }
+        let State::Deciding(Question::Mail(request)) = std::mem::replace(&mut self.state, State::Command)
+        else {
+            return;
+        };
+        match decision {
+            Decision::Accept(reply) => {
+                let MailRequest { reverse_path, parameters } = *request;
+                let envelope = Envelope { reverse_path, mail: parameters, recipients: Vec::new() };
+                self.transaction = Some(Box::new(Transaction::new(envelope)));
+                self.reply(&reply.unwrap_or_else(texts::sender_ok));
+            }
+            Decision::Reject(reply) => self.reply(&reply),
+        }
+    }
+
+    pub(super) fn handle_rcpt(&mut self, forward_path: ForwardPath, parameters: &str) {
+        let rcpt = match parameter::parse_rcpt(parameters, self.accepted_parameters()) {
+            Ok(rcpt) => rcpt,
+            Err(error) => return self.reply_error(&texts::bad_parameter(error)),
+        };
+        let recipients_max = self.config.limits.recipients_max;
+        let Some(transaction) = self.transaction.as_mut() else {
+            return self.reply_error(&texts::bad_sequence("RCPT comes after MAIL"));
+        };
+        if transaction.content.is_some() {
+            return self.reply_error(&texts::bad_sequence("RCPT comes before the content"));
+        }
+        let foreign = matches!(&forward_path, ForwardPath::Address(address) if !address.is_ascii());
+        if foreign && !transaction.envelope.mail.smtputf8 {
+            return self.reply_error(&texts::needs_smtputf8());
+        }
+        if transaction.envelope.recipients.len() >= recipients_max {
+            transaction.recipients_excess += 1;
+            let flood = transaction.recipients_excess > RECIPIENTS_EXCESS_MAX;
+            return self.reply(&if flood { texts::too_many_errors() } else { texts::too_many_recipients() });
+        }
+        self.state = State::Deciding(Question::Rcpt(Box::new(Recipient { forward_path, rcpt })));
+    }
+
+    /// Answers `Event::Rcpt`.
+    pub fn answer_rcpt(&mut self, decision: Decision) {
+        if !matches!(self.state, State::Deciding(Question::Rcpt(_))) {
+            return;
+        }
+        let State::Deciding(Question::Rcpt(recipient)) = std::mem::replace(&mut self.state, State::Command)
+        else {
+            return;
+        };
+        match decision {
+            Decision::Accept(reply) => {
+                if let Some(transaction) = self.transaction.as_mut() {
+                    transaction.envelope.recipients.push(*recipient);
+                }
+                self.reply(&reply.unwrap_or_else(texts::recipient_ok));
+            }
+            Decision::Reject(reply) => {
+                let refused = self.counters.refused_recipients.saturating_add(1);
+                self.counters.refused_recipients = refused;
+                let flood = refused >= self.config.limits.refused_recipients_max;
+                self.reply(&if flood { texts::too_many_errors() } else { reply });
+            }
+        }
+    }
+
+    /// RFC 5321 §4.1.1.5: the name, TLS and authentication of the client stay.
+    pub(super) fn handle_rset(&mut self) {
+        self.drop_transaction(Abort::Reset);
+        self.reply(&texts::ok());
+    }
+
+    /// Before any EHLO all that it would announce; after HELO nothing (RFC 5321 §3.2).
+    fn accepted_parameters(&self) -> Accepted {
+        if self.session.helo.is_some() && !self.session.esmtp {
+            return Accepted::default();
+        }
+        Accepted::announced(self.extensions, self.config.auth)
+    }
+}
