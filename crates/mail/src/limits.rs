@@ -15,16 +15,16 @@ pub const AUTH_LINE_BYTES_MAX: usize = 12_288;
 /// RFC 5321 §4.5.3.1.5
 pub const REPLY_LINE_BYTES_MAX: usize = 512;
 /// RFC 5321 §4.5.3.2.7: what a server waits for the next command.
-pub const SERVER_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub const SERVER_COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// RFC 5321 §4.5.3.2.1 (initial 220), .2 (MAIL), .3 (RCPT)
-pub const CLIENT_GREETING_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-pub const CLIENT_MAIL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-pub const CLIENT_RCPT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub const CLIENT_GREETING_TIMEOUT: Duration = Duration::from_mins(5);
+pub const CLIENT_MAIL_TIMEOUT: Duration = Duration::from_mins(5);
+pub const CLIENT_RCPT_TIMEOUT: Duration = Duration::from_mins(5);
 /// RFC 5321 §4.5.3.2.4
-pub const CLIENT_DATA_INITIATION_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+pub const CLIENT_DATA_INITIATION_TIMEOUT: Duration = Duration::from_mins(2);
 /// RFC 5321 §4.5.3.2.5
-pub const CLIENT_DATA_BLOCK_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+pub const CLIENT_DATA_BLOCK_TIMEOUT: Duration = Duration::from_mins(3);
 /// RFC 5321 §4.5.3.2.6
-pub const CLIENT_DATA_TERMINATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+pub const CLIENT_DATA_TERMINATION_TIMEOUT: Duration = Duration::from_mins(10);
 /// RFC 5321 §6.3: more Received lines than this is a loop.
 pub const RECEIVED_HEADERS_MAX: usize = 100;

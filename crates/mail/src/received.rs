@@ -75,10 +75,10 @@ impl With {
 impl Received<'_> {
     /// The folded header field with its CRLFs. Lines have at most 78 octets, except those of a longer name or address.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let mut clauses = vec![format!("from {}", self.from_name())];
+        let mut clauses = vec![format!("from {}", host_name(self.helo, self.may_hold_utf8()))];
         // RFC 5321 §4.1.3: IPv6 with its tag.
         clauses.extend(self.client_ip.map(|ip| format!("({})", Host::Literal(ip.to_canonical()))));
-        clauses.push(format!("by {}", name(self.by)));
+        clauses.push(format!("by {}", host_name(self.by, self.may_hold_utf8())));
         clauses.push(format!("with {}", self.with));
         clauses.extend(self.tls.as_deref().map(|tls| format!("({})", comment(tls))));
         clauses.push(format!("id {}", self.id));
@@ -95,14 +95,6 @@ impl Received<'_> {
         self.with.starts_with("UTF8")
     }
 
-    fn from_name(&self) -> String {
-        match self.helo.parse::<Domain>() {
-            Ok(domain) if domain.as_str().is_ascii() || self.may_hold_utf8() => domain.to_string(),
-            Ok(domain) => domain.to_lookup(),
-            Err(_) => name(self.helo),
-        }
-    }
-
     fn for_clause(&self) -> Option<String> {
         let path = self.for_recipient?;
         let is_writable = self.may_hold_utf8() || path.address().is_none_or(crate::Address::is_ascii);
@@ -115,8 +107,13 @@ pub fn write_return_path(path: &ReversePath, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("Return-Path: <{path}>\r\n").as_bytes());
 }
 
+/// The name of a host, its A-labels where UTF-8 must not stand.
+///
 /// What a client calls itself need not be a name: nothing of it may end the clause or the line, or start a comment.
-fn name(text: &str) -> String {
+pub(crate) fn host_name(text: &str, may_hold_utf8: bool) -> String {
+    if let Ok(domain) = text.parse::<Domain>() {
+        return if text.is_ascii() || may_hold_utf8 { domain.to_string() } else { domain.to_lookup() };
+    }
     let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
     let name: String = text.chars().take(NAME_BYTES_MAX).map(|c| if harmless(c) { c } else { '?' }).collect();
     if name.is_empty() { "unknown".to_owned() } else { name }

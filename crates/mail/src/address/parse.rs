@@ -16,10 +16,7 @@ pub(super) fn mailbox(text: &str) -> Result<(Address, &str), AddressError> {
     };
     let (host, rest) = match rest.strip_prefix('[') {
         Some(rest) => literal::literal(rest)?,
-        None => {
-            let (domain, rest) = domain::prefix(rest)?;
-            (Host::Domain(domain), rest)
-        }
+        None => domain::prefix(rest).map(|(domain, rest)| (Host::Domain(domain), rest))?,
     };
     Ok((Address::from_parts(LocalPart::new(local_part)?, host)?, rest))
 }
@@ -47,7 +44,8 @@ fn quoted_string(text: &str) -> Result<(String, &str), AddressError> {
             '"' => return Ok((value, chars.as_str())),
             // quoted-pairSMTP = %d92 %d32-126
             '\\' => {
-                value.push(chars.next().filter(|c| matches!(c, ' '..='~')).ok_or(AddressError::LocalPart)?)
+                let pair = chars.next().filter(|c| matches!(c, ' '..='~'));
+                value.push(pair.ok_or(AddressError::LocalPart)?);
             }
             c if c.is_control() => return Err(AddressError::LocalPart),
             c => value.push(c),
@@ -58,10 +56,6 @@ fn quoted_string(text: &str) -> Result<(String, &str), AddressError> {
 
 /// RFC 5322 §3.2.3; RFC 6531 §3.3 adds UTF-8. Unicode's C1 controls are refused like those of ASCII.
 fn is_atext(c: char) -> bool {
-    match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
-        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_' | '`' | '{'
-        | '|' | '}' | '~' => true,
-        c => !c.is_ascii() && !c.is_control(),
-    }
+    const SPECIALS: &str = "!#$%&'*+-/=?^_`{|}~";
+    c.is_ascii_alphanumeric() || if c.is_ascii() { SPECIALS.contains(c) } else { !c.is_control() }
 }

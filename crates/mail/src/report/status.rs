@@ -1,0 +1,104 @@
+//! The part for machines: RFC 3464 §2, in UTF-8 RFC 6533 §4.
+
+use std::borrow::Cow;
+
+use super::{Action, Part, Report, ReportedRecipient, lines::write_wrapped};
+use crate::{Address, OriginalRecipient, Timestamp, text, xtext};
+
+/// What is kept of a reply of several lines.
+const VALUE_BYTES_MAX: usize = 4096;
+
+pub(super) fn part(report: &Report<'_>) -> Part<'static> {
+    let fields = Fields { is_global: !report.to.is_ascii(), out: String::new() }.write(report);
+    let content_type =
+        if fields.is_ascii() { "message/delivery-status" } else { "message/global-delivery-status" };
+    Part { content_type, description: "Delivery report", content: Cow::Owned(fields.into_bytes()) }
+}
+
+struct Fields {
+    /// Who reads the report reads UTF-8 (RFC 6533 §4).
+    is_global: bool,
+    out: String,
+}
+
+impl Fields {
+    fn write(mut self, report: &Report<'_>) -> String {
+        // RFC 3464 §2.2
+        self.field("Reporting-MTA", &format!("dns; {}", report.host()));
+        self.optional("Original-Envelope-Id", report.envid);
+        self.field("Arrival-Date", &report.arrived_at.rfc5322());
+        self.field("X-Postrider-Queue-ID", &report.original_id.to_string());
+        for recipient in report.recipients {
+            self.out.push_str("\r\n");
+            self.recipient(recipient);
+        }
+        self.out
+    }
+
+    /// RFC 3464 §2.3
+    fn recipient(&mut self, recipient: &ReportedRecipient) {
+        let original =
+            recipient.original_recipient.as_ref().map(|original| self.original_recipient(original));
+        self.optional("Original-Recipient", original.as_deref());
+        self.field("Final-Recipient", &self.final_recipient(&recipient.final_recipient));
+        self.field("Action", word(recipient.action));
+        self.field("Status", &recipient.status.to_string());
+        let remote_mta = recipient.remote_mta.as_ref().map(|name| format!("dns; {name}"));
+        self.optional("Remote-MTA", remote_mta.as_deref());
+        let diagnostic = recipient.diagnostic.as_ref().map(|reply| format!("smtp; {reply}"));
+        self.optional("Diagnostic-Code", diagnostic.as_deref());
+        let last_attempt = recipient.last_attempt_at.map(Timestamp::rfc5322);
+        self.optional("Last-Attempt-Date", last_attempt.as_deref());
+        let until = recipient.will_retry_until.filter(|_| recipient.action == Action::Delayed);
+        self.optional("Will-Retry-Until", until.map(Timestamp::rfc5322).as_deref());
+    }
+
+    fn final_recipient(&self, address: &Address) -> String {
+        let written = address.to_string();
+        if address.is_ascii() { format!("rfc822; {written}") } else { self.utf8_address("utf-8", &written) }
+    }
+
+    fn original_recipient(&self, original: &OriginalRecipient) -> String {
+        let OriginalRecipient { address_type, address } = original;
+        if original.is_utf8() {
+            self.utf8_address(address_type, address)
+        } else {
+            format!("{address_type}; {address}")
+        }
+    }
+
+    /// RFC 6533 §3: `utf-8-addr-xtext` where only ASCII may stand.
+    fn utf8_address(&self, address_type: &str, address: &str) -> String {
+        if self.is_global {
+            format!("{address_type}; {address}")
+        } else {
+            format!("{address_type}; {}", xtext::encode_utf8_address(address))
+        }
+    }
+
+    fn optional(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.field(name, value);
+        }
+    }
+
+    /// A value can hold what a peer said.
+    fn field(&mut self, name: &str, value: &str) {
+        let value = if self.is_global {
+            text::clean_within(value.as_bytes(), VALUE_BYTES_MAX)
+        } else {
+            text::clean_ascii(value.as_bytes(), VALUE_BYTES_MAX)
+        };
+        write_wrapped(&format!("{name}: "), " ", &value, &mut self.out);
+    }
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Failed => "failed",
+        Action::Delayed => "delayed",
+        Action::Delivered => "delivered",
+        Action::Relayed => "relayed",
+        Action::Expanded => "expanded",
+    }
+}
