@@ -1,0 +1,100 @@
+//! The side of the commands: asks the running server, or opens the store if none runs.
+
+use std::{io, path::Path};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use world::{BoxStream, World};
+
+use super::{
+    Admin, QueueHand,
+    protocol::{AdminRequest, AdminResponse, RESPONSE_BYTES_MAX},
+    socket,
+};
+use crate::{Failure, storage};
+
+/// Where requests go.
+#[derive(Debug)]
+pub struct Session(Way);
+
+enum Way {
+    Running(BufReader<BoxStream>),
+    Offline(Box<Admin>),
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Running(_) => "Running",
+            Self::Offline(_) => "Offline",
+        })
+    }
+}
+
+impl Session {
+    /// Connects to the server of this data directory, or opens the directory itself; makes it if `create` says so.
+    pub async fn open(data_dir: &Path, create: bool) -> Result<Self, Failure> {
+        let world = World::system();
+        if let Some(stream) = connect(&world, data_dir).await? {
+            return Ok(Self(Way::Running(BufReader::new(stream))));
+        }
+        if !create && !data_dir.exists() {
+            return Err(Failure::new(format!(
+                "there is no data in {}; start `postrider` there, or name the place with --config FILE or --data DIR",
+                data_dir.display()
+            )));
+        }
+        let stores = storage::open(data_dir).await?;
+        let admin = Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new() };
+        Ok(Self(Way::Offline(Box::new(admin))))
+    }
+
+    /// The response; one that says what went wrong is a failure.
+    pub async fn ask(&mut self, request: AdminRequest) -> Result<AdminResponse, Failure> {
+        let response = match &mut self.0 {
+            Way::Running(stream) => exchange(stream, &request).await.map_err(|error| {
+                Failure::new(format!("the server did not answer on its control socket: {error}"))
+            })?,
+            Way::Offline(admin) => admin.execute(request).await,
+        };
+        match response {
+            AdminResponse::Error { message } => Err(Failure::new(message)),
+            response => Ok(response),
+        }
+    }
+
+    /// Leaves the store as the next opening likes it.
+    pub async fn close(self) -> Result<(), Failure> {
+        match self.0 {
+            Way::Running(_) => Ok(()),
+            Way::Offline(admin) => Ok(admin.stores.engine.close().await?),
+        }
+    }
+}
+
+/// A connection to the control socket; none if no server listens there.
+async fn connect(world: &World, data_dir: &Path) -> Result<Option<BoxStream>, Failure> {
+    let path = data_dir.join(socket::NAME);
+    match world.net.connect_unix(&path).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::new(format!(
+            "the control socket {} cannot be opened: {error}; run this as the user the server runs as",
+            path.display()
+        ))),
+    }
+}
+
+async fn exchange(stream: &mut BufReader<BoxStream>, request: &AdminRequest) -> io::Result<AdminResponse> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    let mut limited = stream.take(RESPONSE_BYTES_MAX as u64);
+    if limited.read_until(b'\n', &mut answer).await? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&answer)?)
+}

@@ -1,0 +1,206 @@
+//! Domains, accounts, aliases.
+
+use std::collections::HashMap;
+
+use mail::{Address, Domain};
+use store::{
+    StoreError,
+    directory::{Account, DirectoryError},
+};
+use world::Entropy;
+
+use super::{
+    Admin,
+    protocol::{AccountView, AdminRequest, AdminResponse, AliasView, DomainView, Secret},
+};
+
+/// Octets of a password; longer ones only cost hashing time.
+const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// Requests about the directory; the error is the answer when one fails.
+pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminResponse, DirectoryError> {
+    let directory = &admin.stores.directory;
+    let now = admin.world.clock.wall();
+    Ok(match request {
+        AdminRequest::DomainAdd { domain } => {
+            directory.add_domain(&parse_domain(&domain)?, now).await?;
+            AdminResponse::done(format_args!(
+                "{domain} is hosted now; `postrider account add NAME@{domain}` adds an account"
+            ))
+        }
+        AdminRequest::DomainList => AdminResponse::Domains { domains: domains(admin).await? },
+        AdminRequest::DomainShow { domain } => show_domain(admin, &parse_domain(&domain)?).await?,
+        AdminRequest::DomainRemove { domain } => {
+            directory.remove_domain(&parse_domain(&domain)?).await?;
+            AdminResponse::done(format_args!("{domain} is no longer hosted"))
+        }
+        AdminRequest::AccountAdd { address, password, quota_bytes } => {
+            add_account(admin, &parse_address(&address)?, password, quota_bytes).await?
+        }
+        AdminRequest::AccountList => accounts(admin, directory.accounts().await?).await?,
+        AdminRequest::AccountShow { address } => {
+            let address = parse_address(&address)?;
+            match directory.account(&address).await? {
+                Some(account) => accounts(admin, vec![account]).await?,
+                None => return Err(DirectoryError::AccountUnknown(address.to_string())),
+            }
+        }
+        AdminRequest::AccountPassword { address, password } => {
+            set_password(admin, &parse_address(&address)?, password).await?
+        }
+        AdminRequest::AccountRemove { address } => {
+            directory.remove_account(&parse_address(&address)?).await?;
+            AdminResponse::done(format_args!("{address} and its mail are removed"))
+        }
+        AdminRequest::AliasAdd { address, targets } => {
+            let targets: Vec<Address> =
+                targets.iter().map(|target| parse_address(target)).collect::<Result<_, _>>()?;
+            directory.add_alias(&address, targets, now).await?;
+            AdminResponse::done(format_args!("mail to {address} goes there now"))
+        }
+        AdminRequest::AliasList => aliases(admin).await?,
+        AdminRequest::AliasRemove { address } => {
+            directory.remove_alias(&address).await?;
+            AdminResponse::done(format_args!("{address} is no alias any more"))
+        }
+        other => AdminResponse::error(format_args!("not a request about the directory: {other:?}")),
+    })
+}
+
+async fn domains(admin: &Admin) -> Result<Vec<DomainView>, StoreError> {
+    let directory = &admin.stores.directory;
+    let mut accounts: HashMap<String, usize> = HashMap::new();
+    for account in directory.accounts().await? {
+        *accounts.entry(domain_of(&account.address.to_lookup())).or_default() += 1;
+    }
+    let mut aliases: HashMap<String, usize> = HashMap::new();
+    for alias in directory.aliases().await? {
+        *aliases.entry(domain_of(&alias.address)).or_default() += 1;
+    }
+    let view = |domain: store::directory::DomainRecord| DomainView {
+        accounts: accounts.get(&domain.name.to_lowercase()).copied().unwrap_or_default(),
+        aliases: aliases.get(&domain.name.to_lowercase()).copied().unwrap_or_default(),
+        created_at: domain.created_at.rfc3339(),
+        name: domain.name,
+    };
+    Ok(directory.domains().await?.into_iter().map(view).collect())
+}
+
+fn domain_of(lookup: &str) -> String {
+    lookup.rsplit_once('@').map_or(lookup, |(_, domain)| domain).to_lowercase()
+}
+
+async fn show_domain(admin: &Admin, domain: &Domain) -> Result<AdminResponse, DirectoryError> {
+    let wanted = domain.to_lookup();
+    let is_wanted = |view: &DomainView| {
+        view.name == wanted || view.name.parse::<Domain>().is_ok_and(|name| name.to_lookup() == wanted)
+    };
+    match domains(admin).await?.into_iter().find(is_wanted) {
+        Some(found) => Ok(AdminResponse::Domains { domains: vec![found] }),
+        None => Err(DirectoryError::DomainUnknown(domain.as_str().to_owned())),
+    }
+}
+
+async fn add_account(
+    admin: &Admin,
+    address: &Address,
+    password: Option<Secret>,
+    quota_bytes: Option<u64>,
+) -> Result<AdminResponse, DirectoryError> {
+    let (password, told) = password_or_made(&*admin.world.entropy, password)?;
+    let (entropy, now) = (&*admin.world.entropy, admin.world.clock.wall());
+    admin.stores.directory.add_account(address, &password, quota_bytes, entropy, now).await?;
+    Ok(AdminResponse::Password {
+        address: address.to_string(),
+        password: told,
+        message: format!("{address} has a mailbox now"),
+    })
+}
+
+async fn set_password(
+    admin: &Admin,
+    address: &Address,
+    password: Option<Secret>,
+) -> Result<AdminResponse, DirectoryError> {
+    let (password, told) = password_or_made(&*admin.world.entropy, password)?;
+    admin.stores.directory.set_password(address, &password, &*admin.world.entropy).await?;
+    Ok(AdminResponse::Password {
+        address: address.to_string(),
+        password: told,
+        message: format!("{address} has a new password"),
+    })
+}
+
+/// The password to set, and what to tell about it if it was made here.
+fn password_or_made(
+    entropy: &dyn Entropy,
+    password: Option<Secret>,
+) -> Result<(String, Option<Secret>), DirectoryError> {
+    match password {
+        None => {
+            let made = make_password(entropy);
+            Ok((made.clone(), Some(Secret(made))))
+        }
+        Some(Secret(given)) if given.is_empty() => {
+            Err(DirectoryError::Invalid("the password is empty".to_owned()))
+        }
+        Some(Secret(given)) if given.len() > PASSWORD_BYTES_MAX => {
+            Err(DirectoryError::Invalid(format!("the password is longer than {PASSWORD_BYTES_MAX} octets")))
+        }
+        // RFC 4616 §2: NUL parts the fields of PLAIN.
+        Some(Secret(given)) if given.contains(['\0', '\r', '\n']) => {
+            Err(DirectoryError::Invalid("the password must be one line without NUL".to_owned()))
+        }
+        Some(Secret(given)) => Ok((given, None)),
+    }
+}
+
+/// Four groups of four letters and digits that nobody mixes up: 80 bits.
+pub fn make_password(entropy: &dyn Entropy) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut octets = [0; 16];
+    entropy.fill(&mut octets);
+    let letters: Vec<char> = octets
+        .iter()
+        .filter_map(|octet| LETTERS.get(usize::from(octet % 32)))
+        .map(|&letter| letter.into())
+        .collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse, DirectoryError> {
+    let mut views = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        let (messages, bytes) = admin.stores.mailboxes.usage(account.id).await?;
+        views.push(AccountView {
+            address: account.address.to_string(),
+            messages,
+            bytes,
+            quota_bytes: account.quota_bytes,
+            created_at: account.created_at.rfc3339(),
+        });
+    }
+    Ok(AdminResponse::Accounts { accounts: views })
+}
+
+async fn aliases(admin: &Admin) -> Result<AdminResponse, DirectoryError> {
+    let aliases = admin.stores.directory.aliases().await?.into_iter().map(|alias| AliasView {
+        address: alias.address,
+        targets: alias.targets.iter().map(Address::to_string).collect(),
+        created_at: alias.created_at.rfc3339(),
+    });
+    Ok(AdminResponse::Aliases { aliases: aliases.collect() })
+}
+
+fn parse_address(text: &str) -> Result<Address, DirectoryError> {
+    text.parse().map_err(|error| {
+        DirectoryError::Invalid(format!(
+            "{text:?} is not an address ({error}); write it like anna@example.org"
+        ))
+    })
+}
+
+fn parse_domain(text: &str) -> Result<Domain, DirectoryError> {
+    text.parse()
+        .map_err(|_| DirectoryError::Invalid(format!("{text:?} is not a domain; write it like example.org")))
+}

@@ -1,0 +1,188 @@
+//! Events and states in the words of people.
+
+use std::{fmt::Write, time::Duration};
+
+use mail::{QueueId, Timestamp};
+use store::{
+    ledger::Event,
+    spool::{EntryStatus, QueueEntry},
+};
+
+/// The kind of an event, and one line that tells it.
+pub fn event(event: &Event) -> (&'static str, String) {
+    match event {
+        Event::Accepted { .. } => ("accepted", accepted(event)),
+        Event::Verdict { rule, outcome } => ("verdict", format!("rule {rule}: {outcome}")),
+        Event::Attempt { lane, host, address, tls, duration_ms, outcome } => {
+            let mut text = format!("tried {}", host.as_deref().unwrap_or(lane));
+            append(&mut text, " at ", address.as_deref());
+            append(&mut text, " over ", tls.as_deref());
+            let _ = write!(text, ", {duration_ms} ms: {outcome}");
+            ("attempt", text)
+        }
+        Event::Delivered { recipient, to, reply } => {
+            let mut text = format!("delivered for {recipient} to {to}");
+            append(&mut text, ": ", reply.as_deref());
+            ("delivered", text)
+        }
+        Event::Deferred { recipients, reason, until } => {
+            ("deferred", format!("{} must wait until {until}: {reason}", list(recipients)))
+        }
+        Event::Bounced { recipients, reason, report } => {
+            ("bounced", format!("failed for good for {}: {reason}{}", list(recipients), told(*report)))
+        }
+        Event::Expired { recipients, reason, report } => {
+            ("expired", format!("given up for {}: {reason}{}", list(recipients), told(*report)))
+        }
+        Event::Operator { action, recipients } => {
+            ("operator", format!("an operator's {action}, for {}", list(recipients)))
+        }
+        Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
+    }
+}
+
+fn accepted(event: &Event) -> String {
+    let Event::Accepted {
+        service,
+        client_ip,
+        helo,
+        tls,
+        identity,
+        reverse_path,
+        recipients,
+        bytes,
+        message_id,
+    } = event
+    else {
+        return String::new();
+    };
+    let mut text =
+        format!("accepted {bytes} octets from <{reverse_path}> for {} by {service}", list(recipients));
+    append(&mut text, " from ", client_ip.as_deref());
+    append(&mut text, " greeting as ", helo.as_deref());
+    append(&mut text, " over ", tls.as_deref());
+    append(&mut text, ", authenticated as ", identity.as_deref());
+    append(&mut text, ", Message-ID ", message_id.as_deref());
+    text
+}
+
+fn append(text: &mut String, before: &str, more: Option<&str>) {
+    if let Some(more) = more {
+        text.push_str(before);
+        text.push_str(more);
+    }
+}
+
+fn told(report: Option<QueueId>) -> String {
+    match report {
+        Some(id) => format!("; the sender was told by {id}"),
+        None => "; nobody was to be told".to_owned(),
+    }
+}
+
+/// The first few of a list.
+fn list(items: &[String]) -> String {
+    const SHOWN_MAX: usize = 5;
+    let mut text = items.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if items.len() > SHOWN_MAX {
+        let _ = write!(text, " and {} more", items.len() - SHOWN_MAX);
+    }
+    text
+}
+
+/// Where a message is, why, what happens next, what to do; none if nothing is known of it.
+pub fn why(
+    id: QueueId,
+    entries: &[QueueEntry],
+    events: &[(Timestamp, Event)],
+    now: Timestamp,
+) -> Option<String> {
+    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, now)).collect();
+    if parts.is_empty() {
+        parts.extend(settled(events));
+    }
+    if parts.is_empty() {
+        parts.extend(events.last().map(|(at, last)| format!("last, at {at}: {}", self::event(last).1)));
+    }
+    if parts.is_empty() { None } else { Some(format!("{id}: {}.", parts.join("; "))) }
+}
+
+fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
+    let recipients: Vec<String> =
+        entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
+    let (to, lane) = (list(&recipients), &entry.lane.0);
+    if entry.status == EntryStatus::Held {
+        return format!(
+            "for {to} it is held until an operator lets it go with `postrider queue release {id}`"
+        );
+    }
+    let reason = match &entry.last_error {
+        Some(error) => format!("because the last of {} tries met: {error}", entry.attempts),
+        None => "because it was not tried yet".to_owned(),
+    };
+    let next = if entry.due > now { format!("in {}", span(entry.due.since(now))) } else { "now".to_owned() };
+    format!(
+        "for {to} it waits in lane {lane} {reason}; the next try is due {next}, or at once with `postrider queue retry {id}`"
+    )
+}
+
+/// How it ended for each recipient, the newest word on each kind of end.
+fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
+    let end = |(at, event): &(Timestamp, Event)| match event {
+        Event::Delivered { recipient, to, .. } => {
+            Some(format!("it was delivered for {recipient} to {to} at {at}"))
+        }
+        Event::Bounced { recipients, reason, report } => {
+            Some(format!("it failed for good for {} at {at}: {reason}{}", list(recipients), told(*report)))
+        }
+        Event::Expired { recipients, reason, report } => {
+            Some(format!("it was given up for {} at {at}: {reason}{}", list(recipients), told(*report)))
+        }
+        Event::Operator { action, recipients } if action == "delete" => {
+            Some(format!("an operator deleted it for {} at {at}", list(recipients)))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(end).collect()
+}
+
+/// A length of time in its largest two units: `2 h 5 min`.
+pub fn span(length: Duration) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let mut rest = length.as_secs();
+    let mut words = Vec::new();
+    for (unit, seconds) in units {
+        let count = rest / seconds;
+        rest %= seconds;
+        if count > 0 {
+            words.push(format!("{count} {unit}"));
+        }
+    }
+    words.truncate(2);
+    if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_well() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (3_905, "1 h 5 min"), (90_000, "1 d 1 h"), (86_405, "1 d 5 s")]
+        {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let many: Vec<String> = (0..7).map(|number| format!("u{number}@x")).collect();
+        assert_eq!(list(&many), "u0@x, u1@x, u2@x, u3@x, u4@x and 2 more");
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_said() {
+        assert_eq!(why(QueueId::from_u64(1), &[], &[], Timestamp::from_millis(0)), None);
+    }
+}

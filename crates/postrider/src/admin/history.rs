@@ -1,0 +1,92 @@
+//! What happened to a message, from its ledger.
+
+use mail::{QueueId, Timestamp};
+use store::{StoreError, ledger::Event};
+
+use super::{
+    Admin, explain,
+    protocol::{AdminResponse, EventView, HistoryView},
+    queue::view,
+};
+
+/// Messages shown for one address or Message-ID.
+const FOUND_MAX: usize = 20;
+
+/// Histories by queue ID, address or Message-ID; the newest message last.
+pub async fn trace(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError> {
+    let mut histories = Vec::new();
+    for id in ids(admin, term).await? {
+        histories.push(history(admin, id).await?);
+    }
+    histories.retain(|history| !history.events.is_empty() || !history.queued.is_empty());
+    histories.reverse();
+    if histories.is_empty() {
+        return Ok(AdminResponse::error(format_args!(
+            "nothing is known of {term:?}: give a queue ID, an address or a Message-ID; \
+             the oldest histories are forgotten after a time"
+        )));
+    }
+    Ok(AdminResponse::Histories { histories })
+}
+
+/// One sentence: where the message is, why, what happens next, what to do.
+pub async fn why(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError> {
+    let unknown = || {
+        AdminResponse::error(format_args!(
+            "nothing is known of {term:?}; `postrider trace ADDRESS` finds the IDs of an address, \
+             and the oldest histories are forgotten after a time"
+        ))
+    };
+    let Some(id) = ids(admin, term).await?.into_iter().next() else { return Ok(unknown()) };
+    let entries = admin.stores.spool.entries_of(id).await?;
+    let events = admin.stores.ledger.events(id).await?;
+    Ok(match explain::why(id, &entries, &events, admin.world.clock.wall()) {
+        Some(sentence) => AdminResponse::Why { sentence },
+        None => unknown(),
+    })
+}
+
+async fn ids(admin: &Admin, term: &str) -> Result<Vec<QueueId>, StoreError> {
+    if let Ok(id) = term.parse::<QueueId>() {
+        return Ok(vec![id]);
+    }
+    let bare = term.trim().trim_start_matches('<').trim_end_matches('>');
+    admin.stores.ledger.find(bare, FOUND_MAX).await
+}
+
+async fn history(admin: &Admin, id: QueueId) -> Result<HistoryView, StoreError> {
+    let events = admin.stores.ledger.events(id).await?;
+    let queued = admin.stores.spool.entries_of(id).await?;
+    Ok(HistoryView {
+        id: id.to_string(),
+        events: events.iter().map(|(at, event)| event_view(*at, event)).collect(),
+        queued: queued.iter().map(view).collect(),
+    })
+}
+
+fn event_view(at: Timestamp, event: &Event) -> EventView {
+    let (kind, text) = explain::event(event);
+    // The stored form names its kind first: {"Deferred": {…}}.
+    let mut details = match serde_json::to_value(event) {
+        Ok(serde_json::Value::Object(outer)) => {
+            outer.into_iter().next().map(|(_, inner)| inner).unwrap_or_default()
+        }
+        _ => serde_json::Value::Null,
+    };
+    if let (Event::Deferred { until, .. }, Some(object)) = (event, details.as_object_mut()) {
+        object.insert("until".to_owned(), until.rfc3339().into());
+    }
+    if let (Some((key, id)), Some(object)) = (reports(event), details.as_object_mut()) {
+        object.insert(key.to_owned(), id.to_string().into());
+    }
+    EventView { at: at.rfc3339(), kind: kind.to_owned(), text, details }
+}
+
+/// Queue IDs inside an event, which people know by their written form.
+fn reports(event: &Event) -> Option<(&'static str, QueueId)> {
+    match event {
+        Event::Bounced { report, .. } | Event::Expired { report, .. } => report.map(|id| ("report", id)),
+        Event::ReportOn { original } => Some(("original", *original)),
+        _ => None,
+    }
+}

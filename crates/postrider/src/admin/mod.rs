@@ -1,0 +1,54 @@
+//! Administration: one piece that executes requests, for the running server (over its control socket) and for commands
+//! that open the store themselves because no server runs.
+
+mod client;
+mod directory;
+mod explain;
+mod history;
+pub mod protocol;
+mod queue;
+pub mod selector;
+pub mod socket;
+
+use store::Stores;
+use world::World;
+
+pub use client::Session;
+pub use directory::make_password;
+use protocol::{AdminRequest, AdminResponse, ListenerView};
+pub use queue::QueueHand;
+
+/// What requests are executed on.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub stores: Stores,
+    pub world: World,
+    pub queue: QueueHand,
+    /// What the running server serves.
+    pub listeners: Vec<ListenerView>,
+}
+
+impl Admin {
+    /// Executes one request; whatever goes wrong is in the response.
+    pub async fn execute(&self, request: AdminRequest) -> AdminResponse {
+        match request {
+            AdminRequest::Status => AdminResponse::Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                listeners: self.listeners.clone(),
+            },
+            AdminRequest::Queue { action, selector, dry_run, after } => {
+                queue::execute(self, action, &selector, dry_run, after)
+                    .await
+                    .map_or_else(AdminResponse::error, AdminResponse::Queue)
+            }
+            AdminRequest::Trace { term } => {
+                history::trace(self, &term).await.unwrap_or_else(AdminResponse::error)
+            }
+            AdminRequest::Why { id } => history::why(self, &id).await.unwrap_or_else(AdminResponse::error),
+            request => directory::execute(self, request).await.unwrap_or_else(AdminResponse::error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
+
+use std::fmt;
+
+use mail::QueueId;
+use serde::{Deserialize, Serialize};
+
+use super::selector::Selector;
+
+/// Octets of one request line.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// Octets of one response line.
+pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Queue entries looked at for one request; the answer says where to go on.
+pub const QUEUE_PAGE_ENTRIES_MAX: usize = 1000;
+
+/// A text that never shows in logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(withheld)")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum AdminRequest {
+    /// Is a server there, and what does it serve?
+    Status,
+    DomainAdd {
+        domain: String,
+    },
+    DomainList,
+    DomainShow {
+        domain: String,
+    },
+    DomainRemove {
+        domain: String,
+    },
+    /// Without a password one is made and told.
+    AccountAdd {
+        address: String,
+        password: Option<Secret>,
+        quota_bytes: Option<u64>,
+    },
+    AccountList,
+    AccountShow {
+        address: String,
+    },
+    AccountPassword {
+        address: String,
+        password: Option<Secret>,
+    },
+    AccountRemove {
+        address: String,
+    },
+    AliasAdd {
+        address: String,
+        targets: Vec<String>,
+    },
+    AliasList,
+    AliasRemove {
+        address: String,
+    },
+    /// Lists or changes one page of the entries that match.
+    Queue {
+        action: QueueAction,
+        selector: Selector,
+        dry_run: bool,
+        after: Option<Cursor>,
+    },
+    /// Histories of a queue ID, or of the latest messages with this address or Message-ID.
+    Trace {
+        term: String,
+    },
+    Why {
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueAction {
+    List,
+    Retry,
+    Hold,
+    Release,
+    Delete,
+}
+
+/// The last entry looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub id: QueueId,
+    pub part: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "kebab-case")]
+pub enum AdminResponse {
+    /// The request was refused or failed; tells what to do.
+    Error {
+        message: String,
+    },
+    Done {
+        message: String,
+    },
+    Status {
+        version: String,
+        listeners: Vec<ListenerView>,
+    },
+    Domains {
+        domains: Vec<DomainView>,
+    },
+    Accounts {
+        accounts: Vec<AccountView>,
+    },
+    /// The password if one was made.
+    Password {
+        address: String,
+        password: Option<Secret>,
+        message: String,
+    },
+    Aliases {
+        aliases: Vec<AliasView>,
+    },
+    Queue(QueuePage),
+    Histories {
+        histories: Vec<HistoryView>,
+    },
+    Why {
+        sentence: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerView {
+    pub service: String,
+    pub address: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainView {
+    pub name: String,
+    pub accounts: usize,
+    pub aliases: usize,
+    pub created_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    pub address: String,
+    pub messages: u64,
+    pub bytes: u64,
+    pub quota_bytes: Option<u64>,
+    pub created_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasView {
+    pub address: String,
+    pub targets: Vec<String>,
+    pub created_at: String,
+}
+
+/// One page of the queue: what matched in it, and where the next begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePage {
+    /// With [`QueueAction::List`] only.
+    pub entries: Vec<EntryView>,
+    /// Entries that matched; those that were changed, unless it was a dry run.
+    pub count: u64,
+    /// Entries left alone because they go to recipients who were not selected.
+    pub shared: u64,
+    pub next: Option<Cursor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    pub id: String,
+    pub part: u16,
+    /// `waiting` or `held`.
+    pub status: String,
+    /// Empty for reports.
+    pub sender: String,
+    pub recipients: Vec<String>,
+    pub bytes: u64,
+    pub lane: String,
+    pub attempts: u32,
+    pub accepted_at: String,
+    /// None while held.
+    pub next_attempt_at: Option<String>,
+    pub last_error: Option<String>,
+}
+
+/// Everything known about one message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryView {
+    pub id: String,
+    pub events: Vec<EventView>,
+    /// What of it is still in the queue.
+    pub queued: Vec<EntryView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventView {
+    pub at: String,
+    /// `accepted`, `attempt`, `delivered`, …
+    pub kind: String,
+    /// One line for people.
+    pub text: String,
+    pub details: serde_json::Value,
+}
+
+impl AdminResponse {
+    pub fn error(message: impl fmt::Display) -> Self {
+        Self::Error { message: message.to_string() }
+    }
+
+    pub fn done(message: impl fmt::Display) -> Self {
+        Self::Done { message: message.to_string() }
+    }
+}

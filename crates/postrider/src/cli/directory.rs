@@ -1,0 +1,194 @@
+//! `domain`, `account`, `alias`.
+
+use std::io::Read;
+
+use clap::{Args, Subcommand};
+
+use super::{Output, output::octets};
+use crate::{
+    Failure,
+    admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Secret},
+    config::types::Size,
+};
+
+/// Octets read from standard input when a password is expected.
+const PASSWORD_INPUT_BYTES_MAX: u64 = 4096;
+
+#[derive(Debug, Subcommand)]
+pub enum DomainCommand {
+    /// Host a domain: its addresses are delivered here
+    Add { domain: String },
+    /// All hosted domains
+    List,
+    /// One hosted domain
+    Show { domain: String },
+    /// Stop hosting a domain that has no accounts or aliases left
+    Remove { domain: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account; without --password-stdin a password is made and printed once
+    Add {
+        address: String,
+        #[command(flatten)]
+        password: PasswordInput,
+        /// The most its mail may take, such as "2 GiB"
+        #[arg(long, value_name = "SIZE", value_parser = Size::parse)]
+        quota: Option<Size>,
+    },
+    /// All accounts
+    List,
+    /// One account
+    Show { address: String },
+    /// Set a new password; without --password-stdin one is made and printed once
+    Passwd {
+        address: String,
+        #[command(flatten)]
+        password: PasswordInput,
+    },
+    /// Remove an account with all its mail
+    Remove { address: String },
+}
+
+#[derive(Debug, Args)]
+pub struct PasswordInput {
+    /// Read the password from standard input, one line
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Let an address (or @DOMAIN for all others of a domain) lead to other addresses
+    Add {
+        address: String,
+        #[arg(required = true)]
+        target: Vec<String>,
+    },
+    /// All aliases
+    List,
+    /// Remove an alias
+    Remove { address: String },
+}
+
+impl DomainCommand {
+    /// Whether it makes sense before the server ever ran.
+    pub fn creates(&self) -> bool {
+        matches!(self, Self::Add { .. })
+    }
+
+    pub fn request(self) -> AdminRequest {
+        match self {
+            Self::Add { domain } => AdminRequest::DomainAdd { domain },
+            Self::List => AdminRequest::DomainList,
+            Self::Show { domain } => AdminRequest::DomainShow { domain },
+            Self::Remove { domain } => AdminRequest::DomainRemove { domain },
+        }
+    }
+}
+
+impl AccountCommand {
+    pub fn creates(&self) -> bool {
+        matches!(self, Self::Add { .. })
+    }
+
+    pub fn request(self) -> Result<AdminRequest, Failure> {
+        Ok(match self {
+            Self::Add { address, password, quota } => AdminRequest::AccountAdd {
+                address,
+                password: password.read()?,
+                quota_bytes: quota.map(|quota| quota.0),
+            },
+            Self::List => AdminRequest::AccountList,
+            Self::Show { address } => AdminRequest::AccountShow { address },
+            Self::Passwd { address, password } => {
+                AdminRequest::AccountPassword { address, password: password.read()? }
+            }
+            Self::Remove { address } => AdminRequest::AccountRemove { address },
+        })
+    }
+}
+
+impl AliasCommand {
+    pub fn creates(&self) -> bool {
+        matches!(self, Self::Add { .. })
+    }
+
+    pub fn request(self) -> AdminRequest {
+        match self {
+            Self::Add { address, target } => AdminRequest::AliasAdd { address, targets: target },
+            Self::List => AdminRequest::AliasList,
+            Self::Remove { address } => AdminRequest::AliasRemove { address },
+        }
+    }
+}
+
+impl PasswordInput {
+    pub fn read(&self) -> Result<Option<Secret>, Failure> {
+        if !self.password_stdin {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        std::io::stdin().take(PASSWORD_INPUT_BYTES_MAX).read_to_string(&mut text).map_err(|error| {
+            Failure::new(format!("the password cannot be read from standard input: {error}"))
+        })?;
+        let password = text.lines().next().unwrap_or_default();
+        if password.is_empty() {
+            return Err(Failure::usage("--password-stdin found no password on standard input"));
+        }
+        Ok(Some(Secret(password.to_owned())))
+    }
+}
+
+pub fn show_domains(domains: &[DomainView], output: &mut Output) -> Result<(), Failure> {
+    let row = |domain: &DomainView| {
+        vec![
+            domain.name.clone(),
+            domain.accounts.to_string(),
+            domain.aliases.to_string(),
+            domain.created_at.clone(),
+        ]
+    };
+    let nothing = "no domains yet; `postrider domain add example.org` adds one";
+    output.listing(domains, &["DOMAIN", "ACCOUNTS", "ALIASES", "SINCE"], row, nothing)
+}
+
+pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<(), Failure> {
+    let row = |account: &AccountView| {
+        vec![
+            account.address.clone(),
+            account.messages.to_string(),
+            octets(account.bytes),
+            account.quota_bytes.map_or_else(|| "none".to_owned(), octets),
+            account.created_at.clone(),
+        ]
+    };
+    let nothing = "no accounts yet; `postrider account add anna@example.org` adds one";
+    output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE"], row, nothing)
+}
+
+pub fn show_aliases(aliases: &[AliasView], output: &mut Output) -> Result<(), Failure> {
+    let row = |alias: &AliasView| vec![alias.address.clone(), alias.targets.join(", ")];
+    let nothing = "no aliases yet; `postrider alias add info@example.org anna@example.org` adds one";
+    output.listing(aliases, &["ALIAS", "LEADS TO"], row, nothing)
+}
+
+/// A password that was made is shown here and never again.
+pub fn show_password(
+    address: &str,
+    password: Option<Secret>,
+    message: &str,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let password = password.map(|Secret(password)| password);
+    if output.is_json() {
+        return output
+            .value(&serde_json::json!({ "address": address, "password": password, "message": message }));
+    }
+    output.line(message)?;
+    match password {
+        Some(password) => output.line(format_args!("password: {password}   (shown only now)")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line: one file for each family of commands.
+
+mod configuration;
+mod directory;
+mod history;
+mod location;
+mod output;
+mod queue;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    Failure,
+    admin::{
+        Session,
+        protocol::{AdminRequest, AdminResponse},
+    },
+    bench, serve,
+};
+pub use location::Location;
+pub use output::Output;
+
+/// Postrider, a complete mail system in one binary.
+///
+/// Without a command it serves; without --config it serves a quick start on this machine only, with its data in
+/// ./postrider-data.
+#[derive(Debug, Parser)]
+#[command(name = "postrider", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    #[command(flatten)]
+    pub location: Location,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the mail system; the same as no command at all
+    Serve,
+    /// Hosted domains
+    #[command(subcommand)]
+    Domain(directory::DomainCommand),
+    /// Mailboxes and their passwords
+    #[command(subcommand)]
+    Account(directory::AccountCommand),
+    /// Addresses that lead to others
+    #[command(subcommand)]
+    Alias(directory::AliasCommand),
+    /// Messages on their way
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Every event of a message, from accept to mailbox or bounce
+    Trace(history::Trace),
+    /// In one sentence: where a message is, why, what happens next
+    Why(history::Why),
+    /// Load generator and sink for measurements
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// The configuration: check it, show what is in effect, print the reference
+    #[command(subcommand)]
+    Config(configuration::ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Accept messages and throw them away
+    Sink(bench::sink::Sink),
+}
+
+/// Runs what the command line says. Exit codes: 0 done, 1 failed, 2 wrong usage.
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    match dispatch(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let message = failure.to_string();
+            if !message.is_empty() {
+                // Where standard error is closed there is nobody to tell.
+                let _ =
+                    std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("postrider: {message}\n"));
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(line: CommandLine) -> Result<(), Failure> {
+    let CommandLine { common, command } = line;
+    let mut output = Output::new(common.json);
+    match command {
+        None | Some(Command::Serve) => serve::run(&common.location),
+        Some(Command::Domain(command)) => ask(&common, command.creates(), command.request(), &mut output),
+        Some(Command::Account(command)) => ask(&common, command.creates(), command.request()?, &mut output),
+        Some(Command::Alias(command)) => ask(&common, command.creates(), command.request(), &mut output),
+        Some(Command::Queue(command)) => command.run(&common, &mut output),
+        Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Bench(BenchCommand::Sink(sink))) => on_all_cores(sink.run(&mut output)),
+        Some(Command::Config(command)) => command.run(&common, &mut output),
+    }
+}
+
+/// One request, its response shown.
+fn ask(common: &Common, create: bool, request: AdminRequest, output: &mut Output) -> Result<(), Failure> {
+    let response = block_on(async {
+        let mut session = Session::open(&common.location.data_dir()?, create).await?;
+        let response = session.ask(request).await;
+        session.close().await?;
+        response
+    })?;
+    show(response, output)
+}
+
+fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
+    match response {
+        AdminResponse::Error { message } => Err(Failure::new(message)),
+        AdminResponse::Done { message } => output.done(&message),
+        AdminResponse::Status { version, listeners } => output.value(&(version, listeners)),
+        AdminResponse::Domains { domains } => directory::show_domains(&domains, output),
+        AdminResponse::Accounts { accounts } => directory::show_accounts(&accounts, output),
+        AdminResponse::Aliases { aliases } => directory::show_aliases(&aliases, output),
+        AdminResponse::Password { address, password, message } => {
+            directory::show_password(&address, password, &message, output)
+        }
+        AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
+        AdminResponse::Histories { histories } => history::show(&histories, output),
+        AdminResponse::Why { sentence } => history::show_why(&sentence, output),
+    }
+}
+
+/// Runs a short command's work on this thread.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    run_on(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// Runs work that is worth all processors.
+pub fn on_all_cores<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    run_on(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn run_on<T>(
+    mut runtime: tokio::runtime::Builder,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,114 @@
+//! What the options must fulfil together.
+
+use std::{collections::HashSet, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    options::{Config, Listener, Route, Tls, TlsSource, Via},
+    problem::Problems,
+};
+
+/// Adds a problem for each combination that cannot work.
+pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Problems) {
+    let root = root.get_ref();
+    if config.listener.is_empty() {
+        let message = "there is no [[listener]], so nothing would be served; add one, \
+                       for example service = \"smtp\" and address = \"0.0.0.0:25\"";
+        problems.add(0..0, message);
+    }
+    check_listeners(&config.listener, root, problems);
+    check_tls(&config.tls, root, problems);
+    for (index, route) in config.route.iter().enumerate() {
+        check_route(route, &|key| span_in(root, "route", Some(index), key), problems);
+    }
+    check_numbers(config, root, problems);
+}
+
+fn check_listeners(listeners: &[Listener], root: &DeTable<'_>, problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    for (index, listener) in listeners.iter().enumerate() {
+        let at = |key| span_in(root, "listener", Some(index), key);
+        let chosen_by_system = listener.address.to_string().ends_with(":0");
+        if !seen.insert(&listener.address) && !chosen_by_system {
+            let message = format!("another [[listener]] has the address {} already", listener.address);
+            problems.add(at("address"), message);
+        }
+        if listener.proxy_protocol {
+            problems.add(at("proxy_protocol"), "proxy_protocol is not built yet; remove it for now");
+        }
+    }
+}
+
+fn check_tls(tls: &Tls, root: &DeTable<'_>, problems: &mut Problems) {
+    let given = [("certificate", tls.certificate.is_some()), ("key", tls.key.is_some())];
+    for (key, given) in given {
+        match (tls.mode, given) {
+            (TlsSource::Files, false) => {
+                let message = format!("mode = \"files\" needs {key} = \"FILE\" in [tls]");
+                problems.add(span_in(root, "tls", None, "mode"), message);
+            }
+            (TlsSource::SelfSigned, true) => {
+                problems
+                    .add(span_in(root, "tls", None, key), format!("{key} needs mode = \"files\" in [tls]"));
+            }
+            (TlsSource::Files, true) | (TlsSource::SelfSigned, false) => {}
+        }
+    }
+}
+
+fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut Problems) {
+    match (route.via, &route.host) {
+        (Via::Smtp, None) => {
+            problems.add(at("via"), "via = \"smtp\" needs host = \"NAME OR ADDRESS\" in [[route]]");
+        }
+        (Via::Smtp, Some(host)) if host.is_empty() || host.contains(char::is_whitespace) => {
+            problems.add(at("host"), format!("{host:?} is not a host name or address"));
+        }
+        (via, Some(_)) if via != Via::Smtp => {
+            problems.add(at("host"), format!("a route via = \"{via}\" leads to no host; remove host"));
+        }
+        _ => {}
+    }
+    if route.username.is_some() != route.password_file.is_some() {
+        let key = if route.username.is_some() { "username" } else { "password_file" };
+        problems.add(at(key), "username and password_file belong together; give both or neither");
+    }
+}
+
+fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
+    let queue = &config.queue;
+    if queue.retry_delays.is_empty() || queue.retry_delays.iter().any(|delay| delay.0.is_zero()) {
+        let message =
+            "retry_delays needs at least one time, each longer than 0, such as [\"1m\", \"15m\", \"1h\"]";
+        problems.add(span_in(root, "queue", None, "retry_delays"), message);
+    }
+    if config.smtp.message_bytes_max.0 == 0 {
+        let message = "message_bytes_max must be more than 0";
+        problems.add(span_in(root, "smtp", None, "message_bytes_max"), message);
+    }
+    if !config.dns.servers.is_empty() {
+        let message = "servers: not built yet, the system's resolvers are asked; remove it for now";
+        problems.add(span_in(root, "dns", None, "servers"), message);
+    }
+}
+
+/// Where `section.key` (or `section[index].key`) stands; the section, or the start, if it is not written.
+fn span_in(root: &DeTable<'_>, section: &str, index: Option<usize>, key: &str) -> Range<usize> {
+    let Some(mut value) = entry(root, section) else { return 0..0 };
+    if let (Some(index), DeValue::Array(items)) = (index, value.get_ref()) {
+        let Some(item) = items.get(index) else { return value.span() };
+        value = item;
+    }
+    match value.get_ref() {
+        DeValue::Table(table) => entry(table, key).map_or_else(|| value.span(), Spanned::span),
+        _ => value.span(),
+    }
+}
+
+fn entry<'a>(table: &'a DeTable<'_>, name: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+    table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value)
+}

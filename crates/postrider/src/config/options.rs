@@ -1,0 +1,205 @@
+//! Every option of `postrider.toml`, defined once.
+
+use std::path::PathBuf;
+
+use world::ListenAddress;
+
+use super::{
+    section::section,
+    types::{HostName, Network, Pattern, Size, Span, choice},
+};
+
+section! {
+    /// The configuration of one Postrider.
+    Config "" {
+        /// The name this server greets with and writes into Received lines. It should resolve to this machine.
+        hostname: HostName, example "\"mx1.example.org\"";
+        /// Where mail, queue, accounts and the control socket live; relative to the configuration file.
+        data_dir: PathBuf = "/var/lib/postrider".into();
+        /// Where connections arrive. One section for each address.
+        listener: Vec<Listener> = Vec::new();
+        /// Certificates.
+        tls: Tls;
+        /// Where everything but message bodies is kept.
+        store: Store;
+        /// Where message bodies are kept.
+        blobs: Blobs;
+        /// What SMTP clients may do.
+        smtp: Smtp;
+        /// Where mail for other hosts goes; the first section that matches decides.
+        route: Vec<Route> = Vec::new();
+        /// How long delivery is tried.
+        queue: Queue;
+        /// Name resolution.
+        dns: Dns;
+        /// The log on standard error.
+        log: Log;
+    }
+}
+
+section! {
+    /// Where connections arrive. One section for each address.
+    Listener "[[listener]]" {
+        /// What is spoken there.
+        service: Service, example "\"smtp\"";
+        /// IP address and port, or a Unix socket.
+        address: ListenAddress, example "\"0.0.0.0:25\"";
+        /// When TLS begins. Without it: implicit for submissions and pop3s, else starttls.
+        tls: Option<ListenerTls> = None, example "\"starttls\"";
+        /// Whether a proxy in front tells the client's address (not built yet: only false).
+        proxy_protocol: bool = false;
+    }
+}
+
+choice! {
+    /// What a listener speaks.
+    Service { Smtp "smtp", Submission "submission", Submissions "submissions", Lmtp "lmtp", Pop3 "pop3", Pop3s "pop3s";
+        later "odmr", "imap", "imaps", "managesieve", "http", "https" }
+}
+
+choice! {
+    /// When TLS begins on a connection.
+    ListenerTls { None "none", Starttls "starttls", Implicit "implicit" }
+}
+
+section! {
+    /// Certificates.
+    Tls "[tls]" {
+        /// Where the certificate comes from. A self-signed one is made once and kept in the data directory.
+        mode: TlsSource = TlsSource::SelfSigned;
+        /// PEM file with the certificate and its chain, for mode "files"; relative to the configuration file.
+        certificate: Option<PathBuf> = None, example "\"/etc/postrider/fullchain.pem\"";
+        /// PEM file with the private key, for mode "files"; relative to the configuration file.
+        key: Option<PathBuf> = None, example "\"/etc/postrider/privkey.pem\"";
+        later acme_email, acme_directory;
+    }
+}
+
+choice! {
+    /// Where the certificate comes from.
+    TlsSource { SelfSigned "self-signed", Files "files"; later "acme" }
+}
+
+section! {
+    /// Where everything but message bodies is kept.
+    Store "[store]" {
+        /// The engine: embedded keeps all in the data directory.
+        engine: StoreEngine = StoreEngine::Embedded;
+        later postgres_url;
+    }
+}
+
+choice! {
+    /// The engine behind the store.
+    StoreEngine { Embedded "embedded"; later "postgres" }
+}
+
+section! {
+    /// Where message bodies are kept.
+    Blobs "[blobs]" {
+        /// The place: store keeps them beside the rest.
+        engine: BlobsEngine = BlobsEngine::Store;
+        later s3_endpoint, s3_bucket, s3_region, s3_access_key_file, s3_secret_key_file;
+    }
+}
+
+choice! {
+    /// The place of message bodies.
+    BlobsEngine { Store "store"; later "s3" }
+}
+
+section! {
+    /// What SMTP clients may do.
+    Smtp "[smtp]" {
+        /// The largest message accepted, announced with SIZE.
+        message_bytes_max: Size = Size::mib(50);
+        /// Recipients of one message; further ones get 452, and the client sends again for them.
+        recipients_max: u32 = 1000;
+        /// A client that sends no command for so long is told 421 (RFC 5321 §4.5.3.2.7 wants 5 minutes at least).
+        command_timeout: Span = Span::seconds(300);
+        /// The same while a message arrives, and does not get on.
+        data_timeout: Span = Span::seconds(300);
+        /// Networks that may relay without authentication. The default is nobody.
+        trusted_networks: Vec<Network> = Vec::new(), example "[\"10.0.0.0/8\", \"2001:db8::/32\"]";
+        /// Who may ask with VRFY whether an address exists.
+        vrfy: Audience = Audience::Authenticated;
+        /// Who may ask with EXPN who stands behind an alias.
+        expn: Audience = Audience::Authenticated;
+        later turn, send;
+    }
+}
+
+choice! {
+    /// Who may use a command.
+    Audience { Anyone "anyone", Authenticated "authenticated", Never "never" }
+}
+
+section! {
+    /// Where mail for other hosts goes; the first section that matches decides.
+    Route "[[route]]" {
+        /// The addresses meant: an address, a domain, "*@*.example.org", or "*" for all.
+        recipient: Pattern, example "\"*@internal.example\"";
+        /// What happens: handed to a host, kept until an operator releases it, thrown away, or refused.
+        via: Via, example "\"smtp\"";
+        /// The next host, for via "smtp".
+        host: Option<String> = None, example "\"10.0.0.9\"";
+        /// Its port.
+        port: u16 = 25;
+        /// TLS towards it: opportunistic takes it if offered, required insists on a valid certificate.
+        tls: RouteTls = RouteTls::Opportunistic;
+        /// Name to log in with, if it asks for one.
+        username: Option<String> = None, example "\"relay@example.org\"";
+        /// File that holds the password, read at each use; relative to the configuration file.
+        password_file: Option<PathBuf> = None, example "\"/etc/postrider/relay.password\"";
+    }
+}
+
+choice! {
+    /// The way of a route.
+    Via { Smtp "smtp", Hold "hold", Discard "discard", Reject "reject"; later "mx", "lmtp", "pipe", "http", "capture" }
+}
+
+choice! {
+    /// TLS towards a next host.
+    RouteTls { None "none", Opportunistic "opportunistic", Required "required"; later "dane" }
+}
+
+section! {
+    /// How long delivery is tried.
+    Queue "[queue]" {
+        /// Waits between the tries; the last repeats.
+        retry_delays: Vec<Span> = [1, 5, 15, 30, 60, 120, 240].map(|minutes| Span::seconds(minutes * 60)).to_vec();
+        /// After this long the sender gets the message back.
+        expire_after: Span = Span::seconds(5 * 86_400);
+        /// After this long the sender is told, once, that delivery is late.
+        delay_notice_after: Span = Span::seconds(4 * 3_600);
+    }
+}
+
+section! {
+    /// Name resolution.
+    Dns "[dns]" {
+        /// DNS servers (not built yet: the system's resolvers are asked).
+        servers: Vec<String> = Vec::new(), example "[\"127.0.0.1:5353\"]";
+    }
+}
+
+section! {
+    /// The log on standard error.
+    Log "[log]" {
+        /// For people or for programs.
+        format: LogFormat = LogFormat::Text;
+        /// The least serious entries shown.
+        level: LogLevel = LogLevel::Info;
+    }
+}
+
+choice! {
+    /// The shape of log entries.
+    LogFormat { Text "text", Json "json" }
+}
+
+choice! {
+    /// How much is logged.
+    LogLevel { Error "error", Warn "warn", Info "info", Debug "debug", Trace "trace" }
+}

@@ -1,0 +1,253 @@
+//! From options to services: what the configuration says in the words of the crates that do the work.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use access::pop3::{Pop3Listener, Pop3Service, Pop3Tls};
+use mta::{
+    Mta,
+    config::{ClientTlsPair, ConnectionLimits, ListenerConfig, TlsMode},
+    policy::limits::Connections,
+    route::{Login, Route, RouteTls, Smarthost, Via},
+};
+use proto::smtp::server::{Flavour, Limits};
+use store::Stores;
+use tokio::task::JoinSet;
+use world::{
+    Listener, Shutdown, World,
+    tls::{ClientTls, ServerTls, Verify},
+};
+
+use crate::{
+    Failure,
+    admin::protocol::ListenerView,
+    config::{
+        Config,
+        options::{self, ListenerTls, Service},
+    },
+    tls,
+};
+
+/// Histories are kept this long.
+const HISTORY_KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// After sessions were drained, deliveries under way may go on for so long.
+const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Everything that runs.
+#[derive(Debug)]
+pub struct Services {
+    mta: Arc<Mta>,
+    pop3: Arc<RwLock<Pop3Options>>,
+    listeners: Vec<ListenerView>,
+    tasks: JoinSet<()>,
+}
+
+/// POP3 listeners by when TLS begins.
+#[derive(Debug)]
+struct Pop3Options {
+    never: Arc<Pop3Listener>,
+    stls: Arc<Pop3Listener>,
+    implicit: Arc<Pop3Listener>,
+}
+
+impl Services {
+    /// Binds every listener before anything is served, so that a start fails whole or not at all.
+    pub async fn start(
+        config: &Config,
+        stores: &Stores,
+        world: &World,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Failure> {
+        let server_tls = tls::server_tls(config)?;
+        let mta_config = mta_config(config, &server_tls)?;
+        let bound = bind(config, world).await?;
+        let mta = Mta::start(mta_config, stores.clone(), world.clone(), shutdown.clone()).await?;
+        let pop3_service = Arc::new(Pop3Service::new(
+            stores.directory.clone(),
+            stores.mailboxes.clone(),
+            world.clock.clone(),
+        ));
+        let pop3 = Arc::new(RwLock::new(Pop3Options::new(config, &server_tls)));
+        let mut services = Self { mta, pop3, listeners: Vec::new(), tasks: JoinSet::new() };
+        let connections = Connections::default();
+        for (listener, options) in bound {
+            let (service, address) = (options.service, listener.local());
+            tracing::info!(%service, %address, "listening");
+            services
+                .listeners
+                .push(ListenerView { service: service.to_string(), address: address.to_string() });
+            match flavour(service) {
+                Some(flavour) => {
+                    let listener_config = ListenerConfig { flavour, tls: tls_mode(options) };
+                    let serve = services.mta.clone().serve(listener, listener_config, connections.clone());
+                    services.tasks.spawn(serve);
+                }
+                None => services.serve_pop3(&pop3_service, listener, tls_mode(options), shutdown),
+            }
+        }
+        Ok(services)
+    }
+
+    fn serve_pop3(
+        &mut self,
+        service: &Arc<Pop3Service>,
+        listener: Box<dyn Listener>,
+        mode: TlsMode,
+        shutdown: &Shutdown,
+    ) {
+        let options = self.pop3.clone();
+        let current = move || options.read().unwrap_or_else(PoisonError::into_inner).for_mode(mode);
+        self.tasks.spawn(service.clone().listen(listener, current, shutdown.clone()));
+    }
+
+    pub fn mta(&self) -> &Arc<Mta> {
+        &self.mta
+    }
+
+    /// What is served where, with the ports that the system chose.
+    pub fn listeners(&self) -> &[ListenerView] {
+        &self.listeners
+    }
+
+    /// Puts routes, limits and certificates of another configuration in force.
+    pub fn reload(&self, config: &Config) -> Result<(), Failure> {
+        let server_tls = tls::server_tls(config)?;
+        let mta_config = mta_config(config, &server_tls)?;
+        *self.pop3.write().unwrap_or_else(PoisonError::into_inner) = Pop3Options::new(config, &server_tls);
+        self.mta.reload(mta_config);
+        Ok(())
+    }
+
+    /// After shutdown was given: returns when sessions and deliveries have ended, or their time is over.
+    pub async fn drain(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        if tokio::time::timeout(DELIVERY_DRAIN_TIMEOUT, self.mta.drained()).await.is_err() {
+            tracing::warn!("some deliveries did not end in time; they are tried again after the next start");
+        }
+    }
+}
+
+async fn bind<'a>(
+    config: &'a Config,
+    world: &World,
+) -> Result<Vec<(Box<dyn Listener>, &'a options::Listener)>, Failure> {
+    let mut bound = Vec::with_capacity(config.listener.len());
+    for options in &config.listener {
+        let listener = world.net.listen(&options.address).await.map_err(|error| {
+            let (service, address) = (options.service, &options.address);
+            Failure::new(format!("{service} cannot listen on {address}: {error}{}", advice(&error)))
+        })?;
+        bound.push((listener, options));
+    }
+    Ok(bound)
+}
+
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; another server listens there, stop it or choose another port",
+        std::io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+        _ => "",
+    }
+}
+
+/// None: not a service of the transfer agent.
+fn flavour(service: Service) -> Option<Flavour> {
+    match service {
+        Service::Smtp => Some(Flavour::Smtp),
+        Service::Submission | Service::Submissions => Some(Flavour::Submission),
+        Service::Lmtp => Some(Flavour::Lmtp),
+        Service::Pop3 | Service::Pop3s => None,
+    }
+}
+
+fn tls_mode(listener: &options::Listener) -> TlsMode {
+    match (listener.tls, listener.service) {
+        (Some(ListenerTls::None), _) => TlsMode::None,
+        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s) => TlsMode::Implicit,
+        (Some(ListenerTls::Starttls) | None, _) => TlsMode::Starttls,
+    }
+}
+
+impl Pop3Options {
+    fn new(config: &Config, server_tls: &ServerTls) -> Self {
+        let listener = |tls| Arc::new(Pop3Listener::new(&config.hostname.0, tls));
+        Self {
+            never: listener(Pop3Tls::Never),
+            stls: listener(Pop3Tls::Stls(server_tls.clone())),
+            implicit: listener(Pop3Tls::Implicit(server_tls.clone())),
+        }
+    }
+
+    fn for_mode(&self, mode: TlsMode) -> Arc<Pop3Listener> {
+        match mode {
+            TlsMode::None => self.never.clone(),
+            TlsMode::Starttls => self.stls.clone(),
+            TlsMode::Implicit => self.implicit.clone(),
+        }
+    }
+}
+
+fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Failure> {
+    let session = Limits {
+        message_bytes_max: config.smtp.message_bytes_max.0,
+        recipients_max: usize::try_from(config.smtp.recipients_max).unwrap_or(usize::MAX),
+        command_timeout: config.smtp.command_timeout.0,
+        progress_timeout: config.smtp.data_timeout.0,
+        ..Limits::default()
+    };
+    let client_tls = ClientTlsPair {
+        opportunistic: ClientTls::new(Verify::Nothing, "").map_err(Failure::new)?,
+        verified: ClientTls::new(Verify::RootsAndName, &tls::system_roots()).map_err(Failure::new)?,
+    };
+    Ok(mta::Config {
+        hostname: config.hostname.0.as_str().into(),
+        trusted_networks: config.smtp.trusted_networks.iter().map(|network| network.value).collect(),
+        vrfy: audience(config.smtp.vrfy),
+        expn: audience(config.smtp.expn),
+        routes: config.route.iter().map(route).collect(),
+        retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
+        expire_after: config.queue.expire_after.0,
+        tls: Some(server_tls.clone()),
+        client_tls,
+        connections: ConnectionLimits::default(),
+        session,
+        history_kept_for: HISTORY_KEPT_FOR,
+    })
+}
+
+fn audience(audience: options::Audience) -> mta::config::Audience {
+    match audience {
+        options::Audience::Anyone => mta::config::Audience::Anyone,
+        options::Audience::Authenticated => mta::config::Audience::Authenticated,
+        options::Audience::Never => mta::config::Audience::Never,
+    }
+}
+
+fn route(route: &options::Route) -> Route {
+    let via = match route.via {
+        options::Via::Smtp => Via::Smtp(Arc::new(smarthost(route))),
+        options::Via::Hold => Via::Hold,
+        options::Via::Discard => Via::Discard,
+        options::Via::Reject => Via::Reject,
+    };
+    Route { recipient: route.recipient.value.clone(), via }
+}
+
+fn smarthost(route: &options::Route) -> Smarthost {
+    let login = route.username.clone().zip(route.password_file.clone());
+    Smarthost {
+        host: route.host.clone().unwrap_or_default(),
+        port: route.port,
+        tls: match route.tls {
+            options::RouteTls::None => RouteTls::None,
+            options::RouteTls::Opportunistic => RouteTls::Opportunistic,
+            options::RouteTls::Required => RouteTls::Required,
+        },
+        login: login.map(|(username, password_file)| Login { username, password_file }),
+    }
+}
