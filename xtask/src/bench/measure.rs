@@ -22,7 +22,7 @@ const RUN_BYTES_MAX: u64 = 3 << 30;
 /// Without progress for so long, a run is given up.
 const STALL: Duration = Duration::from_secs(20);
 /// Cores' worth of other people's work from which a run is repeated.
-const DISTURBANCE_MAX: f64 = 0.4;
+pub const DISTURBANCE_MAX: f64 = 0.4;
 const RETRIES: u32 = 2;
 
 struct Outcome {

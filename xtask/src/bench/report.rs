@@ -1,6 +1,6 @@
 //! Every run as a line of JSON, and at the end one table of medians, ratios and goals.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::group::Memory;
+use super::measure::DISTURBANCE_MAX;
 use super::memory::MemoryRecord;
 use super::scenario::Cell;
 use crate::error::{Context, Result};
@@ -119,6 +120,11 @@ impl Report {
             out.push_str("\nmemory\n");
         }
         out.extend(self.memory.iter().map(|record| format!("  {record}\n")));
+        let disturbed = self.records.iter().filter(|run| run.others > DISTURBANCE_MAX).count();
+        if disturbed > 0 {
+            let all = self.records.len();
+            let _ = writeln!(out, "\n{disturbed} of {all} runs were disturbed by other work on this machine");
+        }
         out
     }
 
