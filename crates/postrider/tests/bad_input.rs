@@ -258,7 +258,7 @@ fn messages_beyond_the_limit_are_refused_without_being_kept() {
 }
 
 #[test]
-fn a_pop3_client_may_guess_passwords_only_slowly() {
+fn wrong_passwords_are_refused_in_the_same_words() {
     let server = Server::start("");
     let port = server.port("pop3");
     for user in [ALICE, "nobody@example.test"] {

@@ -20,6 +20,7 @@ use support::{
     samples::{self, Sample, assert_same},
     server::{ALICE, PASSWORD, Server, binary},
     tools,
+    wire::dot_stuffed,
 };
 
 const SEND: &str = include_str!("support/python/send.py");
@@ -50,8 +51,8 @@ fn swaks_delivers() {
     let server = Server::start("");
     let send = |more: &[&str], sample: &Sample| {
         let mut command = Command::new(&swaks);
-        command.args(["--to", ALICE, "--data", "-", "--silent", "1"]).args(more);
-        tools::run(&mut command, &sample.message).ok("swaks");
+        command.args(["--to", ALICE, "--data", "-", "--no-data-fixup", "--silent", "1"]).args(more);
+        tools::run(&mut command, &dot_stuffed(&sample.message)).ok("swaks");
     };
     let relay = at(&server, "smtp");
     arrives(&server, &samples::plain(), |sample| send(&["--server", &relay, "--from", SENDER], sample));
@@ -89,7 +90,7 @@ fn utf8_addresses_work_from_end_to_end() {
     tools::python(&python, SEND, &[&port, "plain", UTF8_SENDER, UTF8_RECIPIENT], &sample.message)
         .ok("smtplib");
     let curl = tools::find("curl", "curl sends to UTF-8 addresses");
-    for curl in &curl {
+    if let Some(curl) = &curl {
         curl_send(&server, curl, UTF8_SENDER, UTF8_RECIPIENT, &sample);
     }
     for stored in server.mailbox(UTF8_RECIPIENT, 1 + usize::from(curl.is_some())) {

@@ -43,8 +43,8 @@ impl Server {
     /// Serves `example.test` with alice and bob. `more` is added to the configuration.
     pub fn start(more: &str) -> Self {
         let mut server = Self::prepare(more, Path::new("data"));
-        server.populate();
         server.launch();
+        server.populate();
         server
     }
 
