@@ -26,5 +26,5 @@ pub const CLIENT_DATA_INITIATION_TIMEOUT: Duration = Duration::from_mins(2);
 pub const CLIENT_DATA_BLOCK_TIMEOUT: Duration = Duration::from_mins(3);
 /// RFC 5321 §4.5.3.2.6
 pub const CLIENT_DATA_TERMINATION_TIMEOUT: Duration = Duration::from_mins(10);
-/// RFC 5321 §6.3: more Received lines than this is a loop.
+/// RFC 5321 §6.3: this many Received lines are a loop.
 pub const RECEIVED_HEADERS_MAX: usize = 100;

@@ -62,7 +62,8 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, acceptance: Acceptance)
     let event = accepted_event(&acceptance);
     stores.ledger.append(batch, id, at, &event);
     if let Event::Accepted { reverse_path, recipients, message_id, .. } = &event {
-        let terms = recipients.iter().chain(message_id).chain((!reverse_path.is_empty()).then_some(reverse_path));
+        let terms =
+            recipients.iter().chain(message_id).chain((!reverse_path.is_empty()).then_some(reverse_path));
         terms.for_each(|term| stores.ledger.index(batch, id, term));
     }
     let entries = entries(&acceptance);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::Mta;
 
-const PRUNE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 /// Events removed in one batch.
 const PRUNE_EVENTS_MAX: usize = 1000;
 
@@ -18,7 +18,8 @@ pub(crate) async fn prune(mta: Arc<Mta>) {
             () = shutdown.given() => return,
         }
         let kept_for = mta.config().history_kept_for;
-        let before = clock.wall().millis().saturating_sub(i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX));
+        let before =
+            clock.wall().millis().saturating_sub(i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX));
         loop {
             match mta.stores.ledger.prune(mail::Timestamp::from_millis(before), PRUNE_EVENTS_MAX).await {
                 Ok(PRUNE_EVENTS_MAX..) => tokio::task::yield_now().await,

@@ -6,8 +6,8 @@
 pub mod accept;
 pub mod config;
 pub mod deliver;
-pub mod listener;
 mod history;
+pub mod listener;
 mod outcome;
 pub mod policy;
 pub mod queue;
@@ -60,7 +60,7 @@ impl Mta {
             world,
             shutdown,
         });
-        mta.dispatcher.start(&mta, lanes);
+        mta.dispatcher.start(&mta, &lanes);
         tokio::spawn(history::prune(mta.clone()));
         Ok(mta)
     }

@@ -33,7 +33,8 @@ pub enum OperationError {
 
 const CONFLICT_RETRIES_MAX: usize = 5;
 
-/// Carries out an operation in the store. False if the entry is gone or the operation does not apply to it.
+/// Carries out an operation in the store; returns the entry as it is now (or last was). None if it is gone or the
+/// operation does not apply to it.
 pub async fn operate(
     stores: &Stores,
     now: Timestamp,
@@ -42,9 +43,9 @@ pub async fn operate(
 ) -> Result<Option<QueueEntry>, OperationError> {
     for _ in 0..CONFLICT_RETRIES_MAX {
         let Some(entry) = stores.spool.entry(id).await? else { return Ok(None) };
-        let Some(changed) = changed(&entry, now, operation) else { return Ok(None) };
-        match commit(stores, now, &entry, changed.as_ref(), operation).await {
-            Ok(()) => return Ok(Some(changed.unwrap_or(entry))),
+        let Some(change) = change(&entry, now, operation) else { return Ok(None) };
+        match commit(stores, now, &entry, &change, operation).await {
+            Ok(()) => return Ok(Some(if let Change::Replace(changed) = change { *changed } else { entry })),
             Err(CommitError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -52,16 +53,23 @@ pub async fn operate(
     Ok(None)
 }
 
-/// The entry after the operation (none if deleted); outer none if the operation does not apply.
-fn changed(entry: &QueueEntry, now: Timestamp, operation: Operation) -> Option<Option<QueueEntry>> {
-    let with = |status| QueueEntry { status, due: now, ..entry.clone() };
+/// What an operation does to an entry.
+enum Change {
+    Replace(Box<QueueEntry>),
+    Remove,
+}
+
+/// None if the operation does not apply.
+fn change(entry: &QueueEntry, now: Timestamp, operation: Operation) -> Option<Change> {
+    let with = |status| Some(Change::Replace(Box::new(QueueEntry { status, due: now, ..entry.clone() })));
     match (operation, entry.status) {
-        (Operation::Delete, _) => Some(None),
+        (Operation::Delete, _) => Some(Change::Remove),
         (Operation::Retry, EntryStatus::Waiting) | (Operation::Release, EntryStatus::Held) => {
-            Some(Some(with(EntryStatus::Waiting)))
+            with(EntryStatus::Waiting)
         }
-        (Operation::Hold, EntryStatus::Waiting) => Some(Some(with(EntryStatus::Held))),
-        (Operation::Retry | Operation::Hold, EntryStatus::Held) | (Operation::Release, EntryStatus::Waiting) => None,
+        (Operation::Hold, EntryStatus::Waiting) => with(EntryStatus::Held),
+        (Operation::Retry | Operation::Hold, EntryStatus::Held)
+        | (Operation::Release, EntryStatus::Waiting) => None,
     }
 }
 
@@ -69,13 +77,13 @@ async fn commit(
     stores: &Stores,
     now: Timestamp,
     entry: &QueueEntry,
-    changed: Option<&QueueEntry>,
+    change: &Change,
     operation: Operation,
 ) -> Result<(), CommitError> {
     let mut batch = Batch::new();
-    match changed {
-        Some(changed) => stores.spool.replace(&mut batch, entry, changed),
-        None => stores.spool.remove(&mut batch, entry),
+    match change {
+        Change::Replace(changed) => stores.spool.replace(&mut batch, entry, changed),
+        Change::Remove => stores.spool.remove(&mut batch, entry),
     }
     let action = match operation {
         Operation::Retry => "retry",

@@ -134,7 +134,10 @@ impl Via {
 #[derive(Clone, Debug)]
 pub enum Destination {
     /// `foreign`: the address itself is not ours, so that taking it is relaying (an alias may still lead abroad).
-    Ways { ways: Vec<Way>, foreign: bool },
+    Ways {
+        ways: Vec<Way>,
+        foreign: bool,
+    },
     UnknownUser,
     /// Aliases lead in a circle.
     Loop,
@@ -163,7 +166,9 @@ pub async fn destination(
         ForwardPath::Address(address) => directory.resolve(address).await?,
     };
     Ok(match (resolution, path) {
-        (Resolution::UnknownUser, _) | (Resolution::NotHosted, ForwardPath::Postmaster) => Destination::UnknownUser,
+        (Resolution::UnknownUser, _) | (Resolution::NotHosted, ForwardPath::Postmaster) => {
+            Destination::UnknownUser
+        }
         (Resolution::Loop, _) => Destination::Loop,
         (Resolution::NotHosted, ForwardPath::Address(address)) => match foreign_way(routes, address) {
             Ok(way) => Destination::Ways { ways: vec![way], foreign: true },
@@ -195,9 +200,7 @@ fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> 
     match choose(routes, address).map(|route| &route.via) {
         None => Err(Destination::NoRoute),
         Some(Via::Reject) => Err(Destination::Refused),
-        Some(via) => {
-            Ok(Way { address: address.clone(), lane: via.lane(), held: matches!(via, Via::Hold) })
-        }
+        Some(via) => Ok(Way { address: address.clone(), lane: via.lane(), held: matches!(via, Via::Hold) }),
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         expn: Audience::Authenticated,
         routes,
         retry_delays: vec![Duration::from_millis(50)],
-        expire_after: Duration::from_secs(3600),
+        expire_after: Duration::from_hours(1),
         tls: None,
         client_tls: ClientTlsPair {
             opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
@@ -39,7 +39,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         },
         connections: ConnectionLimits::default(),
         session: Limits::default(),
-        history_kept_for: Duration::from_secs(3600),
+        history_kept_for: Duration::from_hours(1),
     }
 }
 

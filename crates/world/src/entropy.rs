@@ -14,7 +14,10 @@ pub trait Entropy: Send + Sync {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::expect_used, reason = "without the system's generator no secret can be made; nothing from a peer reaches this")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without the system's generator no secret can be made; nothing from a peer reaches this"
+    )]
     fn fill(&self, octets: &mut [u8]) {
         getrandom::fill(octets).expect("the operating system's random generator answers");
     }

@@ -84,7 +84,7 @@ impl fmt::Display for ListenAddress {
 }
 
 /// Octets a single read may bring.
-pub const READ_BYTES_MAX: usize = 32 * 1024;
+pub const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads what is there, waiting for the first octet, and hands it to `take`. Returns the count; 0 is end of stream.
 ///

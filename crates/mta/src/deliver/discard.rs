@@ -12,7 +12,8 @@ use crate::{
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
     while let Some(item) = mta.dispatcher.take(mta, lane) {
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        let fates = entry.recipients.iter().map(|_| Fate::delivered("nowhere: the route discards", None)).collect();
+        let fates =
+            entry.recipients.iter().map(|_| Fate::delivered("nowhere: the route discards", None)).collect();
         outcome::settle(mta, &entry, fates, None).await;
     }
 }

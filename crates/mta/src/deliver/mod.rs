@@ -35,7 +35,7 @@ async fn entry_of(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<Queue
         }
         Err(error) => {
             tracing::error!(id = %item.id.queue_id, %error, "a queue entry cannot be read; trying again");
-            let again_at = mta.world.clock.wall().plus(std::time::Duration::from_secs(60));
+            let again_at = mta.world.clock.wall().plus(std::time::Duration::from_mins(1));
             mta.dispatcher.finished(mta, lane, item.id, Some(again_at));
             None
         }

@@ -17,7 +17,7 @@ use store::{
 use super::Trouble;
 use crate::{
     Config, Mta,
-    accept::{self, AcceptedRecipient, Acceptance, Origin},
+    accept::{self, Acceptance, AcceptedRecipient, Origin},
     route::{self, Destination},
 };
 
@@ -115,11 +115,7 @@ async fn write(
         queue_id,
         at: now,
         reverse_path: ReversePath::Null,
-        mail: MailParameters {
-            body: mail::Body::EightBitMime,
-            smtputf8,
-            ..MailParameters::default()
-        },
+        mail: MailParameters { body: mail::Body::EightBitMime, smtputf8, ..MailParameters::default() },
         recipients: vec![recipient],
         body,
         origin: Origin { service: "report", ..Origin::default() },

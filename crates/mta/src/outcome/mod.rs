@@ -79,7 +79,12 @@ impl Trouble {
 }
 
 /// Commits the fates of an entry's recipients (in their order) and tells the scheduler.
-pub(crate) async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, fates: Vec<Fate>, attempt: Option<Attempt>) {
+pub(crate) async fn settle(
+    mta: &Arc<Mta>,
+    entry: &Arc<QueueEntry>,
+    fates: Vec<Fate>,
+    attempt: Option<Attempt>,
+) {
     let mut current = entry.clone();
     for _ in 0..CONFLICT_RETRIES_MAX {
         match try_settle(mta, &current, &fates, attempt.as_ref()).await {
@@ -87,7 +92,9 @@ pub(crate) async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, fates: Vec<F
             Err(Unsettled::Commit(CommitError::Conflict(_))) => {
                 match mta.stores.spool.entry(entry.id()).await {
                     // An operator changed it under our hands: the fates hold, the operator's word on the rest too.
-                    Ok(Some(changed)) if changed.recipients == entry.recipients => current = Arc::new(changed),
+                    Ok(Some(changed)) if changed.recipients == entry.recipients => {
+                        current = Arc::new(changed);
+                    }
                     _ => return too_late(mta, entry, &fates).await,
                 }
             }
@@ -155,7 +162,13 @@ fn lost_and_kept<'a>(entry: &'a QueueEntry, fates: &'a [Fate], expired: bool) ->
     (lost, kept)
 }
 
-fn record_attempt(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, now: Timestamp, attempt: Option<&Attempt>) {
+fn record_attempt(
+    mta: &Mta,
+    batch: &mut Batch,
+    entry: &QueueEntry,
+    now: Timestamp,
+    attempt: Option<&Attempt>,
+) {
     if let Some(attempt) = attempt {
         let event = Event::Attempt {
             lane: entry.lane.0.to_string(),
@@ -211,7 +224,7 @@ fn defer(
 /// The delay before attempt `attempts + 1`, up to an eighth longer, so that what failed together is not retried together.
 fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Duration {
     let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let delay = delays.get(step).or(delays.last()).copied().unwrap_or(Duration::from_secs(15 * 60));
+    let delay = delays.get(step).or(delays.last()).copied().unwrap_or(Duration::from_mins(15));
     let jitter_max_ms = u64::try_from(delay.as_millis() / 8).unwrap_or(0);
     delay + Duration::from_millis(random % (jitter_max_ms + 1))
 }
@@ -245,13 +258,13 @@ mod tests {
 
     #[test]
     fn the_last_retry_delay_repeats_and_jitter_stays_below_an_eighth() {
-        let delays = [Duration::from_secs(60), Duration::from_secs(300)];
-        assert_eq!(retry_delay(&delays, 1, 0), Duration::from_secs(60));
-        assert_eq!(retry_delay(&delays, 2, 0), Duration::from_secs(300));
-        assert_eq!(retry_delay(&delays, 99, 0), Duration::from_secs(300));
+        let delays = [Duration::from_mins(1), Duration::from_mins(5)];
+        assert_eq!(retry_delay(&delays, 1, 0), Duration::from_mins(1));
+        assert_eq!(retry_delay(&delays, 2, 0), Duration::from_mins(5));
+        assert_eq!(retry_delay(&delays, 99, 0), Duration::from_mins(5));
         for random in 0..10_000 {
             let delay = retry_delay(&delays, 1, random * 7919);
-            assert!(delay >= Duration::from_secs(60) && delay <= Duration::from_millis(67_500), "{delay:?}");
+            assert!(delay >= Duration::from_mins(1) && delay <= Duration::from_millis(67_500), "{delay:?}");
         }
     }
 }

@@ -25,7 +25,9 @@ pub async fn check(
         }
         Ok(Destination::Ways { ways, .. }) => Ok(ways),
         Ok(Destination::UnknownUser) => Err(Reply::new(550, (5, 1, 1), "there is no such user here")),
-        Ok(Destination::Loop) => Err(Reply::new(550, (5, 4, 6), "the aliases of this address lead in a circle")),
+        Ok(Destination::Loop) => {
+            Err(Reply::new(550, (5, 4, 6), "the aliases of this address lead in a circle"))
+        }
         Ok(Destination::NoRoute) => Err(Reply::new(550, (5, 4, 4), "no route leads to this domain")),
         Ok(Destination::Refused) => Err(Reply::new(550, (5, 7, 1), "mail to this address is refused here")),
         Err(error) => {

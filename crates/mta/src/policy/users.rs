@@ -12,15 +12,23 @@ use crate::{Config, config::Audience};
 /// RFC 5321 §7.3: who may not ask is told nothing, in the same words for every argument.
 pub async fn verify(stores: &Stores, config: &Config, client: &Client<'_>, argument: &str) -> Reply {
     if !may_ask(config, config.vrfy, client) {
-        return Reply::new(252, (2, 5, 2), "cannot verify the user, but will take the message and attempt delivery");
+        return Reply::new(
+            252,
+            (2, 5, 2),
+            "cannot verify the user, but will take the message and attempt delivery",
+        );
     }
     match resolve(stores, argument).await {
         Some(Ok(Resolution::Targets(targets))) => match &targets[..] {
             [Target::Account(account)] => Reply::new(250, (2, 1, 5), format!("<{}>", account.address)),
             _ => Reply::new(252, (2, 5, 2), "this is an alias or a list; EXPN tells its members"),
         },
-        Some(Ok(Resolution::UnknownUser | Resolution::Loop)) => Reply::new(550, (5, 1, 1), "there is no such user here"),
-        Some(Ok(Resolution::NotHosted)) => Reply::new(252, (2, 5, 2), "the domain is not ours; cannot verify"),
+        Some(Ok(Resolution::UnknownUser | Resolution::Loop)) => {
+            Reply::new(550, (5, 1, 1), "there is no such user here")
+        }
+        Some(Ok(Resolution::NotHosted)) => {
+            Reply::new(252, (2, 5, 2), "the domain is not ours; cannot verify")
+        }
         Some(Err(_)) => Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later"),
         None => Reply::new(553, (5, 1, 3), "that is not an address"),
     }
@@ -57,10 +65,7 @@ pub fn may_ask(config: &Config, audience: Audience, client: &Client<'_>) -> bool
     }
 }
 
-async fn resolve(
-    stores: &Stores,
-    argument: &str,
-) -> Option<Result<Resolution, store::StoreError>> {
+async fn resolve(stores: &Stores, argument: &str) -> Option<Result<Resolution, store::StoreError>> {
     let bare = argument.trim().trim_start_matches('<').trim_end_matches('>');
     if let Ok((ForwardPath::Postmaster, _)) = ForwardPath::parse_prefix(&format!("<{bare}>")) {
         return Some(stores.directory.resolve_postmaster().await);

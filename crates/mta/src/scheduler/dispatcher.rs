@@ -41,10 +41,10 @@ impl Dispatcher {
     }
 
     /// Takes up the stored lanes and starts the timer.
-    pub(crate) fn start(&self, mta: &Arc<Mta>, stored: Vec<(LaneId, Timestamp)>) {
+    pub(crate) fn start(&self, mta: &Arc<Mta>, stored: &[(LaneId, Timestamp)]) {
         let now = mta.world.clock.wall();
         self.tell(mta, |lanes| {
-            for (lane, first_due) in &stored {
+            for (lane, first_due) in stored {
                 lanes.handle_stored(now, lane, *first_due);
             }
         });
@@ -79,7 +79,12 @@ impl Dispatcher {
     }
 
     /// As [`take`](Self::take), but waits up to `patience` for one.
-    pub(crate) async fn take_within(&self, mta: &Arc<Mta>, lane: &LaneId, patience: Duration) -> Option<Item> {
+    pub(crate) async fn take_within(
+        &self,
+        mta: &Arc<Mta>,
+        lane: &LaneId,
+        patience: Duration,
+    ) -> Option<Item> {
         if let Some(item) = self.take(mta, lane) {
             return Some(item);
         }

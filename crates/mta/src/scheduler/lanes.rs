@@ -40,7 +40,7 @@ pub enum Action {
 /// All lanes that have something to do.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    lanes: HashMap<LaneId, Lane>,
+    by_id: HashMap<LaneId, Lane>,
     /// Lanes by the time at which their next stored entry is due.
     wake_ups: BTreeMap<Timestamp, HashSet<LaneId>>,
     actions: VecDeque<Action>,
@@ -124,7 +124,13 @@ impl Lanes {
     }
 
     /// A worker is done with an item: it is settled, or stands in the store with a new due time.
-    pub fn handle_finished(&mut self, now: Timestamp, lane: &LaneId, id: EntryId, due_again: Option<Timestamp>) {
+    pub fn handle_finished(
+        &mut self,
+        now: Timestamp,
+        lane: &LaneId,
+        id: EntryId,
+        due_again: Option<Timestamp>,
+    ) {
         self.lane(lane).known.remove(&id);
         match due_again {
             Some(due) => self.handle_deferred(now, lane, due),
@@ -175,8 +181,8 @@ impl Lanes {
         let state = self.lane(lane);
         state.workers = state.workers.saturating_sub(1);
         self.decide(lane);
-        if self.lanes.get(lane).is_some_and(Lane::is_forgettable) {
-            self.lanes.remove(lane);
+        if self.by_id.get(lane).is_some_and(Lane::is_forgettable) {
+            self.by_id.remove(lane);
         }
     }
 
@@ -191,16 +197,16 @@ impl Lanes {
 
     /// Items in memory that nobody delivers yet, and workers at work.
     pub fn load(&self) -> (usize, usize) {
-        self.lanes.values().fold((0, 0), |(ready, busy), lane| {
+        self.by_id.values().fold((0, 0), |(ready, busy), lane| {
             (ready + lane.ready.len(), busy + lane.workers.saturating_sub(lane.idle_workers))
         })
     }
 
     fn lane(&mut self, lane: &LaneId) -> &mut Lane {
-        if !self.lanes.contains_key(lane) {
-            self.lanes.insert(lane.clone(), Lane::default());
+        if !self.by_id.contains_key(lane) {
+            self.by_id.insert(lane.clone(), Lane::default());
         }
-        self.lanes.entry(lane.clone()).or_default()
+        self.by_id.entry(lane.clone()).or_default()
     }
 
     fn wake_at(&mut self, lane: &LaneId, due: Timestamp) {
@@ -226,14 +232,14 @@ impl Lanes {
     }
 
     fn wake(&mut self, id: &LaneId, items: usize) {
-        let idle = self.lanes.get(id).map_or(0, |lane| lane.idle_workers);
+        let idle = self.by_id.get(id).map_or(0, |lane| lane.idle_workers);
         for _ in 0..idle.min(items) {
             self.actions.push_back(Action::WakeWorker(id.clone()));
         }
     }
 
     fn decide(&mut self, id: &LaneId) {
-        let Some(lane) = self.lanes.get_mut(id) else { return };
+        let Some(lane) = self.by_id.get_mut(id) else { return };
         if lane.overflow && !lane.loading && lane.ready.len() <= WINDOW_MAX / 4 {
             lane.overflow = false;
             lane.loading = true;
@@ -294,7 +300,7 @@ mod tests {
         assert!(lanes.take(&local).is_none());
         lanes.handle_finished(NOW, &local, id(1), None);
         lanes.handle_worker_gone(&local);
-        assert!(lanes.lanes.is_empty(), "a lane with nothing to do is forgotten");
+        assert!(lanes.by_id.is_empty(), "a lane with nothing to do is forgotten");
     }
 
     #[test]
@@ -323,14 +329,17 @@ mod tests {
     #[test]
     fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
         let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        for number in 0..WINDOW_MAX as u64 + 1 {
+        for number in 0..=(WINDOW_MAX as u64) {
             lanes.handle_added(&site, item(number));
         }
         let loads = |lanes: &mut Lanes| -> Vec<usize> {
-            actions(lanes).into_iter().filter_map(|action| match action {
-                Action::Load { limit, .. } => Some(limit),
-                Action::StartWorker(_) | Action::WakeWorker(_) => None,
-            }).collect()
+            actions(lanes)
+                .into_iter()
+                .filter_map(|action| match action {
+                    Action::Load { limit, .. } => Some(limit),
+                    Action::StartWorker(_) | Action::WakeWorker(_) => None,
+                })
+                .collect()
         };
         assert_eq!(loads(&mut lanes), []);
         for number in 0..WINDOW_MAX as u64 {

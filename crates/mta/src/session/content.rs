@@ -36,7 +36,11 @@ pub(super) struct Facts {
 
 impl Content {
     /// `received` goes in front of everything.
-    pub(super) fn new(writer: Box<dyn BlobWriter>, received: Vec<u8>, completion: Option<Completion>) -> Self {
+    pub(super) fn new(
+        writer: Box<dyn BlobWriter>,
+        received: Vec<u8>,
+        completion: Option<Completion>,
+    ) -> Self {
         Self { writer, header: Some(BytesMut::new()), completion, received, facts: Facts::default() }
     }
 
@@ -60,7 +64,7 @@ impl Content {
         let Some(start) = self.header.take() else { return Ok(()) };
         self.facts = Facts {
             message_id: header::message_id(&start),
-            loops: header::count(&start, "Received") > RECEIVED_HEADERS_MAX,
+            loops: header::count(&start, "Received") >= RECEIVED_HEADERS_MAX,
         };
         let mut out = std::mem::take(&mut self.received);
         match &self.completion {

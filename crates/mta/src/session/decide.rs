@@ -89,7 +89,9 @@ impl Session {
                     ForwardPath::Address(address) => address.clone(),
                     ForwardPath::Postmaster => match ways.first() {
                         Some(way) => way.address.clone(),
-                        None => return Decision::Reject(Reply::new(550, (5, 1, 1), "there is no postmaster")),
+                        None => {
+                            return Decision::Reject(Reply::new(550, (5, 1, 1), "there is no postmaster"));
+                        }
                     },
                 };
                 let transaction = self.transaction.get_or_insert_default();
@@ -145,7 +147,11 @@ impl Session {
         };
         if facts.loops {
             // RFC 5321 §6.3
-            return Decision::Reject(Reply::new(554, (5, 4, 6), "the message has passed too many hosts: a loop"));
+            return Decision::Reject(Reply::new(
+                554,
+                (5, 4, 6),
+                "the message has passed too many hosts: a loop",
+            ));
         }
         self.accept(server, *transaction, body, facts).await
     }
@@ -177,7 +183,11 @@ impl Session {
             Err(CommitError::Full) => Decision::Reject(disk_full()),
             Err(error) => {
                 tracing::error!(%id, %error, "a message could not be stored");
-                Decision::Reject(Reply::new(451, (4, 3, 0), "the message could not be stored; try again later"))
+                Decision::Reject(Reply::new(
+                    451,
+                    (4, 3, 0),
+                    "the message could not be stored; try again later",
+                ))
             }
         }
     }
@@ -217,7 +227,11 @@ impl Session {
             helo: session.helo.as_deref().unwrap_or_default(),
             client_ip: matches!(self.peer, world::Peer::Tcp { .. }).then(|| self.peer.ip()),
             by: &self.hostname,
-            with: with_protocol(self.flavour, session, envelope.is_some_and(|envelope| envelope.mail.smtputf8)),
+            with: with_protocol(
+                self.flavour,
+                session,
+                envelope.is_some_and(|envelope| envelope.mail.smtputf8),
+            ),
             tls: self.tls.as_ref().map(tls_words),
             id,
             for_recipient,

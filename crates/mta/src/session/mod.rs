@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A client that does not take our replies for this long is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What one connection has in hand.
 pub(crate) struct Session {

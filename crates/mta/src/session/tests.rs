@@ -53,10 +53,8 @@ async fn strangers_may_not_relay_and_unknown_users_are_refused_at_rcpt() {
 
 #[tokio::test]
 async fn a_trusted_client_relays_by_the_first_route_that_matches() {
-    let route = crate::route::Route {
-        recipient: "*@held.example".parse().unwrap(),
-        via: crate::route::Via::Hold,
-    };
+    let route =
+        crate::route::Route { recipient: "*@held.example".parse().unwrap(), via: crate::route::Via::Hold };
     let site = Site::new(config(vec![route])).await;
     let mut wire = site.connect("127.0.0.1").await;
     wire.dialog(
