@@ -194,4 +194,4 @@ impl Machine for Server {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

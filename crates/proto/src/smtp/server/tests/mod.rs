@@ -57,10 +57,14 @@ impl Session {
 
     /// Pushes and runs; what was written comes back as one text.
     pub(crate) fn say(&mut self, octets: &[u8]) -> String {
+        self.say_raw(octets).iter().map(|octet| char::from(*octet)).collect()
+    }
+
+    pub(crate) fn say_raw(&mut self, octets: &[u8]) -> Vec<u8> {
         if !self.closed && !octets.is_empty() {
             self.server.push(octets);
         }
-        self.run().concat().iter().map(|octet| char::from(*octet)).collect()
+        self.run().concat()
     }
 
     fn handle(&mut self, event: Event) {

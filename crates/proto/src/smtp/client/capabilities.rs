@@ -1,0 +1,98 @@
+//! What a server announced with EHLO (RFC 5321 §4.1.1.1).
+
+use mail::Reply;
+
+use crate::sasl::Mechanism;
+
+/// The extensions we know of. Everything else that a server announces is passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub pipelining: bool,
+    /// The most octets it takes; `None` if it does not say, or sets no limit (RFC 1870 §4).
+    pub size_max: Option<u64>,
+    pub size: bool,
+    pub eight_bit_mime: bool,
+    pub smtputf8: bool,
+    pub dsn: bool,
+    pub chunking: bool,
+    pub binary_mime: bool,
+    pub starttls: bool,
+    /// The mechanism we prefer of those it has.
+    pub auth: Option<Mechanism>,
+}
+
+impl Capabilities {
+    pub(super) fn of(reply: &Reply) -> Self {
+        let mut capabilities = Self::default();
+        reply.lines.iter().skip(1).for_each(|line| capabilities.add(line));
+        capabilities
+    }
+
+    fn add(&mut self, line: &str) {
+        let mut words = line.split_ascii_whitespace();
+        let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
+        match keyword.as_str() {
+            "PIPELINING" => self.pipelining = true,
+            "SIZE" => {
+                self.size = true;
+                self.size_max =
+                    words.next().and_then(|octets| octets.parse().ok()).filter(|octets| *octets > 0);
+            }
+            "8BITMIME" => self.eight_bit_mime = true,
+            "SMTPUTF8" => self.smtputf8 = true,
+            "DSN" => self.dsn = true,
+            "CHUNKING" => self.chunking = true,
+            "BINARYMIME" => self.binary_mime = true,
+            "STARTTLS" => self.starttls = true,
+            "AUTH" => {
+                let offered: Vec<&[u8]> = words.map(str::as_bytes).collect();
+                self.auth = Mechanism::choose(&offered).or(self.auth);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_in_any_case_among_many_unknown_ones() {
+        let mut reply = Reply::plain(250, "PIPELINING is our name");
+        let lines = [
+            "size 1000",
+            "Auth xoauth2 login",
+            "UTF8SMTP",
+            "TURN",
+            "SMTPUTF8X",
+            "",
+            "8bitMIME",
+            "CHUNKING x y",
+        ];
+        reply.lines.extend(lines.map(Into::into));
+        reply.lines.extend((0..200).map(|number| format!("X-{number}").into()));
+        let expected = Capabilities {
+            size: true,
+            size_max: Some(1000),
+            auth: Some(Mechanism::Login),
+            eight_bit_mime: true,
+            chunking: true,
+            ..Capabilities::default()
+        };
+        assert_eq!(Capabilities::of(&reply), expected);
+    }
+
+    #[test]
+    fn size_zero_is_no_limit() {
+        for size in ["SIZE", "SIZE 0", "SIZE x", "SIZE 99999999999999999999"] {
+            let mut reply = Reply::plain(250, "x");
+            reply.lines.push(size.into());
+            assert_eq!(
+                (Capabilities::of(&reply).size, Capabilities::of(&reply).size_max),
+                (true, None),
+                "{size}"
+            );
+        }
+    }
+}

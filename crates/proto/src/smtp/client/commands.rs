@@ -1,0 +1,80 @@
+//! The lines we send.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use mail::{Body, ForwardPath, Recipient, ReversePath, xtext};
+
+use super::{Capabilities, Missing, Transaction};
+
+/// What the server lacks for this message.
+pub(super) fn missing(transaction: &Transaction, capabilities: &Capabilities) -> Option<Missing> {
+    let binary = capabilities.chunking && capabilities.binary_mime;
+    if let Some(bytes_max) = capabilities.size_max.filter(|max| transaction.body_bytes > *max) {
+        return Some(Missing::Size { bytes_max });
+    }
+    match transaction.mail.body {
+        _ if needs_smtputf8(transaction) && !capabilities.smtputf8 => Some(Missing::SmtpUtf8),
+        Body::EightBitMime if !capabilities.eight_bit_mime => Some(Missing::EightBitMime),
+        Body::BinaryMime if !binary => Some(Missing::BinaryMime),
+        _ => None,
+    }
+}
+
+fn needs_smtputf8(transaction: &Transaction) -> bool {
+    let foreign = |recipient: &Recipient| match &recipient.forward_path {
+        ForwardPath::Address(address) => !address.is_ascii(),
+        ForwardPath::Postmaster => false,
+    };
+    transaction.mail.smtputf8
+        || matches!(&transaction.reverse_path, ReversePath::Address(address) if !address.is_ascii())
+        || transaction.recipients.iter().any(foreign)
+}
+
+pub(super) fn write_mail(transaction: &Transaction, capabilities: &Capabilities, out: &mut Vec<u8>) {
+    let mail = &transaction.mail;
+    let mut line = format!("MAIL FROM:<{}>", transaction.reverse_path);
+    // Writing to a String does not fail.
+    if capabilities.size {
+        _ = write!(line, " SIZE={}", transaction.body_bytes);
+    }
+    if mail.body != Body::SevenBit {
+        _ = write!(line, " BODY={}", mail.body);
+    }
+    if needs_smtputf8(transaction) {
+        line.push_str(" SMTPUTF8");
+    }
+    if capabilities.dsn {
+        if let Some(ret) = mail.ret {
+            _ = write!(line, " RET={ret}");
+        }
+        if let Some(envid) = &mail.envid {
+            _ = write!(line, " ENVID={}", xtext::encode(envid));
+        }
+    }
+    write_line(&line, out);
+}
+
+pub(super) fn write_rcpt(recipient: &Recipient, capabilities: &Capabilities, out: &mut Vec<u8>) {
+    let mut line = format!("RCPT TO:<{}>", recipient.forward_path);
+    if capabilities.dsn {
+        if let Some(notify) = recipient.rcpt.notify {
+            _ = write!(line, " NOTIFY={notify}");
+        }
+        if let Some(orcpt) = &recipient.rcpt.orcpt {
+            _ = write!(line, " ORCPT={orcpt}");
+        }
+    }
+    write_line(&line, out);
+}
+
+pub(super) fn write_line(line: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(line.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 3030 §2
+pub(super) fn write_chunk(octets: &[u8], last: bool, out: &mut Vec<u8>) {
+    // Writing to a Vec does not fail.
+    _ = write!(out, "BDAT {}{}\r\n", octets.len(), if last { " LAST" } else { "" });
+    out.extend_from_slice(octets);
+}
