@@ -12,8 +12,8 @@ fn converse(
     let mut told = Vec::new();
     let (mut to_server, mut to_client): (Vec<u8>, Vec<u8>) = (Vec::new(), server.run().concat());
     for _ in 0..100_000 {
-        let said = client.hear_raw(&take(&mut to_client, piece), &mut told);
-        to_server.extend(said);
+        client.client.push(&take(&mut to_client, piece));
+        to_server.extend(client.run_raw(&mut told));
         let octets = take(&mut to_server, piece);
         to_client.extend(server.say_raw(&octets));
         if client.closed {
@@ -26,30 +26,6 @@ fn converse(
 fn take(octets: &mut Vec<u8>, piece: usize) -> Vec<u8> {
     let rest = octets.split_off(piece.min(octets.len()));
     std::mem::replace(octets, rest)
-}
-
-impl Session {
-    fn hear_raw(&mut self, octets: &[u8], told: &mut Vec<String>) -> Vec<u8> {
-        self.client.push(octets);
-        let mut wire = Vec::new();
-        loop {
-            match self.client.poll(self.now) {
-                Step::Write(octets) => wire.extend(octets),
-                Step::NeedInput => return wire,
-                Step::StartTls => self.client.handle_tls_established(),
-                Step::Close => {
-                    self.closed = true;
-                    return wire;
-                }
-                Step::Event(Event::Ready) => match self.transactions.pop_front() {
-                    Some(transaction) => self.client.send(transaction),
-                    None => self.client.quit(),
-                },
-                Step::Event(Event::WantContent) => self.give_content(),
-                Step::Event(event) => told.push(describe(&event)),
-            }
-        }
-    }
 }
 
 #[test]

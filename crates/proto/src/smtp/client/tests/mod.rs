@@ -49,29 +49,33 @@ impl Session {
         }
     }
 
-    /// Runs until the machine wants input or is closed; returns what it wrote and told, as lines of a dialog.
-    fn run(&mut self) -> String {
-        let mut said = String::new();
-        let (mut wire, mut events) = (Vec::new(), Vec::new());
+    /// Runs until the machine wants input or is closed; returns what it wrote, and adds what it told.
+    fn run_raw(&mut self, told: &mut Vec<String>) -> Vec<u8> {
+        let mut wire = Vec::new();
         loop {
             match self.client.poll(self.now) {
                 Step::Write(octets) => wire.extend(octets),
-                Step::NeedInput => break,
+                Step::NeedInput => return wire,
                 Step::StartTls => self.client.handle_tls_established(),
                 Step::Close => {
                     self.closed = true;
-                    break;
+                    return wire;
                 }
                 Step::Event(Event::Ready) => match self.transactions.pop_front() {
                     Some(transaction) => self.client.send(transaction),
                     None => self.client.quit(),
                 },
                 Step::Event(Event::WantContent) => self.give_content(),
-                Step::Event(event) => events.push(event),
+                Step::Event(event) => told.push(describe(&event)),
             }
         }
-        let wire = String::from_utf8(wire).unwrap();
-        said.extend(events.iter().flat_map(|event| ["E: ".to_owned(), describe(event), "\n".to_owned()]));
+    }
+
+    /// As lines of a dialog.
+    fn run(&mut self) -> String {
+        let mut told = Vec::new();
+        let wire = String::from_utf8(self.run_raw(&mut told)).unwrap();
+        let mut said: String = told.iter().flat_map(|event| ["E: ", event, "\n"]).collect();
         said.extend(wire.split_inclusive("\r\n").flat_map(|line| ["C: ", line]));
         said.replace("\r\n", "\n")
     }
@@ -148,4 +152,30 @@ fn dialog(session: impl Fn() -> Session, script: &str) -> bool {
     }
     assert_eq!(closed[0], closed[1]);
     closed[0]
+}
+
+proptest::proptest! {
+    /// Whatever a server says, the client comes to rest, and leaves when the server does.
+    #[test]
+    fn no_server_can_hurt(
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            "220 x\r\n", "250-x\r\n", "250 PIPELINING\r\n", "250 x\r\n", "354 go\r\n", "421 bye\r\n", "452 many\r\n",
+            "550 5.1.1 no\r\n", "250 STARTTLS\r\n", "334 !\r\n", "\r\n", "\n", "x", "250", " ", "250 CHUNKING\r\n",
+        ]), 0..30),
+        chunking: bool,
+        lmtp: bool,
+        together: bool,
+    ) {
+        let config = Config { tls: TlsPolicy::Opportunistic, chunking, lmtp, ..config() };
+        let message = transaction(&["b@d.example", "c@d.example"]);
+        let mut session = Session::new(config, [message.clone(), message]);
+        session.run();
+        let stream = if together { vec![words.concat()] } else { words.into_iter().map(Into::into).collect() };
+        for said in stream {
+            session.hear(said.as_bytes());
+        }
+        session.client.push_end();
+        session.run();
+        proptest::prop_assert!(session.closed);
+    }
 }
