@@ -7,6 +7,7 @@ pub mod accept;
 pub mod config;
 pub mod deliver;
 mod history;
+pub mod link;
 pub mod listener;
 mod outcome;
 pub mod policy;

@@ -1,0 +1,98 @@
+//! Relay to the next hop: a worker holds one connection and sends one message after another on it.
+
+mod connect;
+mod reroute;
+mod send;
+
+use std::{sync::Arc, time::Duration};
+
+use store::spool::{LaneId, QueueEntry};
+
+use crate::{
+    Config, Mta,
+    outcome::{self, Attempt, Fate},
+    route::{self, Smarthost, Via},
+};
+use connect::Connection;
+use send::Sent;
+
+/// How long an idle connection is kept for the next message.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
+    let mut connection: Option<Box<Connection>> = None;
+    loop {
+        let item = match &connection {
+            Some(_) => mta.dispatcher.take_within(mta, lane, IDLE_MAX).await,
+            None => mta.dispatcher.take(mta, lane),
+        };
+        let Some(item) = item else { break };
+        let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
+        connection = Box::pin(deliver(mta, connection, &entry)).await;
+    }
+    if let Some(connection) = connection {
+        connection.quit().await;
+    }
+}
+
+/// One attempt; returns the connection if it can be used again.
+async fn deliver(
+    mta: &Arc<Mta>,
+    connection: Option<Box<Connection>>,
+    entry: &Arc<QueueEntry>,
+) -> Option<Box<Connection>> {
+    let config = mta.config();
+    let Some(smarthost) = smarthost(&config, entry) else {
+        reroute::reroute(mta, &config, entry).await;
+        return connection;
+    };
+    let began = mta.world.clock.now();
+    let (sent, connection) = attempt(mta, &config, smarthost, connection, entry).await;
+    let attempt = Attempt {
+        host: Some(smarthost.host.clone()),
+        address: connection.as_ref().map(|connection| connection.address.to_string()).or(sent.address),
+        tls: connection.as_ref().and_then(|connection| connection.tls_words()),
+        duration: mta.world.clock.now().saturating_duration_since(began),
+        outcome: sent.summary,
+    };
+    outcome::settle(mta, entry, sent.fates, Some(attempt)).await;
+    connection.filter(|connection| connection.usable)
+}
+
+async fn attempt(
+    mta: &Arc<Mta>,
+    config: &Config,
+    smarthost: &Smarthost,
+    reused: Option<Box<Connection>>,
+    entry: &QueueEntry,
+) -> (Sent, Option<Box<Connection>>) {
+    if let Some(mut connection) = reused {
+        let sent = send::send(mta, &mut connection, entry).await;
+        // A server may close an idle connection at any time; that says nothing about the message.
+        if !(sent.untouched && !connection.usable) {
+            return (sent, Some(connection));
+        }
+    }
+    match connect::connect(mta, config, smarthost).await {
+        Ok(mut connection) => {
+            let sent = send::send(mta, &mut connection, entry).await;
+            (sent, Some(connection))
+        }
+        Err(trouble) => (Sent::nothing(entry, &Fate::Deferred(trouble)), None),
+    }
+}
+
+/// The next hop, if every recipient's route still leads to the lane that the entry waits in.
+fn smarthost<'a>(config: &'a Config, entry: &QueueEntry) -> Option<&'a Arc<Smarthost>> {
+    let mut found = None;
+    for recipient in &entry.recipients {
+        match route::choose(&config.routes, &recipient.address).map(|route| &route.via) {
+            Some(via @ Via::Smtp(smarthost)) if via.lane() == entry.lane => found = Some(smarthost),
+            _ => return None,
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The configuration changed while an entry waited: its recipients go where the routes lead now.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mail::ForwardPath;
+use store::{
+    Batch, StoreError,
+    spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
+};
+
+use crate::{
+    Config, Mta, accept,
+    outcome::{self, Fate, Trouble},
+    route::{self, Destination},
+};
+
+/// Recipients by lane and whether they are held there.
+type Groups = BTreeMap<(LaneId, bool), Vec<QueuedRecipient>>;
+
+pub(super) async fn reroute(mta: &Arc<Mta>, config: &Config, entry: &Arc<QueueEntry>) {
+    let (groups, stranded) = match groups(mta, config, entry).await {
+        Ok(found) => found,
+        Err(error) => (Groups::new(), format!("the directory cannot be read: {error}")),
+    };
+    if groups.is_empty() || !stranded.is_empty() {
+        let trouble = Trouble::new((4, 4, 4), stranded);
+        let fates = entry.recipients.iter().map(|_| Fate::Deferred(trouble.clone())).collect();
+        return outcome::settle(mta, entry, fates, None).await;
+    }
+    match split(mta, entry, groups).await {
+        Ok(entries) => {
+            mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
+            accept::hand_over(mta, entries);
+        }
+        Err(error) => {
+            tracing::warn!(id = %entry.queue_id, %error, "an entry cannot be rerouted now; trying again");
+            let again_at = mta.world.clock.wall().plus(std::time::Duration::from_mins(1));
+            mta.dispatcher.finished(mta, &entry.lane, entry.id(), Some(again_at));
+        }
+    }
+}
+
+/// Where each recipient goes now, or why one has nowhere to go.
+async fn groups(mta: &Mta, config: &Config, entry: &QueueEntry) -> Result<(Groups, String), StoreError> {
+    let mut groups = Groups::new();
+    for recipient in &entry.recipients {
+        let path = ForwardPath::Address(recipient.address.clone());
+        match route::destination(&mta.stores.directory, &config.routes, &path).await? {
+            Destination::Ways { ways, .. } => {
+                for way in ways {
+                    let moved = QueuedRecipient { address: way.address, ..recipient.clone() };
+                    groups.entry((way.lane, way.held)).or_default().push(moved);
+                }
+            }
+            _ => return Ok((groups, format!("no route leads to {} any more", recipient.address))),
+        }
+    }
+    Ok((groups, String::new()))
+}
+
+async fn split(
+    mta: &Mta,
+    entry: &QueueEntry,
+    groups: Groups,
+) -> Result<Vec<QueueEntry>, Box<dyn std::error::Error + Send + Sync>> {
+    let parts = mta.stores.spool.entries_of(entry.queue_id).await?;
+    let mut next_part = parts.iter().map(|other| other.part).max().unwrap_or(0).saturating_add(1);
+    let mut entries = Vec::with_capacity(groups.len());
+    for ((lane, held), recipients) in groups {
+        let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
+        let part = if entries.is_empty() { entry.part } else { next_part };
+        next_part = next_part.saturating_add(u16::from(!entries.is_empty()));
+        entries.push(QueueEntry { part, lane, recipients, status, ..entry.clone() });
+    }
+    let mut batch = Batch::new();
+    for (index, moved) in entries.iter().enumerate() {
+        if index == 0 {
+            mta.stores.spool.replace(&mut batch, entry, moved);
+        } else {
+            mta.stores.spool.add(&mut batch, moved);
+        }
+    }
+    mta.stores.engine.commit(batch).await?;
+    Ok(entries)
+}

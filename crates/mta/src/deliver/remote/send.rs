@@ -1,0 +1,301 @@
+//! One message over an open connection, in as many transactions as the server's limits ask for.
+
+use std::sync::Arc;
+
+use mail::{Body, MailParameters, Recipient, Reply};
+use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
+use store::{StoreError, spool::QueueEntry};
+
+use super::connect::Connection;
+use crate::{
+    Mta,
+    outcome::{Fate, Trouble},
+};
+
+/// Octets of content in one piece.
+const CHUNK_BYTES_MAX: u64 = 256 * 1024;
+/// A header section longer than this is taken to need what the client said.
+const HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What came of it, for each recipient of the entry.
+pub(super) struct Sent {
+    pub(super) fates: Vec<Fate>,
+    /// The last word, for the history.
+    pub(super) summary: String,
+    /// Where we tried, if no connection is left to tell.
+    pub(super) address: Option<String>,
+    /// The connection broke before the server took anything.
+    pub(super) untouched: bool,
+}
+
+impl Sent {
+    /// The same for every recipient.
+    pub(super) fn nothing(entry: &QueueEntry, fate: &Fate) -> Self {
+        let summary = match fate {
+            Fate::Deferred(trouble) | Fate::Failed(trouble) => trouble.reason.clone(),
+            Fate::Delivered { to, .. } => to.clone(),
+        };
+        let fates = entry.recipients.iter().map(|_| fate.clone()).collect();
+        Self { fates, summary, address: None, untouched: true }
+    }
+}
+
+/// The recipients without a fate go into the next transaction.
+struct Progress<'a> {
+    entry: &'a QueueEntry,
+    fates: Vec<Option<Fate>>,
+    mail: MailParameters,
+    summary: String,
+    untouched: bool,
+}
+
+/// What a transaction leads to.
+enum Next {
+    /// Recipients are left over, or the message goes again with less demanded.
+    Again,
+    Done,
+}
+
+pub(super) async fn send(mta: &Arc<Mta>, connection: &mut Connection, entry: &QueueEntry) -> Sent {
+    let mut progress = Progress {
+        entry,
+        fates: vec![None; entry.recipients.len()],
+        mail: entry.mail.clone(),
+        summary: String::new(),
+        untouched: true,
+    };
+    loop {
+        let before = (progress.open().len(), progress.mail.clone());
+        let next = transact(mta, connection, &mut progress).await;
+        let after = (progress.open().len(), progress.mail.clone());
+        if matches!(next, Next::Done) || after.0 == 0 || after == before || !connection.usable {
+            return progress.finish();
+        }
+    }
+}
+
+impl Progress<'_> {
+    /// Indices of recipients that have no fate yet.
+    fn open(&self) -> Vec<usize> {
+        let open = self.fates.iter().enumerate().filter(|(_, fate)| fate.is_none());
+        open.map(|(index, _)| index).collect()
+    }
+
+    fn transaction(&self, open: &[usize]) -> Transaction {
+        let recipients = open.iter().filter_map(|index| self.entry.recipients.get(*index));
+        Transaction {
+            reverse_path: self.entry.reverse_path.clone(),
+            mail: self.mail.clone(),
+            recipients: recipients
+                .map(|recipient| Recipient {
+                    forward_path: mail::ForwardPath::Address(recipient.address.clone()),
+                    rcpt: recipient.rcpt.clone(),
+                })
+                .collect(),
+            body_bytes: self.entry.blob_bytes,
+        }
+    }
+
+    fn decide(&mut self, index: usize, fate: Fate) {
+        if let Some(slot @ None) = self.fates.get_mut(index) {
+            *slot = Some(fate);
+        }
+    }
+
+    fn decide_all(&mut self, open: &[usize], fate: &Fate) {
+        open.iter().for_each(|index| self.decide(*index, fate.clone()));
+    }
+
+    fn finish(self) -> Sent {
+        let trouble = || Trouble::new((4, 5, 3), "the host took no more recipients for now");
+        let fates = self.fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Deferred(trouble())));
+        Sent { fates: fates.collect(), summary: self.summary, address: None, untouched: self.untouched }
+    }
+}
+
+async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Progress<'_>) -> Next {
+    let open = progress.open();
+    connection.link.send(progress.transaction(&open));
+    let mut position = 0;
+    loop {
+        match connection.link.next_event().await {
+            Some(Event::WantContent) => match piece(mta, progress.entry, &mut position).await {
+                Ok(Some(piece)) => connection.link.push_content(&piece),
+                Ok(None) => connection.link.end_content(),
+                Err(error) => {
+                    // Half a message must not be taken for a whole one: without its end it is void.
+                    connection.usable = false;
+                    let trouble = Trouble::new((4, 3, 0), format!("the message cannot be read: {error}"));
+                    progress.decide_all(&open, &Fate::Deferred(trouble));
+                    return Next::Done;
+                }
+            },
+            Some(Event::Recipient { index, outcome }) => {
+                progress.untouched = false;
+                if let (Some(index), Some(fate)) = (open.get(index), recipient_fate(connection, outcome)) {
+                    progress.decide(*index, fate);
+                }
+            }
+            Some(Event::TransactionDone(outcome)) => {
+                progress.untouched = false;
+                let next = done(mta, connection, progress, &open, outcome).await;
+                connection.usable = matches!(connection.link.next_event().await, Some(Event::Ready));
+                return next;
+            }
+            Some(Event::Failed(failure)) => return failed(connection, progress, &open, &failure),
+            Some(Event::Ready) => {}
+            None => {
+                let failure = Failure { stage: Stage::Ready, cause: Cause::Closed, temporary: true };
+                return failed(connection, progress, &open, &failure);
+            }
+        }
+    }
+}
+
+async fn piece(
+    mta: &Mta,
+    entry: &QueueEntry,
+    position: &mut u64,
+) -> Result<Option<bytes::Bytes>, StoreError> {
+    if *position >= entry.blob_bytes {
+        return Ok(None);
+    }
+    let piece = mta.stores.engine.blob_read(entry.blob, *position..*position + CHUNK_BYTES_MAX).await?;
+    *position += piece.len() as u64;
+    Ok((!piece.is_empty()).then_some(piece))
+}
+
+fn failed(
+    connection: &mut Connection,
+    progress: &mut Progress<'_>,
+    open: &[usize],
+    failure: &Failure,
+) -> Next {
+    connection.usable = false;
+    // A server may leave an idle connection whenever it likes, by 421 too; that is not about this message.
+    progress.untouched &= matches!(failure.stage, Stage::Ready | Stage::Rset | Stage::Mail);
+    let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}", connection.host, failure.cause));
+    if let Cause::Reply(reply) = &failure.cause {
+        trouble = refusal(connection, reply);
+    }
+    progress.summary.clone_from(&trouble.reason);
+    progress.decide_all(open, &Fate::Deferred(trouble));
+    Next::Done
+}
+
+fn recipient_fate(connection: &Connection, outcome: RecipientOutcome) -> Option<Fate> {
+    match outcome {
+        RecipientOutcome::Refused { reply, temporary: true } => {
+            Some(Fate::Deferred(refusal(connection, &reply)))
+        }
+        RecipientOutcome::Refused { reply, temporary: false } => {
+            Some(Fate::Failed(refusal(connection, &reply)))
+        }
+        RecipientOutcome::TooMany(_) => None,
+        RecipientOutcome::Final(reply) => Some(replied(connection, &reply)),
+    }
+}
+
+async fn done(
+    mta: &Mta,
+    connection: &mut Connection,
+    progress: &mut Progress<'_>,
+    open: &[usize],
+    outcome: Outcome,
+) -> Next {
+    match outcome {
+        Outcome::Replied(reply) => {
+            progress.summary = reply.to_string();
+            // Recipients that were answered apart keep their own fate.
+            progress.decide_all(open, &replied(connection, &reply));
+            Next::Again
+        }
+        Outcome::Refused { reply, temporary, .. } => {
+            progress.summary = reply.to_string();
+            let trouble = refusal(connection, &reply);
+            let fate = if temporary { Fate::Deferred(trouble) } else { Fate::Failed(trouble) };
+            progress.decide_all(open, &fate);
+            Next::Done
+        }
+        Outcome::NoRecipients | Outcome::Each => Next::Again,
+        Outcome::Unsupported(missing) => {
+            let needed = demands(mta, progress.entry).await;
+            progress.demand_less(connection, open, missing, &needed)
+        }
+    }
+}
+
+impl Progress<'_> {
+    /// The server lacks something: if the message does not truly need it, it goes without.
+    fn demand_less(
+        &mut self,
+        connection: &Connection,
+        open: &[usize],
+        missing: Missing,
+        needed: &Demands,
+    ) -> Next {
+        let (status, what) = match missing {
+            Missing::SmtpUtf8 if self.mail.smtputf8 && !needed.smtputf8 => {
+                self.mail.smtputf8 = false;
+                return Next::Again;
+            }
+            Missing::EightBitMime if self.mail.body == Body::EightBitMime && !needed.eight_bit => {
+                self.mail.body = Body::SevenBit;
+                return Next::Again;
+            }
+            Missing::SmtpUtf8 => ((5, 6, 7), "does not take addresses beyond ASCII (SMTPUTF8)".to_owned()),
+            Missing::EightBitMime => ((5, 6, 3), "does not take 8-bit content (8BITMIME)".to_owned()),
+            Missing::BinaryMime => ((5, 6, 3), "does not take binary content (BINARYMIME)".to_owned()),
+            Missing::Size { bytes_max } => {
+                ((5, 3, 4), format!("takes messages of {bytes_max} octets at most"))
+            }
+        };
+        let trouble = Trouble::new(status, format!("the host {} {what}", connection.host));
+        self.summary.clone_from(&trouble.reason);
+        self.decide_all(open, &Fate::Failed(trouble));
+        Next::Done
+    }
+}
+
+/// What the message itself needs, whatever the client said of it.
+struct Demands {
+    smtputf8: bool,
+    eight_bit: bool,
+}
+
+async fn demands(mta: &Mta, entry: &QueueEntry) -> Demands {
+    let addresses_ascii = entry.recipients.iter().all(|recipient| recipient.address.is_ascii())
+        && entry.reverse_path.address().is_none_or(mail::Address::is_ascii);
+    let header = mta.stores.engine.blob_read(entry.blob, 0..HEADER_BYTES_MAX).await;
+    let header_ascii = header.is_ok_and(|start| {
+        let end = mail::header::body_start(&start);
+        start.get(..end).is_some_and(<[u8]>::is_ascii)
+    });
+    let mut eight_bit = false;
+    let mut position = 0;
+    while let Ok(Some(piece)) = piece(mta, entry, &mut position).await {
+        eight_bit |= !piece.is_ascii();
+    }
+    Demands { smtputf8: !addresses_ascii || !header_ascii, eight_bit }
+}
+
+fn replied(connection: &Connection, reply: &Reply) -> Fate {
+    if reply.is_success() {
+        Fate::delivered(connection.name(), Some(reply.to_string()))
+    } else if reply.is_permanent() {
+        Fate::Failed(refusal(connection, reply))
+    } else {
+        Fate::Deferred(refusal(connection, reply))
+    }
+}
+
+fn refusal(connection: &Connection, reply: &Reply) -> Trouble {
+    let status = reply.enhanced.map_or_else(
+        || (if reply.is_permanent() { 5 } else { 4 }, 0, 0),
+        |status| (status.class, status.subject, status.detail),
+    );
+    let mut trouble = Trouble::new(status, format!("the host {} said: {reply}", connection.name()));
+    trouble.remote_mta = Some(connection.host.clone());
+    trouble.diagnostic = Some(reply.to_string());
+    trouble
+}

@@ -1,0 +1,140 @@
+//! A connection to an SMTP server: drives the client machine over the network, for deliveries and for user agents.
+
+use std::{io, sync::Arc};
+
+use proto::{
+    machine::{Machine, Step},
+    smtp::client::{Client, Event, Transaction},
+};
+use tokio::io::AsyncWriteExt;
+use world::{
+    BoxStream, Clock,
+    tls::{ClientTls, TlsSummary},
+};
+
+/// One connection, from its greeting to QUIT.
+pub struct Link {
+    clock: Arc<dyn Clock>,
+    stream: BoxStream,
+    client: Client,
+    /// The name that its certificate is judged by.
+    host: String,
+    tls: ClientTls,
+    agreed_tls: Option<TlsSummary>,
+    tls_error: Option<String>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Link({})", self.host)
+    }
+}
+
+impl Link {
+    /// On an open stream; `agreed_tls` if TLS is active on it already.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        stream: BoxStream,
+        config: proto::smtp::client::Config,
+        host: String,
+        tls: ClientTls,
+        agreed_tls: Option<TlsSummary>,
+    ) -> Self {
+        let client = Client::new(config, agreed_tls.is_some());
+        Self { clock, stream, client, host, tls, agreed_tls, tls_error: None }
+    }
+
+    pub fn agreed_tls(&self) -> Option<&TlsSummary> {
+        self.agreed_tls.as_ref()
+    }
+
+    /// Why the handshake failed, if it did.
+    pub fn tls_error(&self) -> Option<&str> {
+        self.tls_error.as_deref()
+    }
+
+    /// See [`Client::send`]; what becomes of it comes with [`next_event`](Self::next_event).
+    pub fn send(&mut self, transaction: Transaction) {
+        self.client.send(transaction);
+    }
+
+    pub fn push_content(&mut self, octets: &[u8]) {
+        self.client.push_content(octets);
+    }
+
+    pub fn end_content(&mut self) {
+        self.client.end_content();
+    }
+
+    /// The machine's next event; none once the connection is closed. I/O errors come as a failure of the connection.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        loop {
+            match self.client.poll(self.clock.now()) {
+                Step::Event(event) => return Some(event),
+                Step::Write(octets) => self.write(&octets).await,
+                Step::NeedInput => self.read().await,
+                Step::StartTls => self.start_tls().await,
+                Step::Close => return None,
+            }
+        }
+    }
+
+    /// Says QUIT and closes; what the server answers matters no more.
+    pub async fn quit(mut self) {
+        self.client.quit();
+        while self.next_event().await.is_some_and(|event| !matches!(event, Event::Failed(_))) {}
+    }
+
+    async fn write(&mut self, octets: &[u8]) {
+        let stream = &mut self.stream;
+        let write = async {
+            stream.write_all(octets).await?;
+            stream.flush().await
+        };
+        let written = until(&*self.clock, self.client.deadline(), write).await;
+        if !matches!(written, Some(Ok(()))) {
+            // What the server said before it hung up says more than the error.
+            self.read().await;
+        }
+    }
+
+    /// Until something came, or the machine's patience ended.
+    async fn read(&mut self) {
+        let deadline = self.client.deadline();
+        let client = &mut self.client;
+        let read = world::read_some(&mut self.stream, |octets| client.push(octets));
+        match until(&*self.clock, deadline, read).await {
+            Some(Ok(1..)) | None => {}
+            Some(Ok(0) | Err(_)) => self.client.push_end(),
+        }
+    }
+
+    async fn start_tls(&mut self) {
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        match Box::pin(self.tls.connect(&self.host, plain)).await {
+            Ok((stream, summary)) => {
+                self.stream = stream;
+                self.agreed_tls = Some(summary);
+                self.client.handle_tls_established();
+            }
+            Err(error) => {
+                self.tls_error = Some(error.to_string());
+                self.client.handle_tls_failed();
+            }
+        }
+    }
+}
+
+/// None if the deadline passed first.
+async fn until<T>(
+    clock: &dyn Clock,
+    deadline: Option<std::time::Instant>,
+    work: impl Future<Output = io::Result<T>>,
+) -> Option<io::Result<T>> {
+    let Some(deadline) = deadline else { return Some(work.await) };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = clock.sleep_until(deadline) => None,
+    }
+}
