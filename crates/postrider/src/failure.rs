@@ -54,3 +54,9 @@ impl From<crate::config::ConfigError> for Failure {
         Self::new(error)
     }
 }
+
+impl From<crate::storage::OpenFailure> for Failure {
+    fn from(error: crate::storage::OpenFailure) -> Self {
+        Self::new(error)
+    }
+}

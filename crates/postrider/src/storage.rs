@@ -4,19 +4,45 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
-    sync::Arc,
 };
 
 use store::Stores;
+use store_embedded::{EmbeddedEngine, OpenError, Options};
 
-use crate::Failure;
+/// Where the engine keeps its files in the data directory.
+const STORE_DIRECTORY: &str = "store";
 
-/// Makes the data directory if need be, for its owner only, and opens what it holds.
-pub async fn open(data_dir: &Path) -> Result<Stores, Failure> {
-    make_private(data_dir).map_err(|error| {
-        Failure::new(format!("the data directory {} cannot be made: {error}", data_dir.display()))
-    })?;
-    Ok(Stores::new(Arc::new(store::memory::MemoryEngine::new())))
+/// Why the stores are not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFailure {
+    #[error(
+        "there is no data in {0}; start `postrider` there, or name the place with --config FILE or --data DIR"
+    )]
+    Missing(String),
+    /// Another process has them, most likely a server.
+    #[error("the data directory {0} is in use by another Postrider")]
+    InUse(String),
+    #[error("the data directory {0} cannot be used: {1}")]
+    Unusable(String, String),
+}
+
+/// Opens what the data directory holds; makes it, for its owner only, if `create` says so.
+pub async fn open(data_dir: &Path, create: bool) -> Result<Stores, OpenFailure> {
+    let (place, shown) = (data_dir.join(STORE_DIRECTORY), data_dir.display().to_string());
+    if !create && !place.exists() {
+        return Err(OpenFailure::Missing(shown));
+    }
+    let unusable = |reason: String| OpenFailure::Unusable(shown.clone(), reason);
+    make_private(data_dir)
+        .and_then(|()| make_private(&place))
+        .map_err(|error| unusable(error.to_string()))?;
+    // Opening replays what a crash left, which takes time.
+    let opened = tokio::task::spawn_blocking(move || EmbeddedEngine::open(&place, Options::default())).await;
+    match opened.map_err(|error| unusable(error.to_string()))? {
+        Ok(engine) => Ok(Stores::new(engine)),
+        Err(OpenError::Locked(_)) => Err(OpenFailure::InUse(shown)),
+        Err(error) => Err(unusable(error.to_string())),
+    }
 }
 
 /// A directory that others cannot look into.

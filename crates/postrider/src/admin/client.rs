@@ -1,6 +1,6 @@
 //! The side of the commands: asks the running server, or opens the store if none runs.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use world::{BoxStream, World};
@@ -10,7 +10,14 @@ use super::{
     protocol::{AdminRequest, AdminResponse, RESPONSE_BYTES_MAX},
     socket,
 };
-use crate::{Failure, storage};
+use crate::{
+    Failure,
+    storage::{self, OpenFailure},
+};
+
+/// How long a command waits for a server that has the store but does not answer yet.
+const STARTING_PATIENCE: Duration = Duration::from_secs(20);
+const STARTING_POLL: Duration = Duration::from_millis(50);
 
 /// Where requests go.
 #[derive(Debug)]
@@ -34,18 +41,23 @@ impl Session {
     /// Connects to the server of this data directory, or opens the directory itself; makes it if `create` says so.
     pub async fn open(data_dir: &Path, create: bool) -> Result<Self, Failure> {
         let world = World::system();
-        if let Some(stream) = connect(&world, data_dir).await? {
-            return Ok(Self(Way::Running(BufReader::new(stream))));
+        let until = world.clock.now() + STARTING_PATIENCE;
+        loop {
+            if let Some(stream) = connect(&world, data_dir).await? {
+                return Ok(Self(Way::Running(BufReader::new(stream))));
+            }
+            match storage::open(data_dir, create).await {
+                Ok(stores) => {
+                    let admin = Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new() };
+                    return Ok(Self(Way::Offline(Box::new(admin))));
+                }
+                // A server that starts or stops has the store but no control socket.
+                Err(OpenFailure::InUse(_)) if world.clock.now() < until => {
+                    world.clock.sleep_until(world.clock.now() + STARTING_POLL).await;
+                }
+                Err(failure) => return Err(failure.into()),
+            }
         }
-        if !create && !data_dir.exists() {
-            return Err(Failure::new(format!(
-                "there is no data in {}; start `postrider` there, or name the place with --config FILE or --data DIR",
-                data_dir.display()
-            )));
-        }
-        let stores = storage::open(data_dir).await?;
-        let admin = Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new() };
-        Ok(Self(Way::Offline(Box::new(admin))))
     }
 
     /// The response; one that says what went wrong is a failure.

@@ -51,7 +51,8 @@ pub async fn serve(listener: Box<dyn Listener>, admin: Arc<Admin>, mut shutdown:
             }
             Err(error) => {
                 tracing::warn!(%error, "the control socket cannot accept");
-                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+                let clock = &admin.world.clock;
+                clock.sleep_until(clock.now() + ACCEPT_RETRY_DELAY).await;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A load generator and a sink, in the manner of smtp-source and smtp-sink.
 
+pub mod load;
 pub mod sink;
 
 use std::time::Duration;

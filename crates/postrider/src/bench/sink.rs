@@ -21,6 +21,8 @@ use world::{BoxStream, ListenAddress, Listener, World};
 use super::Outcome;
 use crate::{Failure, cli::Output};
 
+/// After a failed accept, so that a lack of file descriptors does not spin.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Connections that ask nothing are closed after this.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 
@@ -33,7 +35,7 @@ pub struct Sink {
     #[arg(long, value_name = "COUNT")]
     max_messages: Option<u64>,
     /// Stop after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=864_000))]
     max_seconds: u64,
 }
 
@@ -65,7 +67,7 @@ impl Sink {
         tokio::select! {
             () = accept(&*listener, &world, &tally) => {}
             () = tally.full.notified() => {}
-            () = tokio::time::sleep(Duration::from_secs(self.max_seconds)) => {}
+            () = world.clock.sleep_until(began + Duration::from_secs(self.max_seconds)) => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
         }
         let elapsed = world.clock.now().duration_since(began);
@@ -93,7 +95,7 @@ async fn accept(listener: &dyn Listener, world: &World, tally: &Arc<Tally>) {
                 let session = swallow(stream, world.clone(), config.clone(), tally.clone());
                 tokio::spawn(async move { drop(session.await) });
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => world.clock.sleep_until(world.clock.now() + ACCEPT_RETRY_DELAY).await,
         }
     }
 }

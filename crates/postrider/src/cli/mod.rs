@@ -6,6 +6,7 @@ mod history;
 mod location;
 mod output;
 mod queue;
+mod send;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,8 @@ enum Command {
     /// Addresses that lead to others
     #[command(subcommand)]
     Alias(directory::AliasCommand),
+    /// Write a message and hand it to a server
+    Send(Box<send::Send>),
     /// Messages on their way
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -75,6 +78,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
+    /// Send messages as fast as a server takes them
+    Load(bench::load::Load),
     /// Accept messages and throw them away
     Sink(bench::sink::Sink),
 }
@@ -107,6 +112,8 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Send(command)) => command.run(&common, &mut output),
+        Some(Command::Bench(BenchCommand::Load(load))) => on_all_cores(load.run(&mut output)),
         Some(Command::Bench(BenchCommand::Sink(sink))) => on_all_cores(sink.run(&mut output)),
         Some(Command::Config(command)) => command.run(&common, &mut output),
     }

@@ -32,10 +32,11 @@ pub fn run(location: &Location) -> Result<(), Failure> {
 async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
     let world = World::system();
     let mut signals = Signals::listen()?;
-    let stores = storage::open(&config.data_dir).await?;
+    let stores = storage::open(&config.data_dir, true).await?;
     let (trigger, shutdown) = ShutdownTrigger::new();
-    let services = Services::start(&config, &stores, &world, &shutdown).await?;
+    // Before anything is served: whoever sees a greeting may give administrative commands.
     let control = bind_control(&world, &config.data_dir).await?;
+    let services = Services::start(&config, &stores, &world, &shutdown).await?;
     let admin = Arc::new(Admin {
         stores: stores.clone(),
         world: world.clone(),

@@ -43,8 +43,11 @@ impl Server {
     /// Serves `example.test` with alice and bob. `more` is added to the configuration.
     pub fn start(more: &str) -> Self {
         let mut server = Self::prepare(more, Path::new("data"));
+        // The domain without a server, the accounts through its control socket.
+        server.cli_ok(&["domain", "add", DOMAIN]);
         server.launch();
-        server.populate();
+        server.add_account(ALICE);
+        server.add_account(BOB);
         server
     }
 
@@ -98,6 +101,12 @@ impl Server {
         let status = wait_for("the server's end", || child.try_wait().unwrap());
         self.child = None;
         assert!(status.success(), "after SIGTERM: {status}\n{}", self.logged());
+    }
+
+    /// Sends a signal by its name, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id();
+        assert!(Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap().success());
     }
 
     /// SIGKILL.

@@ -1,0 +1,262 @@
+//! One SMTP connection to a server: drives the client machine over the network.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mail::{Address, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};
+use proto::{
+    machine::{Machine, Step},
+    sasl::Credentials,
+    smtp::client::{Client, Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
+};
+use tokio::io::AsyncWriteExt;
+use world::{
+    BoxStream, World,
+    tls::{ClientTls, Verify},
+};
+
+use super::{
+    Receipt, Refused, Submission,
+    server::{ServerAddress, Tls, own_name},
+};
+use crate::{Failure, tls};
+
+/// How long one address of the server may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection that is past greeting, TLS and login.
+pub struct Connection {
+    world: World,
+    stream: BoxStream,
+    client: Client,
+    server: ServerAddress,
+    tls: ClientTls,
+}
+
+impl Connection {
+    pub async fn open(world: &World, submission: &Submission) -> Result<Self, Failure> {
+        let server = submission.server.clone();
+        let (mut stream, ip) = connect(world, &server).await?;
+        let tls = client_tls(submission, ip)?;
+        let implicit = submission.tls == Tls::Implicit;
+        if implicit {
+            stream = secured(&tls, &server, stream).await?;
+        }
+        let client = Client::new(config(submission, ip)?, implicit);
+        let mut connection = Self { world: world.clone(), stream, client, server, tls };
+        match connection.next_event().await? {
+            Event::Ready => Ok(connection),
+            other => Err(Failure::new(format!("{}: not ready but {other:?}", connection.server))),
+        }
+    }
+
+    /// One message; `content` gives it piece by piece when the server wants it.
+    pub async fn transact(
+        &mut self,
+        from: &Address,
+        recipients: &[Address],
+        bytes: u64,
+        mut content: impl FnMut() -> io::Result<Option<Bytes>>,
+    ) -> Result<Receipt, Failure> {
+        self.client.send(transaction(from, recipients, bytes));
+        let mut refused = Vec::new();
+        loop {
+            match self.next_event().await? {
+                Event::WantContent => match content() {
+                    Ok(Some(chunk)) => self.client.push_content(&chunk),
+                    Ok(None) => self.client.end_content(),
+                    // Half a message must not be taken for a whole one: without its end it is void.
+                    Err(error) => return Err(Failure::new(format!("the message is not complete: {error}"))),
+                },
+                Event::Recipient { index, outcome } => {
+                    let recipient = recipients.get(index).map(Address::to_string).unwrap_or_default();
+                    refused.extend(refusal(outcome).map(|reply| Refused { recipient, reply }));
+                }
+                Event::TransactionDone(outcome) => {
+                    let (accepted, reply) = told(outcome);
+                    return Ok(Receipt { accepted, reply, refused });
+                }
+                // Ready is left over from the transaction before; a failure has become an error already.
+                Event::Ready | Event::Failed(_) => {}
+            }
+        }
+    }
+
+    /// Says QUIT and closes; what the server answers matters no more.
+    pub async fn quit(mut self) {
+        self.client.quit();
+        drop(self.next_event().await);
+    }
+
+    async fn next_event(&mut self) -> Result<Event, Failure> {
+        loop {
+            match self.client.poll(self.world.clock.now()) {
+                Step::Event(Event::Failed(failure)) => {
+                    return Err(Failure::new(format!("{}: {}", self.server, failure.cause)));
+                }
+                Step::Event(event) => return Ok(event),
+                Step::Write(octets) => self.write(&octets).await?,
+                Step::NeedInput => self.read().await?,
+                Step::StartTls => self.start_tls().await?,
+                Step::Close => return Err(Failure::new(format!("{} closed the connection", self.server))),
+            }
+        }
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
+        let server = &self.server;
+        let write = async {
+            self.stream.write_all(octets).await?;
+            self.stream.flush().await
+        };
+        let written = match self.client.deadline() {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), write)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            None => write.await,
+        };
+        match written {
+            // What the server said before it hung up says more.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.read().await,
+            written => {
+                written.map_err(|error| Failure::new(format!("{server} cannot be written to: {error}")))
+            }
+        }
+    }
+
+    /// Until something came, or the machine's patience ended.
+    async fn read(&mut self) -> Result<(), Failure> {
+        let deadline = self.client.deadline();
+        let client = &mut self.client;
+        let read = world::read_some(&mut self.stream, |octets| client.push(octets));
+        let outcome = match deadline {
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), read).await {
+                Ok(outcome) => outcome,
+                Err(_) => return Ok(()),
+            },
+            None => read.await,
+        };
+        if outcome.unwrap_or(0) == 0 {
+            self.client.push_end();
+        }
+        Ok(())
+    }
+
+    async fn start_tls(&mut self) -> Result<(), Failure> {
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = secured(&self.tls, &self.server, plain).await?;
+        self.client.handle_tls_established();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({})", self.server)
+    }
+}
+
+/// The first of the server's addresses that answers.
+async fn connect(world: &World, server: &ServerAddress) -> Result<(BoxStream, IpAddr), Failure> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for ip in world.dns.addresses(&server.host).await.map_err(Failure::new)? {
+        let attempt = world.net.connect(SocketAddr::new(ip, server.port), None);
+        match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+            Ok(Ok(stream)) => return Ok((stream, ip)),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    let advice =
+        if last.kind() == io::ErrorKind::ConnectionRefused { "; is the server running?" } else { "" };
+    Err(Failure::new(format!("{server} cannot be reached: {last}{advice}")))
+}
+
+async fn secured(tls: &ClientTls, server: &ServerAddress, stream: BoxStream) -> Result<BoxStream, Failure> {
+    let secured = tls.connect(&server.host, stream).await;
+    secured.map(|(stream, _)| stream).map_err(|error| {
+        Failure::new(format!(
+            "{server}: TLS failed: {error}; --insecure takes any certificate, --tls none does without"
+        ))
+    })
+}
+
+/// Where TLS is demanded of another machine, its certificate has to be valid too.
+fn client_tls(submission: &Submission, ip: IpAddr) -> Result<ClientTls, Failure> {
+    let demanded = matches!(submission.tls, Tls::Starttls | Tls::Implicit);
+    let made = if demanded && submission.verify && !ip.is_loopback() {
+        ClientTls::new(Verify::RootsAndName, &tls::system_roots())
+    } else {
+        ClientTls::new(Verify::Nothing, "")
+    };
+    made.map_err(Failure::new)
+}
+
+fn config(submission: &Submission, ip: IpAddr) -> Result<Config, Failure> {
+    let credentials = match &submission.login {
+        None => None,
+        Some(login) => {
+            let credentials = Credentials::new(&login.user, &login.password.0);
+            let unusable = || Failure::usage("name and password may have up to 255 octets each, without NUL");
+            Some(credentials.ok_or_else(unusable)?)
+        }
+    };
+    Ok(Config {
+        tls: match submission.tls {
+            Tls::None | Tls::Implicit => TlsPolicy::None,
+            Tls::Opportunistic => TlsPolicy::Opportunistic,
+            Tls::Starttls => TlsPolicy::Required,
+        },
+        credentials,
+        // Who says "none" means it; else the password goes in clear within this machine only.
+        plaintext_auth: submission.tls == Tls::None || ip.is_loopback(),
+        ..Config::new(own_name())
+    })
+}
+
+fn transaction(from: &Address, recipients: &[Address], bytes: u64) -> Transaction {
+    let smtputf8 = !from.is_ascii() || recipients.iter().any(|recipient| !recipient.is_ascii());
+    let recipient = |address: &Address| Recipient {
+        forward_path: ForwardPath::Address(address.clone()),
+        rcpt: RcptParameters::default(),
+    };
+    Transaction {
+        reverse_path: ReversePath::Address(from.clone()),
+        mail: MailParameters { smtputf8, ..MailParameters::default() },
+        recipients: recipients.iter().map(recipient).collect(),
+        body_bytes: bytes,
+    }
+}
+
+/// Why a recipient will not get the message; none if it is on its way.
+fn refusal(outcome: RecipientOutcome) -> Option<String> {
+    match outcome {
+        RecipientOutcome::Refused { reply, .. } => Some(reply.to_string()),
+        RecipientOutcome::TooMany(Some(reply)) => Some(format!("{reply} (send again for the rest)")),
+        RecipientOutcome::TooMany(None) => Some("not tried: too many recipients for one message".to_owned()),
+        RecipientOutcome::Final(reply) => (!reply.is_success()).then(|| reply.to_string()),
+    }
+}
+
+/// Whether the message was taken, and the words for it.
+fn told(outcome: Outcome) -> (bool, String) {
+    match outcome {
+        Outcome::Replied(reply) => (reply.is_success(), reply.to_string()),
+        Outcome::Refused { reply, .. } => (false, reply.to_string()),
+        Outcome::NoRecipients => (false, "no recipient was accepted".to_owned()),
+        Outcome::Each => (true, "each recipient was answered".to_owned()),
+        Outcome::Unsupported(Missing::SmtpUtf8) => {
+            (false, "the server does not take addresses beyond ASCII (SMTPUTF8)".to_owned())
+        }
+        Outcome::Unsupported(Missing::Size { bytes_max }) => {
+            (false, format!("the message is larger than the {bytes_max} octets that the server takes"))
+        }
+        Outcome::Unsupported(Missing::EightBitMime | Missing::BinaryMime) => {
+            (false, "the server does not take 8-bit content".to_owned())
+        }
+    }
+}

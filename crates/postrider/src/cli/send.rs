@@ -1,0 +1,220 @@
+//! `send`: the user agent on the command line.
+
+use std::{io::Read, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use world::World;
+
+use super::{Common, Output, block_on, directory::PasswordInput};
+use crate::{
+    Failure,
+    admin::protocol::Secret,
+    agent::{
+        self, Login, Receipt, Submission,
+        mailbox::Mailbox,
+        message::{Draft, Message},
+        server::{ServerAddress, Tls},
+    },
+    config::options::Service,
+};
+
+/// Octets of a body from a file or standard input.
+const BODY_BYTES_MAX: u64 = 64 << 20;
+/// Messages from this size on show how far they are.
+const PROGRESS_BYTES_MIN: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+pub struct Send {
+    /// Sender: anna@example.org or "Anna <anna@example.org>"
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<Mailbox>,
+    /// Recipient (may be given more than once)
+    #[arg(long, value_name = "ADDRESS")]
+    to: Vec<Mailbox>,
+    /// Recipient of a copy
+    #[arg(long, value_name = "ADDRESS")]
+    cc: Vec<Mailbox>,
+    /// Recipient of a copy that the others do not learn of
+    #[arg(long, value_name = "ADDRESS")]
+    bcc: Vec<Mailbox>,
+    #[arg(long, default_value = "")]
+    subject: String,
+    /// The text itself
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    body: Option<String>,
+    /// File with the text, - for standard input
+    #[arg(long, value_name = "FILE")]
+    body_file: Option<PathBuf>,
+    /// File with the text as HTML
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// File to attach (may be given more than once)
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// Server, instead of the first one configured
+    #[arg(long, value_name = "HOST[:PORT]")]
+    server: Option<ServerAddress>,
+    /// When TLS begins
+    #[arg(long, value_name = "MODE")]
+    tls: Option<TlsWord>,
+    /// Take any certificate; servers on this machine need not show a valid one anyway
+    #[arg(long)]
+    insecure: bool,
+    /// Name to log in with; the password comes with --password-stdin or in POSTRIDER_PASSWORD
+    #[arg(long)]
+    user: Option<String>,
+    #[command(flatten)]
+    password: PasswordInput,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TlsWord {
+    /// Never
+    None,
+    /// If the server offers STARTTLS, whatever its certificate
+    Opportunistic,
+    /// With STARTTLS, or not at all
+    Starttls,
+    /// From the start
+    Implicit,
+}
+
+impl From<TlsWord> for Tls {
+    fn from(word: TlsWord) -> Self {
+        match word {
+            TlsWord::None => Self::None,
+            TlsWord::Opportunistic => Self::Opportunistic,
+            TlsWord::Starttls => Self::Starttls,
+            TlsWord::Implicit => Self::Implicit,
+        }
+    }
+}
+
+impl Send {
+    pub fn run(self, common: &Common, output: &mut Output) -> Result<(), Failure> {
+        let world = World::system();
+        let recipients: Vec<Mailbox> = [&*self.to, &*self.cc, &*self.bcc].concat();
+        if recipients.is_empty() {
+            return Err(Failure::usage("name at least one recipient with --to, --cc or --bcc"));
+        }
+        let login = self.login()?;
+        let (server, tls) = self.server(common)?;
+        let verify = !self.insecure;
+        let draft = self.draft(common)?;
+        let message = Message::build(&draft, &world)?;
+        let progress = progress(message.bytes());
+        let submission = Submission {
+            server,
+            tls,
+            verify,
+            login,
+            from: draft.from.address,
+            recipients: recipients.into_iter().map(|mailbox| mailbox.address).collect(),
+        };
+        let receipt = block_on(agent::submit(&world, submission, message, &progress));
+        progress.finish_and_clear();
+        show(&receipt?, output)
+    }
+
+    fn login(&self) -> Result<Option<Login>, Failure> {
+        let Some(user) = &self.user else { return Ok(None) };
+        let from_environment = || std::env::var("POSTRIDER_PASSWORD").ok().map(Secret);
+        let password = self.password.read()?.or_else(from_environment);
+        let password = password.ok_or_else(|| {
+            Failure::usage("--user needs a password: --password-stdin or POSTRIDER_PASSWORD")
+        })?;
+        Ok(Some(Login { user: user.clone(), password }))
+    }
+
+    /// The server named, or the first of the configuration that takes mail: one for submission if there is a login.
+    fn server(&self, common: &Common) -> Result<(ServerAddress, Tls), Failure> {
+        let chosen = self.tls.map(Tls::from);
+        if let Some(server) = &self.server {
+            return Ok((server.clone(), chosen.unwrap_or_else(|| server.usual_tls())));
+        }
+        let config = common.location.config()?;
+        let wanted: &[Service] = match self.user {
+            Some(_) => &[Service::Submission, Service::Submissions],
+            None => &[Service::Smtp, Service::Submission, Service::Submissions],
+        };
+        let wanted = if chosen == Some(Tls::Implicit) { &[Service::Submissions][..] } else { wanted };
+        let listener = config.listener.iter().find(|listener| wanted.contains(&listener.service));
+        let listener = listener.ok_or_else(|| {
+            Failure::usage("the configuration has no listener for that; name one with --server")
+        })?;
+        let usual = if listener.service == Service::Submissions { Tls::Implicit } else { Tls::Opportunistic };
+        Ok((ServerAddress::of_listener(&listener.address)?, chosen.unwrap_or(usual)))
+    }
+
+    fn draft(self, common: &Common) -> Result<Draft, Failure> {
+        let text = match (self.body, &self.body_file) {
+            (Some(text), _) => text,
+            (None, Some(file)) => read_text(file)?,
+            (None, None) => String::new(),
+        };
+        let from = match (self.from, self.user.as_ref().and_then(|user| user.parse().ok())) {
+            (Some(from), _) | (None, Some(from)) => from,
+            (None, None) => own_address(common)?,
+        };
+        Ok(Draft {
+            from,
+            to: self.to,
+            cc: self.cc,
+            subject: self.subject,
+            text,
+            html: self.html.as_deref().map(read_text).transpose()?,
+            attachments: self.attach,
+        })
+    }
+}
+
+/// The user of this machine at the configured host.
+fn own_address(common: &Common) -> Result<Mailbox, Failure> {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "postmaster".to_owned());
+    let hostname = common.location.config()?.hostname;
+    format!("{user}@{hostname}").parse().map_err(|_| Failure::usage("name a sender with --from"))
+}
+
+fn read_text(path: &std::path::Path) -> Result<String, Failure> {
+    let unreadable = |error| Failure::new(format!("{} cannot be read: {error}", path.display()));
+    let mut source: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(unreadable)?)
+    };
+    let mut octets = Vec::new();
+    source.as_mut().take(BODY_BYTES_MAX + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    if octets.len() as u64 > BODY_BYTES_MAX {
+        return Err(Failure::new(format!("{} is too long for a text; use --attach", path.display())));
+    }
+    String::from_utf8(octets)
+        .map_err(|_| Failure::new(format!("{} is not UTF-8 text; use --attach", path.display())))
+}
+
+fn progress(bytes: u64) -> ProgressBar {
+    if bytes < PROGRESS_BYTES_MIN {
+        return ProgressBar::hidden();
+    }
+    let template = "sending {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(bytes).with_style(style)
+}
+
+fn show(receipt: &Receipt, output: &mut Output) -> Result<(), Failure> {
+    if output.is_json() {
+        output.value(receipt)?;
+    } else {
+        for refused in &receipt.refused {
+            output.line(format_args!("{}: {}", refused.recipient, refused.reply))?;
+        }
+        output.line(&receipt.reply)?;
+    }
+    match (receipt.refused.is_empty(), receipt.accepted) {
+        (true, true) => Ok(()),
+        (false, true) => Err(Failure::new("some recipients were refused; the others get the message")),
+        (_, false) => Err(Failure::new("the message was not accepted")),
+    }
+}
