@@ -142,8 +142,9 @@ fn smtp_source_delivers() {
     let server = Server::start("");
     let sample = samples::dots();
     let file = server.path().join("message");
-    // It takes lines that end with LF.
-    fs::write(&file, String::from_utf8(sample.message.clone()).unwrap().replace("\r\n", "\n")).unwrap();
+    // It takes LF between lines, and ends the last one itself.
+    let lines = String::from_utf8(sample.message.clone()).unwrap().replace("\r\n", "\n");
+    fs::write(&file, lines.strip_suffix('\n').unwrap()).unwrap();
     let mut command = Command::new(source);
     command
         .args(["-s", "5", "-m", "100", "-f", SENDER, "-t", ALICE, "-F"])
