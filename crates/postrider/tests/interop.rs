@@ -142,9 +142,9 @@ fn smtp_source_delivers() {
     let server = Server::start("");
     let sample = samples::dots();
     let file = server.path().join("message");
-    // It takes LF between lines, and ends the last one itself.
-    let lines = String::from_utf8(sample.message.clone()).unwrap().replace("\r\n", "\n");
-    fs::write(&file, lines.strip_suffix('\n').unwrap()).unwrap();
+    // It takes lines that end with LF, and puts an empty one at the end.
+    fs::write(&file, String::from_utf8(sample.message.clone()).unwrap().replace("\r\n", "\n")).unwrap();
+    let sent = [&sample.message[..], b"\r\n"].concat();
     let mut command = Command::new(source);
     command
         .args(["-s", "5", "-m", "100", "-f", SENDER, "-t", ALICE, "-F"])
@@ -152,7 +152,7 @@ fn smtp_source_delivers() {
         .arg(at(&server, "smtp"));
     tools::run(&mut command, b"").ok("smtp-source");
     for stored in server.mailbox(ALICE, 100) {
-        assert_same(&stored, &sample.message, "smtp-source");
+        assert_same(&stored, &sent, "smtp-source");
     }
 }
 

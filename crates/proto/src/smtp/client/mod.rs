@@ -226,7 +226,7 @@ impl Client {
             return Some(Step::Write(std::mem::take(&mut self.output)));
         }
         match self.phase {
-            Phase::Ready { told: false } => {
+            Phase::Ready { told: false } if self.events.is_empty() => {
                 self.phase = Phase::Ready { told: true };
                 Some(Step::Event(Event::Ready))
             }

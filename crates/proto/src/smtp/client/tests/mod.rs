@@ -18,6 +18,8 @@ struct Session {
     content: Vec<&'static str>,
     next_piece: usize,
     closed: bool,
+    /// A transaction was given and is not done.
+    sending: bool,
 }
 
 fn config() -> Config {
@@ -46,6 +48,7 @@ impl Session {
             content: vec!["x\r\n.", "y"],
             next_piece: 0,
             closed: false,
+            sending: false,
         }
     }
 
@@ -61,12 +64,19 @@ impl Session {
                     self.closed = true;
                     return wire;
                 }
-                Step::Event(Event::Ready) => match self.transactions.pop_front() {
-                    Some(transaction) => self.client.send(transaction),
-                    None => self.client.quit(),
-                },
+                Step::Event(Event::Ready) => {
+                    assert!(!self.sending, "ready before the transaction was done");
+                    match self.transactions.pop_front() {
+                        Some(transaction) => self.client.send(transaction),
+                        None => self.client.quit(),
+                    }
+                    self.sending = true;
+                }
                 Step::Event(Event::WantContent) => self.give_content(),
-                Step::Event(event) => told.push(describe(&event)),
+                Step::Event(event) => {
+                    self.sending &= !matches!(event, Event::TransactionDone(_));
+                    told.push(describe(&event));
+                }
             }
         }
     }
