@@ -253,15 +253,12 @@ impl BlobWriter for Writer {
         if self.on_disk.is_some() {
             self.spill(true).await?;
         }
-        let (bytes, body) = match self.on_disk.take() {
-            Some(on_disk) => {
-                let bytes = on_disk.bytes;
-                (bytes, joined(tokio::task::spawn_blocking(move || on_disk.finish()).await)?)
-            }
-            None => {
-                let octets = Bytes::from(std::mem::take(&mut self.buffer));
-                (octets.len() as u64, StagedBody::Memory { checksum: xxh3_64(&octets), octets })
-            }
+        let (bytes, body) = if let Some(on_disk) = self.on_disk.take() {
+            let bytes = on_disk.bytes;
+            (bytes, joined(tokio::task::spawn_blocking(move || on_disk.finish()).await)?)
+        } else {
+            let octets = Bytes::from(std::mem::take(&mut self.buffer));
+            (octets.len() as u64, StagedBody::Memory { checksum: xxh3_64(&octets), octets })
         };
         Ok(PendingBlob { id: BlobId(self.id), bytes, payload: BlobPayload::Staged(Box::new(body)) })
     }

@@ -112,7 +112,9 @@ pub(crate) fn encode_record(
     if let Some(place) = buffer.get_mut(start..start + CHECKSUM_BYTES) {
         place.copy_from_slice(&sum.to_le_bytes());
     }
-    bodies.iter().for_each(|body| buffer.extend_from_slice(body));
+    for body in bodies {
+        buffer.extend_from_slice(body);
+    }
 }
 
 /// What a record's header says besides its lengths and checksum.
@@ -145,16 +147,13 @@ fn encode_writes(buffer: &mut Vec<u8>, writes: &Writes) {
     put_length(buffer, writes.blobs.len());
     for (key, value) in &writes.pairs {
         put_length(buffer, key.0.len());
-        match value {
-            Some(value) => {
-                put_length(buffer, value.len());
-                buffer.extend_from_slice(&key.0);
-                buffer.extend_from_slice(value);
-            }
-            None => {
-                buffer.extend_from_slice(&DELETED.to_le_bytes());
-                buffer.extend_from_slice(&key.0);
-            }
+        if let Some(value) = value {
+            put_length(buffer, value.len());
+            buffer.extend_from_slice(&key.0);
+            buffer.extend_from_slice(value);
+        } else {
+            buffer.extend_from_slice(&DELETED.to_le_bytes());
+            buffer.extend_from_slice(&key.0);
         }
     }
     for (id, row) in &writes.blobs {

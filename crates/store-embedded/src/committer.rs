@@ -243,7 +243,9 @@ impl Committer {
         group.remember_bodies(&mut self.shared.recent());
         let changes = group.take_changes();
         let mut view = self.shared.view_mut();
-        changes.into_iter().for_each(|changes| view.apply(changes));
+        for changes in changes {
+            view.apply(changes);
+        }
         drop(view);
         self.shared.changes.publish(group.keys());
         for id in group.files_to_remove() {

@@ -177,7 +177,9 @@ impl Mark {
     fn encode(&self) -> Vec<u8> {
         let mut octets = Vec::new();
         let numbers = [MARK_VERSION, self.secret, self.segment, self.offset, self.sequence, self.next_blob];
-        numbers.iter().for_each(|number| put_u64(&mut octets, *number));
+        for number in numbers {
+            put_u64(&mut octets, number);
+        }
         octets
     }
 

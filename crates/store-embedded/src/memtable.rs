@@ -44,8 +44,8 @@ impl Memtable {
         self.pairs.get(key)
     }
 
-    pub fn blob(&self, id: u64) -> Option<Option<BlobRow>> {
-        self.blobs.get(&id).copied()
+    pub fn blob(&self, id: u64) -> Option<&Option<BlobRow>> {
+        self.blobs.get(&id)
     }
 
     pub fn write(&mut self, key: Key, write: Write) {
@@ -150,7 +150,7 @@ mod tests {
         assert!(table.pairs.is_empty() && table.blobs.is_empty() && table.bytes() == 0);
         table.write(key("b"), Write::Hide);
         table.write_blob(2, None, true);
-        assert_eq!((table.pair(b"b"), table.blob(2)), (Some(&None), Some(None)));
+        assert_eq!((table.pair(b"b"), table.blob(2)), (Some(&None), Some(&None)));
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Replay<'_> {
             let usable = match reader.next()? {
                 Found::Record(record) => {
                     let unsound = reader.unsound_body(&record)?;
-                    let torn = unsound.is_some() && is_last && !self.was_synced(&mut reader, at, &record)?;
+                    let torn = unsound.is_some() && is_last && !was_synced(&mut reader, &record)?;
                     if let (Some(id), false) = (unsound, torn) {
                         self.report(number, at, &format!("the octets of body {id} are damaged"));
                     }
@@ -243,7 +243,7 @@ impl Replay<'_> {
                     self.mark.sequence = record.header.sequence + 1;
                     return Ok(End::Sealed);
                 }
-                Some(record) => self.apply(number, &mut reader, record)?,
+                Some(record) => self.apply(number, &reader, &record)?,
                 None => {
                     if let Some(end) = self.skip_bad(number, &mut reader, at, is_last)? {
                         return Ok(end);
@@ -251,23 +251,6 @@ impl Replay<'_> {
                 }
             }
         }
-    }
-
-    /// Whether something after this record shows that the record was synced once.
-    fn was_synced(&self, reader: &mut RecordReader, at: u64, record: &Record) -> io::Result<bool> {
-        self.later_group(reader, at + record.header.record_bytes(), record.header.sequence)
-    }
-
-    /// Whether from `from` on there is a record of a group begun after record `sequence` was synced.
-    fn later_group(&self, reader: &mut RecordReader, from: u64, sequence: u64) -> io::Result<bool> {
-        let mut from = from;
-        while let Some((at, header)) = reader.find(from)? {
-            if header.group > sequence {
-                return Ok(true);
-            }
-            from = at + 1;
-        }
-        Ok(false)
     }
 
     /// What cannot be read at the end of the log was never acknowledged, and is cut. Elsewhere it is damage: it is
@@ -279,20 +262,16 @@ impl Replay<'_> {
         at: u64,
         is_last: bool,
     ) -> io::Result<Option<End>> {
-        if is_last && !self.later_group(reader, at, self.mark.sequence)? {
+        if is_last && !later_group(reader, at, self.mark.sequence)? {
             return Ok(Some(End::Open { position: at }));
         }
-        match reader.find(at + 1)? {
-            Some((next, _)) => {
-                self.report(number, at, &format!("{} octets are not readable", next - at));
-                reader.seek(next);
-                Ok(None)
-            }
-            None => {
-                self.report(number, at, "the rest is not readable");
-                Ok(Some(End::Sealed))
-            }
-        }
+        let Some((next, _)) = reader.find(at + 1)? else {
+            self.report(number, at, "the rest is not readable");
+            return Ok(Some(End::Sealed));
+        };
+        self.report(number, at, &format!("{} octets are not readable", next - at));
+        reader.seek(next);
+        Ok(None)
     }
 
     fn report(&mut self, segment: u64, offset: u64, reason: &str) {
@@ -300,7 +279,7 @@ impl Replay<'_> {
         self.damage.add(Some(segment), damage);
     }
 
-    fn apply(&mut self, number: u64, reader: &mut RecordReader, record: Record) -> io::Result<()> {
+    fn apply(&mut self, number: u64, reader: &RecordReader, record: &Record) -> io::Result<()> {
         self.mark.sequence = record.header.sequence + 1;
         for (id, row) in &record.writes.blobs {
             self.mark.next_blob = self.mark.next_blob.max(id + 1);
@@ -313,4 +292,21 @@ impl Replay<'_> {
         self.view.apply(changes);
         Ok(())
     }
+}
+
+/// Whether something after this record shows that the record was synced once.
+fn was_synced(reader: &mut RecordReader, record: &Record) -> io::Result<bool> {
+    later_group(reader, record.at + record.header.record_bytes(), record.header.sequence)
+}
+
+/// Whether from `from` on there is a record of a group begun after record `sequence` was synced.
+fn later_group(reader: &mut RecordReader, from: u64, sequence: u64) -> io::Result<bool> {
+    let mut from = from;
+    while let Some((at, header)) = reader.find(from)? {
+        if header.group > sequence {
+            return Ok(true);
+        }
+        from = at + 1;
+    }
+    Ok(false)
 }

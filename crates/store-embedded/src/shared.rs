@@ -114,7 +114,7 @@ impl Shared {
     pub fn blob(&self, id: u64) -> Result<Option<BlobRow>, StoreError> {
         let view = self.view();
         if let Some(row) = view.recent_blob(id) {
-            return Ok(row);
+            return Ok(*row);
         }
         let base = Arc::clone(&view.base);
         drop(view);

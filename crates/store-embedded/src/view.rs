@@ -41,12 +41,12 @@ impl View {
 
     pub fn blob(&self, id: u64) -> Result<Option<BlobRow>, StoreError> {
         match self.recent_blob(id) {
-            Some(row) => Ok(row),
+            Some(row) => Ok(*row),
             None => self.base.blob(id),
         }
     }
 
-    pub fn recent_blob(&self, id: u64) -> Option<Option<BlobRow>> {
+    pub fn recent_blob(&self, id: u64) -> Option<&Option<BlobRow>> {
         self.active.blob(id).or_else(|| self.frozen.as_ref()?.blob(id))
     }
 
