@@ -117,6 +117,7 @@ fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
         );
     }
     let reason = match &entry.last_error {
+        Some(error) if entry.attempts == 1 => format!("because the first try met: {error}"),
         Some(error) => format!("because the last of {} tries met: {error}", entry.attempts),
         None => "because it was not tried yet".to_owned(),
     };

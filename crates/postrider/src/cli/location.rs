@@ -4,14 +4,17 @@ use clap::Args;
 
 use crate::{Failure, config::Config};
 
+/// The heading above options that every command takes.
+pub const EVERYWHERE: &str = "Options of every command";
+
 /// Which installation a command is about.
 #[derive(Debug, Args)]
 pub struct Location {
     /// Configuration file; without it the quick start is meant
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub config: Option<PathBuf>,
     /// Data directory, instead of the configured one
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     pub data: Option<PathBuf>,
 }
 

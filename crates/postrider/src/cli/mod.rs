@@ -16,7 +16,7 @@ use crate::{
     Failure,
     admin::{
         Session,
-        protocol::{AdminRequest, AdminResponse},
+        protocol::{AdminRequest, AdminResponse, ListenerView},
     },
     bench, serve,
 };
@@ -42,7 +42,7 @@ pub struct Common {
     #[command(flatten)]
     pub location: Location,
     /// Print JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = location::EVERYWHERE)]
     json: bool,
 }
 
@@ -134,7 +134,10 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
     match response {
         AdminResponse::Error { message } => Err(Failure::new(message)),
         AdminResponse::Done { message } => output.done(&message),
-        AdminResponse::Status { version, listeners } => output.value(&(version, listeners)),
+        AdminResponse::Status { listeners, .. } => {
+            let row = |listener: &ListenerView| vec![listener.service.clone(), listener.address.clone()];
+            output.listing(&listeners, &["SERVICE", "ADDRESS"], row, "no server runs")
+        }
         AdminResponse::Domains { domains } => directory::show_domains(&domains, output),
         AdminResponse::Accounts { accounts } => directory::show_accounts(&accounts, output),
         AdminResponse::Aliases { aliases } => directory::show_aliases(&aliases, output),

@@ -33,6 +33,12 @@ impl Output {
         self.line(text)
     }
 
+    /// An element of an array that is written as its elements come, one a line; the end is a line of its own.
+    pub fn element(&mut self, index: u64, value: &impl Serialize) -> Result<(), Failure> {
+        write!(self.out, "{}", if index == 0 { '[' } else { ',' })?;
+        self.value(value)
+    }
+
     /// The outcome of a change.
     pub fn done(&mut self, message: &str) -> Result<(), Failure> {
         if self.json { self.value(&serde_json::json!({ "message": message })) } else { self.line(message) }

@@ -111,8 +111,7 @@ fn list(common: &Common, selection: Selection, output: &mut Output, show: ShowEn
     pages(common, QueueAction::List, &selection.into(), false, |page| {
         for entry in &page.entries {
             if output.is_json() {
-                output.line(if shown == 0 { "[" } else { "," })?;
-                output.value(entry)?;
+                output.element(shown, entry)?;
             } else {
                 show(entry, output)?;
             }

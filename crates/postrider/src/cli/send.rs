@@ -4,12 +4,15 @@ use std::{io::Read, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use world::World;
+use world::{ListenAddress, World};
 
 use super::{Common, Output, block_on, directory::PasswordInput};
 use crate::{
     Failure,
-    admin::protocol::Secret,
+    admin::{
+        Session,
+        protocol::{AdminRequest, AdminResponse, Secret},
+    },
     agent::{
         self, Login, Receipt, Submission,
         mailbox::Mailbox,
@@ -144,7 +147,11 @@ impl Send {
             Failure::usage("the configuration has no listener for that; name one with --server")
         })?;
         let usual = if listener.service == Service::Submissions { Tls::Implicit } else { Tls::Opportunistic };
-        Ok((ServerAddress::of_listener(&listener.address)?, chosen.unwrap_or(usual)))
+        let address = match &listener.address {
+            ListenAddress::Tcp(address) if address.port() == 0 => bound_address(common, listener.service)?,
+            address => address.clone(),
+        };
+        Ok((ServerAddress::of_listener(&address)?, chosen.unwrap_or(usual)))
     }
 
     fn draft(self, common: &Common) -> Result<Draft, Failure> {
@@ -167,6 +174,23 @@ impl Send {
             attachments: self.attach,
         })
     }
+}
+
+/// Where the running server serves; asked when the port was left to the system.
+fn bound_address(common: &Common, service: Service) -> Result<ListenAddress, Failure> {
+    let response = block_on(async {
+        let mut session = Session::open(&common.location.data_dir()?, false).await?;
+        let response = session.ask(AdminRequest::Status).await;
+        session.close().await?;
+        response
+    })?;
+    let AdminResponse::Status { listeners, .. } = response else {
+        return Err(Failure::new("the server answered something else; is it of the same version?"));
+    };
+    let found = listeners.iter().find(|listener| listener.service == service.word());
+    found.and_then(|listener| listener.address.parse().ok()).ok_or_else(|| {
+        Failure::new(format!("no server runs that serves {service}; start it, or name one with --server"))
+    })
 }
 
 /// The user of this machine at the configured host.

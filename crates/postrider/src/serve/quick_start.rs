@@ -17,7 +17,7 @@ const ACCOUNTS: [&str; 2] = ["alice@localhost", "bob@localhost"];
 
 /// Makes what a first run needs, and tells what there is.
 pub async fn welcome(admin: &Admin, location: &Location, data_dir: &Path) -> Result<(), Failure> {
-    let first_run = admin.stores.directory.domains().await?.is_empty();
+    let first_run = admin.stores.directory.accounts().await?.is_empty();
     let passwords = if first_run { seed(admin).await.map_err(Failure::new)? } else { Vec::new() };
     let text = banner(admin, location, data_dir, &passwords);
     if first_run {
@@ -33,7 +33,11 @@ async fn seed(admin: &Admin) -> Result<Vec<String>, DirectoryError> {
     let invalid = |error: mail::AddressError| DirectoryError::Invalid(error.to_string());
     let (directory, entropy, now) =
         (&admin.stores.directory, &*admin.world.entropy, admin.world.clock.wall());
-    directory.add_domain(&DOMAIN.parse().map_err(invalid)?, now).await?;
+    let domain = DOMAIN.parse().map_err(invalid)?;
+    // It is there already if the very first start broke off half way.
+    if !directory.hosts(&domain).await? {
+        directory.add_domain(&domain, now).await?;
+    }
     let mut passwords = Vec::new();
     for account in ACCOUNTS {
         let address: Address = account.parse().map_err(invalid)?;
