@@ -16,15 +16,6 @@ pub enum OpenError {
     Damaged { path: PathBuf, reason: String },
 }
 
-/// A part of the log that cannot be read. It is kept as it is; what is not part of it is served as usual.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    pub file: PathBuf,
-    /// In octets from the file's start.
-    pub offset: u64,
-    pub reason: String,
-}
-
 /// Names the step that an I/O error stopped.
 pub(crate) trait Context<T> {
     fn while_(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, OpenError>;

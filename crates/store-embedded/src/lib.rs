@@ -7,6 +7,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `DIR/log/N.log` | segments: records with the batches' writes and the octets of small bodies |
+//! | `DIR/log/N.damaged` | a note of what is damaged in that segment, which is kept |
 //! | `DIR/index.redb` | pairs, where bodies are, what segments hold |
 //! | `DIR/blobs/X/ID` | larger bodies |
 //! | `DIR/lock` | held while the store is open |
@@ -18,6 +19,7 @@ mod committer;
 mod compaction;
 #[cfg(test)]
 mod contract_tests;
+mod damage;
 mod error;
 mod group;
 mod index;
@@ -46,7 +48,8 @@ use store::{
 use tokio::sync::oneshot;
 
 use committer::Request;
-pub use error::{Damage, OpenError};
+pub use damage::Damage;
+pub use error::OpenError;
 use shared::{Layout, Shared};
 use start::Threads;
 
@@ -112,7 +115,7 @@ impl EmbeddedEngine {
         Ok(Arc::new(Self { shared, threads }))
     }
 
-    /// Every damage found since the store was opened, in the log and in bodies' own files.
+    /// Damage known: in the log, and what was found in bodies' own files since the store was opened.
     pub fn damage(&self) -> Vec<Damage> {
         self.shared.damage().found()
     }

@@ -11,14 +11,15 @@ use std::{
 use crate::{
     Options,
     blob::BlobFiles,
-    error::{Context, Damage, OpenError},
+    damage::{Damage, DamageList},
+    error::{Context, OpenError},
     group::account,
     index::{self, Index, Mark, SegmentUse},
     log::LogEnd,
     memtable::Memtable,
     records::{Found, Record, RecordReader},
     segment::{SEGMENT_HEADER_BYTES, SegmentFiles, sync_dir},
-    shared::{DamageList, Layout, Parts, Shared},
+    shared::{Layout, Parts, Shared},
     space::Space,
     view::View,
 };
@@ -51,7 +52,8 @@ pub(crate) fn open(layout: &Layout, options: Options) -> Result<Opened, OpenErro
     let base = index.snapshot().map_err(|error| index_error(dir, &error))?;
     let view = View { active: Memtable::default(), frozen: None, base: Arc::new(base) };
     let (marked, indexed_usage) = ((mark.segment, mark.offset), mark.usage.clone());
-    let mut replay = Replay { segments: &segments, mark, view, damage: DamageList::default() };
+    let damage = DamageList::load(segments.dir()).while_("reading", segments.dir())?;
+    let mut replay = Replay { segments: &segments, mark, view, damage };
     let log = replay.run()?;
     let Replay { mark, view, damage, .. } = replay;
     let blobs_dir = layout.blobs();
@@ -160,7 +162,9 @@ impl Replay<'_> {
         let first = self.mark.segment;
         let usage = &mut self.mark.usage;
         usage.retain(|number, sizes| *number >= first || sizes.live_bytes > 0);
-        let is_dead = |number: u64| number < first && !usage.contains_key(&number);
+        let damage = &self.damage;
+        let is_dead =
+            |number: u64| number < first && !usage.contains_key(&number) && !damage.has_segment(number);
         for number in numbers.iter().filter(|number| is_dead(**number)) {
             self.segments.remove(*number).while_("removing", self.segments.path(*number))?;
         }

@@ -1,7 +1,7 @@
 //! What the engine's threads and its callers share.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -13,13 +13,17 @@ use bytes::Bytes;
 use store::{ChangeHub, StoreError};
 
 use crate::{
-    Options, blob::BlobFiles, codec::BlobRow, error::Damage, segment::SegmentFiles, space::Space, view::View,
+    Options,
+    blob::BlobFiles,
+    codec::BlobRow,
+    damage::{Damage, DamageList},
+    segment::SegmentFiles,
+    space::Space,
+    view::View,
 };
 
 /// Bodies kept in memory so that a delivery right after the accept reads nothing.
 const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Damage reported; more is counted as the last one.
-const DAMAGE_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -146,36 +150,6 @@ impl Shared {
     pub fn report_damage(&self, segment: u64, offset: u64, reason: String) {
         let damage = Damage { file: self.segments.path(segment), offset, reason };
         self.damage().add(Some(segment), damage);
-    }
-}
-
-/// What was found damaged.
-#[derive(Debug, Default)]
-pub(crate) struct DamageList {
-    found: Vec<Damage>,
-    segments: BTreeSet<u64>,
-}
-
-impl DamageList {
-    /// Damaged segments are left as they are, for people to look into.
-    pub fn add(&mut self, segment: Option<u64>, damage: Damage) {
-        self.segments.extend(segment);
-        if self.found.contains(&damage) {
-            return;
-        }
-        let Damage { file, offset, reason } = &damage;
-        tracing::error!(file = %file.display(), offset, reason, "the store is damaged here");
-        if self.found.len() < DAMAGE_MAX {
-            self.found.push(damage);
-        }
-    }
-
-    pub fn found(&self) -> Vec<Damage> {
-        self.found.clone()
-    }
-
-    pub fn has_segment(&self, number: u64) -> bool {
-        self.segments.contains(&number)
     }
 }
 

@@ -1,5 +1,14 @@
 //! Power cuts: a program that accepts, delivers and expunges is recorded, and what a cut at random moments could leave is
 //! rebuilt and verified. `POWERCUT_CUTS=500` makes more of them, `POWERCUT_SEED` others.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod driver;
 mod replay;
@@ -195,6 +204,21 @@ fn a_full_disk_loses_nothing() {
     }
     assert!(injected > 0);
     report("full disks", &tally);
+}
+
+/// A test of the test: if syncs do nothing, it must find what is lost.
+#[test]
+fn a_lying_disk_is_found_out() {
+    let build = tempfile::tempdir().unwrap();
+    let Some(recorder) = recorder(build.path()) else { return };
+    let (mut tally, mut chance) = (Tally::default(), Chance(4));
+    let mut recording = record(&recorder, None);
+    for event in &mut recording.events {
+        event.lie();
+    }
+    let moments = moments(&recording.events, 8, &mut chance);
+    cut(&recording, &moments, &mut chance, &mut tally);
+    assert!(tally.whole < tally.acknowledged && !tally.faults.is_empty(), "{tally:?}");
 }
 
 /// As a killed process leaves it: everything written is there.

@@ -96,6 +96,11 @@ impl Event {
         self.kind == b'e' && !self.ok
     }
 
+    /// Turns a sync into one that did nothing.
+    pub fn lie(&mut self) {
+        self.ok &= self.kind != b'e';
+    }
+
     fn name(&self) -> String {
         String::from_utf8(self.octets.clone()).unwrap()
     }
