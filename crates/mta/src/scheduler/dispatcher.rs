@@ -189,9 +189,10 @@ async fn keep_time(mta: Arc<Mta>) {
         tokio::select! {
             () = mta.world.clock.sleep_until(until) => {}
             () = mta.dispatcher.timer.notified() => {}
-            () = shutdown.given() => return,
+            () = shutdown.given() => break,
         }
         let now = mta.world.clock.wall();
         mta.dispatcher.tell(&mta, |lanes| lanes.handle_time(now));
     }
+    mta.dispatcher.tell(&mta, Lanes::handle_shutdown);
 }

@@ -44,6 +44,7 @@ pub struct Lanes {
     /// Lanes by the time at which their next stored entry is due.
     wake_ups: BTreeMap<Timestamp, HashSet<LaneId>>,
     actions: VecDeque<Action>,
+    stopping: bool,
 }
 
 #[derive(Debug, Default)]
@@ -159,8 +160,16 @@ impl Lanes {
         }
     }
 
+    /// Nothing new is begun from here on; what waits stays in the store for the next start.
+    pub fn handle_shutdown(&mut self) {
+        self.stopping = true;
+    }
+
     /// A worker asks for its next item.
     pub fn take(&mut self, lane: &LaneId) -> Option<Item> {
+        if self.stopping {
+            return None;
+        }
         let item = self.lane(lane).ready.pop_front();
         self.decide(lane);
         item
@@ -239,6 +248,9 @@ impl Lanes {
     }
 
     fn decide(&mut self, id: &LaneId) {
+        if self.stopping {
+            return;
+        }
         let Some(lane) = self.by_id.get_mut(id) else { return };
         if lane.overflow && !lane.loading && lane.ready.len() <= WINDOW_MAX / 4 {
             lane.overflow = false;
@@ -315,6 +327,22 @@ mod tests {
         assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone())]);
         lanes.handle_added(&site, item(3));
         assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone()), Action::StartWorker(site)]);
+    }
+
+    #[test]
+    fn after_shutdown_no_worker_follows_one_that_left() {
+        let (mut lanes, local) = (Lanes::default(), lane("local"));
+        lanes.handle_added(&local, item(1));
+        lanes.handle_added(&local, item(2));
+        assert_eq!(actions(&mut lanes).len(), 2);
+        lanes.take(&local);
+        lanes.handle_shutdown();
+        assert!(lanes.take(&local).is_none());
+        lanes.handle_worker_gone(&local);
+        lanes.handle_finished(NOW, &local, id(1), None);
+        lanes.handle_worker_gone(&local);
+        assert_eq!(actions(&mut lanes), [], "the other entry waits for the next start");
+        assert_eq!(lanes.load().1, 0);
     }
 
     #[test]
