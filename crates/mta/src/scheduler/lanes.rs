@@ -333,9 +333,9 @@ mod tests {
     fn after_shutdown_no_worker_follows_one_that_left() {
         let (mut lanes, local) = (Lanes::default(), lane("local"));
         lanes.handle_added(&local, item(1));
+        lanes.take(&local);
         lanes.handle_added(&local, item(2));
         assert_eq!(actions(&mut lanes).len(), 2);
-        lanes.take(&local);
         lanes.handle_shutdown();
         assert!(lanes.take(&local).is_none());
         lanes.handle_worker_gone(&local);
