@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod dialog;
+pub mod load;
 pub mod ports;
 pub mod random;
 pub mod samples;

@@ -77,14 +77,19 @@ impl Server {
         done.ok("account add");
     }
 
-    /// Starts, and waits for the greeting.
-    pub fn launch(&mut self) {
+    /// Starts, and does not wait.
+    pub fn begin(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let log = OpenOptions::new().append(true).create(true).open(self.log()).unwrap();
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(self.config()).current_dir(self.path());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
+    }
+
+    /// Starts, and waits for the greeting.
+    pub fn launch(&mut self) {
+        self.begin();
         wait_for("the greeting", || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none(), "the server ended at its start: {ended:?}\n{}", self.logged());
