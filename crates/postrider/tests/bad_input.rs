@@ -13,11 +13,14 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
     thread,
+    time::Duration,
 };
 
 use support::{
     PATIENCE,
     random::Random,
+    samples::assert_same,
+    say,
     server::{ALICE, BOB, PASSWORD, Server},
     tools, wait_for,
     wire::{Pop3, Smtp},
@@ -32,7 +35,7 @@ const RESIDENT_MIB_MAX: u64 = 200;
 fn assert_unharmed(mut server: Server, what: &str) {
     server.still_serves(what);
     let resident = server.resident_peak_mib();
-    println!("{what}: at most {resident} MiB resident");
+    say(&format!("{what}: at most {resident} MiB resident"));
     assert!(resident < RESIDENT_MIB_MAX, "{resident} MiB were resident");
     server.stop();
 }
@@ -255,6 +258,52 @@ fn messages_beyond_the_limit_are_refused_without_being_kept() {
     });
     assert_eq!(server.pop3(ALICE).count().unwrap(), 0);
     assert_unharmed(server, "too large");
+}
+
+#[test]
+fn messages_without_a_proper_header_arrive_as_they_are() {
+    let server = Server::start("");
+    let long_header = "X-Long: 0123456789\r\n".repeat(50_000);
+    let folded = format!("Subject: folded\r\n{}\r\ntext\r\n", " and on\r\n".repeat(100_000));
+    for message in
+        ["", "\r\n", "no header at all\r\n", "\r\nonly a body\r\n", ": \r\n\r\n", &long_header, &folded]
+    {
+        let reply = server.smtp().deliver(SENDER, &[ALICE], message.as_bytes()).unwrap();
+        assert_eq!(reply.code, 250, "{reply}");
+        let sent = if message.is_empty() { "\r\n" } else { message };
+        assert_same(&server.mailbox(ALICE, 1)[0], sent.as_bytes(), &message[..message.len().min(20)]);
+        server.empty_mailbox(ALICE);
+    }
+    // RFC 5321 §6.3
+    let looping =
+        format!("{}\r\ntext\r\n", "Received: from a by b; Tue, 03 Nov 2026 10:00:00 +0000\r\n".repeat(101));
+    assert_eq!(server.smtp().deliver(SENDER, &[ALICE], looping.as_bytes()).unwrap().code, 554);
+    let nul = server.smtp().deliver(SENDER, &[ALICE], b"Subject: nul\r\n\r\n\0\r\n").unwrap();
+    assert_eq!(nul.code, 554, "{nul}");
+    assert_unharmed(server, "headers");
+}
+
+#[test]
+fn clients_that_never_read_cost_little() {
+    let server = Server::start("");
+    let message = [&b"Subject: big\r\n\r\n"[..], &b"0123456789abcdef\r\n".repeat(10 << 16)].concat();
+    assert_eq!(server.smtp().deliver(SENDER, &[ALICE], &message).unwrap().code, 250);
+    drop(server.mailbox_count(ALICE, 1));
+    let flood = |port: u16, before: String, line: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        stream.write_all(before.as_bytes()).unwrap();
+        // It ends when the server takes no more, or has enough of us.
+        while stream.write_all(line.repeat(1000).as_bytes()).is_ok() {}
+        stream
+    };
+    let logins = [("smtp", "HELP\r\n"), ("submission", "EHLO client.test\r\n"), ("pop3", "CAPA\r\n")];
+    let mut open: Vec<_> =
+        logins.iter().map(|(service, line)| flood(server.port(service), String::new(), line)).collect();
+    let login = format!("USER {ALICE}\r\nPASS {PASSWORD}\r\n");
+    open.push(flood(server.port("pop3"), login, "RETR 1\r\n"));
+    assert_unharmed(server, "never reading");
+    drop(open);
 }
 
 #[test]

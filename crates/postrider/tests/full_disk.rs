@@ -12,6 +12,7 @@ mod support;
 use std::{fs, fs::File, io::Write, path::Path, process::Command};
 
 use support::{
+    say,
     server::{ALICE, Server},
     tools, wait_for,
     wire::Reply,
@@ -100,7 +101,7 @@ fn a_disk_filled_by_mail_loses_nothing_and_is_survived() {
         None
     });
     let refused = refused.expect("the disk filled up");
-    println!("{} messages of 1 MiB were accepted, then: {refused}", accepted.len());
+    say(&format!("{} messages of 1 MiB were accepted, then: {refused}", accepted.len()));
     assert!(!accepted.is_empty());
     assert_refused(&refused);
     // Housekeeping may make room for one more; each gets one answer or the other.
@@ -143,7 +144,7 @@ fn a_disk_filled_by_others_to_the_last_octet_loses_nothing_and_is_survived() {
         None
     });
     assert_refused(&refused.expect("the disk is full"));
-    println!("{} small messages were accepted on the full disk", accepted.len() - 1);
+    say(&format!("{} small messages were accepted on the full disk", accepted.len() - 1));
     disk.give_back("other");
     let late = small(9_999);
     wait_for("service to come back", || (attempt(&server, &late).code == 250).then_some(()));

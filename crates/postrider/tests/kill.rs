@@ -15,6 +15,7 @@ use support::{
     load::Load,
     ports::Ports,
     random::Random,
+    say,
     server::{ALICE, BOB, Server},
     sink::Sink,
     wait_for,
@@ -59,7 +60,7 @@ fn acknowledged_messages_survive_kill_9_exactly_once() {
     kill_again_and_again(&mut server, &load, rounds, &mut random);
     wait_for_empty_queue(&server);
     let reckoning = load.reckon(|user| server.pop3(user).messages().unwrap());
-    println!("kill -9, {rounds} rounds: {reckoning}");
+    say(&format!("kill -9, {rounds} rounds: {reckoning}"));
     assert_eq!(reckoning.lost, Vec::<String>::new());
     assert_eq!(reckoning.duplicated, Vec::<String>::new());
 }
@@ -84,7 +85,7 @@ fn acknowledged_messages_reach_the_next_host_in_spite_of_kill_9() {
         found.map(|message| message.content.clone()).collect()
     });
     // A copy may go twice if the server died between the next host's 250 and the note of it: SMTP has no better.
-    println!("kill -9 while relaying, {rounds} rounds: {reckoning}");
+    say(&format!("kill -9 while relaying, {rounds} rounds: {reckoning}"));
     assert_eq!(reckoning.lost, Vec::<String>::new());
 }
 
@@ -102,7 +103,7 @@ fn a_stop_under_load_is_orderly() {
     }
     wait_for_empty_queue(&server);
     let reckoning = load.reckon(|user| server.pop3(user).messages().unwrap());
-    println!("SIGTERM, {rounds} rounds: {reckoning}");
+    say(&format!("SIGTERM, {rounds} rounds: {reckoning}"));
     assert_eq!(reckoning.lost, Vec::<String>::new());
     assert_eq!(reckoning.duplicated, Vec::<String>::new());
     assert_eq!(reckoning.unacknowledged, 0, "a message that was taken is acknowledged before the end");

@@ -327,6 +327,34 @@ fn mail_that_cannot_be_carried_for_too_long_goes_back() {
 }
 
 #[test]
+fn eight_bit_content_is_not_forced_on_a_host_that_cannot_take_it() {
+    let ports = Ports::take();
+    let sink = Sink::start(ports.nth(0), &["PIPELINING"], |_| None);
+    let server = Server::start(&route_to(ports.nth(0), ""));
+    let deliver = |message: &[u8]| {
+        let mut smtp = server.smtp();
+        smtp.dialog(&format!(
+            "C: MAIL FROM:<{ALICE}> BODY=8BITMIME\nS: 250\nC: RCPT TO:<{CAROL}>\nS: 250\nC: DATA\nS: 354"
+        ));
+        smtp.write(&support::wire::dot_stuffed(message)).unwrap();
+        smtp.dialog("S: 250");
+    };
+    // Declared as 8-bit, but it is not.
+    deliver(&samples::dots().message);
+    wait_for_empty_queue(&server);
+    assert_same(&sink.messages()[0].content, &samples::dots().message, "in 7 bits");
+    // RFC 6152 §3: conversion or return, never as it is.
+    deliver(&samples::eight_bit().message);
+    wait_for_empty_queue(&server);
+    let messages = sink.messages();
+    assert!(messages.iter().all(|message| message.content.is_ascii()));
+    if messages.len() == 1 {
+        let report = server.mailbox(ALICE, 1).remove(0);
+        assert!(String::from_utf8_lossy(&report).contains("5.6.3"), "{}", String::from_utf8_lossy(&report));
+    }
+}
+
+#[test]
 fn strangers_may_not_relay() {
     let ports = Ports::take();
     let open = route_to(ports.nth(0), "").replace("127.0.0.0/8", "192.0.2.0/24");

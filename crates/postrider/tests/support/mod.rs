@@ -12,12 +12,18 @@ pub mod tools;
 pub mod wire;
 
 use std::{
+    io::Write,
     thread,
     time::{Duration, Instant},
 };
 
 /// How long anything may take before a test gives up. No test is about speed.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A result that is worth seeing although the test passes, past libtest's capture.
+pub fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
 
 /// Asks until there is an answer.
 pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, say};
 
 /// The program, or none after saying that `test` is skipped. With `POSTRIDER_TESTS_MAY_SKIP=0` its absence is a
 /// failure.
@@ -34,7 +34,7 @@ pub fn skip<T>(test: &str, reason: &str) -> Option<T> {
         env::var("POSTRIDER_TESTS_MAY_SKIP").as_deref() != Ok("0"),
         "{test}: {reason}, and nothing may be skipped"
     );
-    eprintln!("SKIPPED: {test}: {reason}");
+    say(&format!("SKIPPED: {test}: {reason}"));
     if let Some(list) = env::var_os("POSTRIDER_TEST_SKIPS") {
         let mut list = OpenOptions::new().append(true).create(true).open(list).unwrap();
         writeln!(list, "{test}: {reason}").unwrap();
