@@ -30,7 +30,9 @@ fn main() {
     let body_bytes = arguments.next().map_or(4096, |text| text.parse().unwrap());
     let deliver = arguments.next().is_some();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    println!("sessions  messages/s  p50 ms  p99 ms  CPU µs/message  commits/sync  written/body");
+    println!(
+        "sessions  messages/s  p50 ms  p99 ms  CPU µs/message  commits/sync  written/body  RSS MiB after"
+    );
     for sessions in [1, 10, 100, 1000] {
         let _ = std::fs::remove_dir_all(&dir);
         runtime.block_on(measure(&dir, sessions, Duration::from_secs(seconds), body_bytes, deliver));
@@ -74,10 +76,11 @@ async fn measure(dir: &Path, sessions: usize, time: Duration, body_bytes: usize,
         |hundredth: usize| latencies[(latencies.len() - 1) * hundredth / 100].as_secs_f64() * 1000.0;
     let per_sync = statistics.commits as f64 / statistics.groups as f64;
     println!(
-        "{sessions:8}  {:10.0}  {:6.2}  {:6.2}  {cpu:14.1}  {per_sync:12.1}  {written:12.2}",
+        "{sessions:8}  {:10.0}  {:6.2}  {:6.2}  {cpu:14.1}  {per_sync:12.1}  {written:12.2}  {:13.1}",
         count / elapsed,
         percentile(50),
         percentile(99),
+        resident_mib(),
     );
 }
 
@@ -142,6 +145,12 @@ fn cpu_seconds() -> f64 {
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: f64 = [11, 12].map(|at: usize| fields[at].parse::<f64>().unwrap()).iter().sum();
     ticks / 100.0
+}
+
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
 fn written_bytes() -> u64 {

@@ -80,6 +80,8 @@ impl JanitorThread {
 
     fn checkpointed(&mut self, segment: u64, usage: &Usage) {
         for (number, _) in usage.range(..segment).filter(|(_, sizes)| sizes.live_bytes == 0) {
+            // Its file may be written over at once.
+            self.compaction.take_if(|compaction| compaction.segment() == *number);
             self.remove_segment(*number);
         }
         if self.compaction.is_none() && self.shared.stopped().is_none() {
@@ -96,7 +98,7 @@ impl JanitorThread {
         if self.shared.damage().has_segment(number) {
             return;
         }
-        match self.shared.segments.remove(number) {
+        match self.shared.segments.retire(number) {
             Ok(()) => Counters::add(&self.shared.counters.segments_removed, 1),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(number, %error, "a segment that is not needed cannot be removed"),

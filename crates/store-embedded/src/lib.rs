@@ -7,6 +7,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `DIR/log/N.log` | segments: records with the batches' writes and the octets of small bodies |
+//! | `DIR/log/N.spare` | a segment that is not needed, kept to be written over |
 //! | `DIR/log/N.damaged` | a note of what is damaged in that segment, which is kept |
 //! | `DIR/index.redb` | pairs, where bodies are, what segments hold |
 //! | `DIR/blobs/X/ID` | larger bodies |
@@ -67,6 +68,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// A checkpoint comes at the latest so long after a commit.
     pub checkpoint_interval_ms: u64,
+    /// Segments kept to be written over when nothing needs them any more, which makes commits faster.
+    pub spare_segments: usize,
     /// While no more than this is free on the disk, new bodies are refused ([`CommitError::Full`]), so that deliveries
     /// and deletions can go on. 0 switches that off.
     pub reserve_bytes: u64,
@@ -79,6 +82,7 @@ impl Default for Options {
             segment_bytes: 64 * 1024 * 1024,
             memtable_bytes: 8 * 1024 * 1024,
             checkpoint_interval_ms: 5000,
+            spare_segments: 2,
             reserve_bytes: 64 * 1024 * 1024,
         }
     }

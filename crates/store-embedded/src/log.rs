@@ -70,7 +70,11 @@ impl LogEnd {
 
     /// The segment takes no more records.
     pub fn seal(&mut self) {
-        self.file = None;
+        let Some(file) = self.file.take() else { return };
+        // A spare may have been longer. If that does not survive, no harm: reading ends at the seal.
+        if let Err(error) = file.set_len(self.position) {
+            tracing::warn!(segment = self.segment, %error, "a sealed segment cannot be cut to its length");
+        }
     }
 
     /// Where replay goes on after everything appended so far.

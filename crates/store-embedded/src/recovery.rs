@@ -44,7 +44,8 @@ pub(crate) fn open(layout: &Layout, options: Options) -> Result<Opened, OpenErro
     let dir = &layout.dir;
     make_dirs(layout)?;
     let lock = take_lock(layout)?;
-    let segments = SegmentFiles::new(layout.log());
+    let segments = SegmentFiles::new(layout.log(), options.spare_segments);
+    segments.find_spares().while_("listing", segments.dir())?;
     if !index::exists(dir).while_("looking into", dir)? {
         create_index(dir, &segments)?;
     }
@@ -204,7 +205,7 @@ impl Replay<'_> {
         let file = self.segments.get(segment).while_("opening", &path)?;
         let length = file.metadata().while_("reading", &path)?.len();
         if length > position {
-            tracing::info!(segment, octets = length - position, "cutting what was never acknowledged");
+            tracing::debug!(segment, octets = length - position, "cutting what was never acknowledged");
             // Synced, so that it cannot come back and pass for the next records.
             file.set_len(position).and_then(|()| file.sync_all()).while_("cutting", &path)?;
         }

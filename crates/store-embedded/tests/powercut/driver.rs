@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::Write,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -33,16 +34,17 @@ pub const LOST: i32 = 1;
 pub const DOES_NOT_OPEN: i32 = 2;
 
 /// Does what the environment says and ends the process: `DRIVER` is `load` or `verify`, `STORE` a directory,
-/// `ACKNOWLEDGED` the file of acknowledgements, `MESSAGES` how many to load.
+/// `ACKNOWLEDGED` the file of acknowledgements, `MESSAGES` how many to load, `FIRST` the first one's number.
 pub fn run(role: &str) -> ! {
     let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
     let (dir, acknowledged) = (path("STORE"), path("ACKNOWLEDGED"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let code = match role {
         "load" => {
-            let count = std::env::var("MESSAGES").unwrap().parse().unwrap();
+            let count: u32 = std::env::var("MESSAGES").unwrap().parse().unwrap();
             let acknowledgements = File::options().create(true).append(true).open(acknowledged).unwrap();
-            runtime.block_on(load(&dir, count, acknowledgements))
+            let first = std::env::var("FIRST").map_or(0, |text| text.parse().unwrap());
+            runtime.block_on(load(&dir, first..first + count, acknowledgements))
         }
         _ => runtime.block_on(verify(&dir, &acknowledged)),
     };
@@ -112,7 +114,7 @@ impl From<StoreError> for Stop {
     }
 }
 
-async fn load(dir: &Path, count: u32, acknowledgements: File) -> i32 {
+async fn load(dir: &Path, numbers: Range<u32>, acknowledgements: File) -> i32 {
     let engine = match EmbeddedEngine::open(dir, options()) {
         Ok(engine) => engine,
         Err(error) => {
@@ -120,15 +122,16 @@ async fn load(dir: &Path, count: u32, acknowledgements: File) -> i32 {
             return POISONED;
         }
     };
-    let (next, acknowledgements) = (Arc::new(AtomicU32::new(0)), Arc::new(acknowledgements));
+    let (next, acknowledgements) = (Arc::new(AtomicU32::new(numbers.start)), Arc::new(acknowledgements));
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
             let (engine, next) = (Arc::clone(&engine), Arc::clone(&next));
+            let numbers = numbers.clone();
             let acknowledgements = Arc::clone(&acknowledgements);
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
+                    if number >= numbers.end {
                         return true;
                     }
                     if let Err(reason) = whole_life(&engine, number, &acknowledgements).await {
