@@ -1,4 +1,4 @@
-//! One SMTP connection to a server: drives the client machine over the network.
+//! One SMTP connection to a server, on the transfer agent's link.
 
 use std::{
     io,
@@ -8,12 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use mail::{Address, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};
+use mta::link::Link;
 use proto::{
-    machine::{Machine, Step},
     sasl::Credentials,
-    smtp::client::{Client, Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
+    smtp::client::{Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
 };
-use tokio::io::AsyncWriteExt;
 use world::{
     BoxStream, World,
     tls::{ClientTls, Verify},
@@ -30,11 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection that is past greeting, TLS and login.
 pub struct Connection {
-    world: World,
-    stream: BoxStream,
-    client: Client,
+    link: Link,
     server: ServerAddress,
-    tls: ClientTls,
 }
 
 impl Connection {
@@ -42,12 +38,15 @@ impl Connection {
         let server = submission.server.clone();
         let (mut stream, ip) = connect(world, &server).await?;
         let tls = client_tls(submission, ip)?;
-        let implicit = submission.tls == Tls::Implicit;
-        if implicit {
-            stream = secured(&tls, &server, stream).await?;
+        let mut agreed = None;
+        if submission.tls == Tls::Implicit {
+            let secured = tls.connect(&server.host, stream).await;
+            let (under_tls, summary) = secured.map_err(|error| tls_failure(&server, &error.to_string()))?;
+            (stream, agreed) = (under_tls, Some(summary));
         }
-        let client = Client::new(config(submission, ip)?, implicit);
-        let mut connection = Self { world: world.clone(), stream, client, server, tls };
+        let config = config(submission, ip)?;
+        let link = Link::new(world.clock.clone(), stream, config, server.host.clone(), tls, agreed);
+        let mut connection = Self { link, server };
         match connection.next_event().await? {
             Event::Ready => Ok(connection),
             other => Err(Failure::new(format!("{}: not ready but {other:?}", connection.server))),
@@ -62,13 +61,13 @@ impl Connection {
         bytes: u64,
         mut content: impl FnMut() -> io::Result<Option<Bytes>>,
     ) -> Result<Receipt, Failure> {
-        self.client.send(transaction(from, recipients, bytes));
+        self.link.send(transaction(from, recipients, bytes));
         let mut refused = Vec::new();
         loop {
             match self.next_event().await? {
                 Event::WantContent => match content() {
-                    Ok(Some(chunk)) => self.client.push_content(&chunk),
-                    Ok(None) => self.client.end_content(),
+                    Ok(Some(chunk)) => self.link.push_content(&chunk),
+                    Ok(None) => self.link.end_content(),
                     // Half a message must not be taken for a whole one: without its end it is void.
                     Err(error) => return Err(Failure::new(format!("the message is not complete: {error}"))),
                 },
@@ -87,70 +86,19 @@ impl Connection {
     }
 
     /// Says QUIT and closes; what the server answers matters no more.
-    pub async fn quit(mut self) {
-        self.client.quit();
-        drop(self.next_event().await);
+    pub async fn quit(self) {
+        self.link.quit().await;
     }
 
     async fn next_event(&mut self) -> Result<Event, Failure> {
-        loop {
-            match self.client.poll(self.world.clock.now()) {
-                Step::Event(Event::Failed(failure)) => {
-                    return Err(Failure::new(format!("{}: {}", self.server, failure.cause)));
-                }
-                Step::Event(event) => return Ok(event),
-                Step::Write(octets) => self.write(&octets).await?,
-                Step::NeedInput => self.read().await?,
-                Step::StartTls => self.start_tls().await?,
-                Step::Close => return Err(Failure::new(format!("{} closed the connection", self.server))),
-            }
+        match self.link.next_event().await {
+            Some(Event::Failed(failure)) => Err(match self.link.tls_error() {
+                Some(error) => tls_failure(&self.server, error),
+                None => Failure::new(format!("{}: {}", self.server, failure.cause)),
+            }),
+            Some(event) => Ok(event),
+            None => Err(Failure::new(format!("{} closed the connection", self.server))),
         }
-    }
-
-    async fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
-        let server = &self.server;
-        let write = async {
-            self.stream.write_all(octets).await?;
-            self.stream.flush().await
-        };
-        let written = match self.client.deadline() {
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), write)
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-            None => write.await,
-        };
-        match written {
-            // What the server said before it hung up says more.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.read().await,
-            written => {
-                written.map_err(|error| Failure::new(format!("{server} cannot be written to: {error}")))
-            }
-        }
-    }
-
-    /// Until something came, or the machine's patience ended.
-    async fn read(&mut self) -> Result<(), Failure> {
-        let deadline = self.client.deadline();
-        let client = &mut self.client;
-        let read = world::read_some(&mut self.stream, |octets| client.push(octets));
-        let outcome = match deadline {
-            Some(deadline) => match tokio::time::timeout_at(deadline.into(), read).await {
-                Ok(outcome) => outcome,
-                Err(_) => return Ok(()),
-            },
-            None => read.await,
-        };
-        if outcome.unwrap_or(0) == 0 {
-            self.client.push_end();
-        }
-        Ok(())
-    }
-
-    async fn start_tls(&mut self) -> Result<(), Failure> {
-        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        self.stream = secured(&self.tls, &self.server, plain).await?;
-        self.client.handle_tls_established();
-        Ok(())
     }
 }
 
@@ -176,13 +124,10 @@ async fn connect(world: &World, server: &ServerAddress) -> Result<(BoxStream, Ip
     Err(Failure::new(format!("{server} cannot be reached: {last}{advice}")))
 }
 
-async fn secured(tls: &ClientTls, server: &ServerAddress, stream: BoxStream) -> Result<BoxStream, Failure> {
-    let secured = tls.connect(&server.host, stream).await;
-    secured.map(|(stream, _)| stream).map_err(|error| {
-        Failure::new(format!(
-            "{server}: TLS failed: {error}; --insecure takes any certificate, --tls none does without"
-        ))
-    })
+fn tls_failure(server: &ServerAddress, error: &str) -> Failure {
+    Failure::new(format!(
+        "{server}: TLS failed: {error}; --insecure takes any certificate, --tls none does without"
+    ))
 }
 
 /// Where TLS is demanded of another machine, its certificate has to be valid too.
