@@ -69,7 +69,7 @@ async fn attempt(
     if let Some(mut connection) = reused {
         let sent = send::send(mta, &mut connection, entry).await;
         // A server may close an idle connection at any time; that says nothing about the message.
-        if !(sent.untouched && !connection.usable) {
+        if !sent.untouched || connection.usable {
             return (sent, Some(connection));
         }
     }

@@ -103,7 +103,9 @@ impl Progress<'_> {
     }
 
     fn decide_all(&mut self, open: &[usize], fate: &Fate) {
-        open.iter().for_each(|index| self.decide(*index, fate.clone()));
+        for index in open {
+            self.decide(*index, fate.clone());
+        }
     }
 
     fn finish(self) -> Sent {
