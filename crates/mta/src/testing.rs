@@ -20,6 +20,7 @@ use crate::{
 pub(crate) struct Site {
     pub(crate) mta: Arc<Mta>,
     pub(crate) stores: Stores,
+    pub(crate) engine: Arc<MemoryEngine>,
     _shutdown: ShutdownTrigger,
 }
 
@@ -46,7 +47,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
 impl Site {
     /// Hosts `here.example` with the account `bob`.
     pub(crate) async fn new(config: Config) -> Self {
-        let stores = Stores::new(Arc::new(MemoryEngine::new()));
+        let engine = Arc::new(MemoryEngine::new());
+        let stores = Stores::new(engine.clone());
         let world = World::system();
         let now = world.clock.wall();
         stores.directory.add_domain(&"here.example".parse().unwrap(), now).await.unwrap();
@@ -54,7 +56,7 @@ impl Site {
         stores.directory.add_account(&bob, "secret", None, &*world.entropy, now).await.unwrap();
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mta = Mta::start(config, stores.clone(), world, shutdown).await.unwrap();
-        Self { mta, stores, _shutdown: trigger }
+        Self { mta, stores, engine, _shutdown: trigger }
     }
 
     pub(crate) async fn connect(&self, ip: &str) -> Wire {

@@ -16,8 +16,10 @@ use crate::{Mta, accept};
 
 /// Commits that met a change made by an operator are decided anew this often.
 const CONFLICT_RETRIES_MAX: usize = 5;
-/// An outcome that cannot be committed now (the disk is full) is tried again after this.
+/// An entry whose outcome cannot be committed is tried again after this.
 const COMMIT_RETRY_DELAY: Duration = Duration::from_secs(30);
+/// How often it is looked whether a full disk has room again.
+const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// What an attempt meant for one recipient.
 #[derive(Clone, Debug)]
@@ -78,7 +80,8 @@ impl Trouble {
     }
 }
 
-/// Commits the fates of an entry's recipients (in their order) and tells the scheduler.
+/// Commits the fates of an entry's recipients (in their order) and tells the scheduler. On a full disk it waits for room:
+/// what a host has taken must not go to it again only because that could not be noted.
 pub(crate) async fn settle(
     mta: &Arc<Mta>,
     entry: &Arc<QueueEntry>,
@@ -86,10 +89,17 @@ pub(crate) async fn settle(
     attempt: Option<Attempt>,
 ) {
     let mut current = entry.clone();
-    for _ in 0..CONFLICT_RETRIES_MAX {
+    let mut conflicts = 0;
+    while conflicts < CONFLICT_RETRIES_MAX {
         match try_settle(mta, &current, &fates, attempt.as_ref()).await {
             Ok(due_again) => return mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again),
+            Err(Unsettled::Commit(CommitError::Full) | Unsettled::Store(StoreError::Full)) => {
+                if !wait_for_room(mta, entry).await {
+                    break;
+                }
+            }
             Err(Unsettled::Commit(CommitError::Conflict(_))) => {
+                conflicts += 1;
                 match mta.stores.spool.entry(entry.id()).await {
                     // An operator changed it under our hands: the fates hold, the operator's word on the rest too.
                     Ok(Some(changed)) if changed.recipients == entry.recipients => {
@@ -106,6 +116,16 @@ pub(crate) async fn settle(
     }
     let again_at = mta.world.clock.wall().plus(COMMIT_RETRY_DELAY);
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), Some(again_at));
+}
+
+/// False if the server stops first.
+async fn wait_for_room(mta: &Mta, entry: &QueueEntry) -> bool {
+    tracing::warn!(id = %entry.queue_id, "an outcome waits for room on the full disk");
+    let mut shutdown = mta.shutdown.clone();
+    tokio::select! {
+        () = mta.world.clock.sleep_until(mta.world.clock.now() + ROOM_WAIT) => true,
+        () = shutdown.given() => false,
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -30,14 +30,14 @@ impl NextHop {
     }
 
     fn route(&self) -> Route {
-        let smarthost = Smarthost {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            tls: RouteTls::Opportunistic,
-            login: None,
-        };
-        Route { recipient: "*".parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) }
+        route_to(self.port)
     }
+}
+
+fn route_to(port: u16) -> Route {
+    let smarthost =
+        Smarthost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::Opportunistic, login: None };
+    Route { recipient: "*".parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) }
 }
 
 async fn play(stream: tokio::net::TcpStream, script: &str) {
@@ -105,6 +105,34 @@ async fn a_refused_recipient_is_bounced_and_the_other_delivered() {
     assert!(!report.contains("Final-Recipient: rfc822; yes@there.example"), "{report}");
     hop.task.await.unwrap();
     queue_is_empty(&site).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_send_a_message_twice() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let site = Site::new(config(vec![route_to(port)])).await;
+    submit(&site, &["yes@there.example"]).await;
+    site.engine.set_full(true);
+    let take = format!(
+        "{HELLO}C: MAIL
+        C: RCPT
+        C: DATA
+        S: 250 ok
+        S: 250 ok
+        S: 354 go
+        C: .
+        S: 250 2.0.0 taken"
+    );
+    let (stream, _) = listener.accept().await.unwrap();
+    play(stream, &take).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(site.stores.spool.list(None, 1).await.unwrap().len(), 1, "it cannot be noted yet");
+    site.engine.set_full(false);
+    tokio::select! {
+        () = queue_is_empty(&site) => {}
+        _ = listener.accept() => panic!("the message goes again"),
+    }
 }
 
 #[tokio::test]
