@@ -9,11 +9,25 @@
 
 mod support;
 
-use std::{fs, fs::File, io::Write, path::Path, process::Command};
+use std::{
+    fs,
+    fs::File,
+    io::Write,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use support::{
+    ports::Ports,
     say,
     server::{ALICE, Server},
+    sink::Sink,
     tools, wait_for,
     wire::Reply,
 };
@@ -153,6 +167,47 @@ fn a_disk_filled_by_others_to_the_last_octet_loses_nothing_and_is_survived() {
     server.kill();
     server.launch();
     assert_all_there(&server, &accepted);
+    server.stop();
+}
+
+#[test]
+fn what_was_relayed_while_the_disk_was_full_does_not_go_again() {
+    let Some(disk) = SmallDisk::mount(128) else { return };
+    let ports = Ports::take();
+    let full = Arc::new(AtomicBool::new(false));
+    // The next host takes messages only once the disk is full, so that its 250s cannot be noted.
+    let sink = Sink::start(ports.nth(0), &["PIPELINING"], {
+        let full = full.clone();
+        move |_| {
+            wait_for("the disk to fill up", || full.load(Ordering::SeqCst).then_some(()));
+            None
+        }
+    });
+    let route = format!(
+        "[smtp]\ntrusted_networks = [\"127.0.0.0/8\"]\n[queue]\nretry_delays = [\"1s\"]\n\
+         [[route]]\nrecipient = \"*@far.test\"\nvia = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\n",
+        ports.nth(0)
+    );
+    let mut server = Server::prepare(&route, &disk.path().join("data"));
+    server.populate();
+    server.launch();
+    for number in 0..60 {
+        let message = format!("Subject: {number}\r\n\r\ntext\r\n");
+        let reply = server.smtp().deliver(SENDER, &["carol@far.test"], message.as_bytes()).unwrap();
+        assert_eq!(reply.code, 250, "{reply}");
+    }
+    disk.take("other", 1_000);
+    full.store(true, Ordering::SeqCst);
+    wait_for("the relay", || (sink.messages().len() >= 20).then_some(()));
+    thread::sleep(Duration::from_secs(2));
+    disk.give_back("other");
+    let empty = || (server.cli_json(&["queue", "list"]) == serde_json::json!([])).then_some(());
+    wait_for("an empty queue", empty);
+    let mut arrived: Vec<_> = sink.messages().into_iter().map(|message| message.content).collect();
+    arrived.sort();
+    assert_eq!(arrived.len(), 60, "each goes once");
+    arrived.dedup();
+    assert_eq!(arrived.len(), 60, "each goes");
     server.stop();
 }
 

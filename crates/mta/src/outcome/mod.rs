@@ -89,12 +89,15 @@ pub(crate) async fn settle(
     attempt: Option<Attempt>,
 ) {
     let mut current = entry.clone();
-    let mut conflicts = 0;
+    let (mut conflicts, mut waited) = (0, false);
     while conflicts < CONFLICT_RETRIES_MAX {
         match try_settle(mta, &current, &fates, attempt.as_ref()).await {
             Ok(due_again) => return mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again),
             Err(Unsettled::Commit(CommitError::Full) | Unsettled::Store(StoreError::Full)) => {
-                if !wait_for_room(mta, entry).await {
+                if !std::mem::replace(&mut waited, true) {
+                    tracing::warn!(id = %entry.queue_id, "an outcome waits for room on the full disk");
+                }
+                if !wait_for_room(mta).await {
                     break;
                 }
             }
@@ -119,8 +122,7 @@ pub(crate) async fn settle(
 }
 
 /// False if the server stops first.
-async fn wait_for_room(mta: &Mta, entry: &QueueEntry) -> bool {
-    tracing::warn!(id = %entry.queue_id, "an outcome waits for room on the full disk");
+async fn wait_for_room(mta: &Mta) -> bool {
     let mut shutdown = mta.shutdown.clone();
     tokio::select! {
         () = mta.world.clock.sleep_until(mta.world.clock.now() + ROOM_WAIT) => true,
