@@ -1,4 +1,12 @@
 //! What the whole-system tests share: a Postrider with its own data, the wire, other people's programs, samples.
+//!
+//! | variable | meaning |
+//! | --- | --- |
+//! | `POSTRIDER_BINARY` | the program under test, instead of the one cargo just built; `target/release/postrider` |
+//! | `POSTRIDER_TEST_ROUNDS` | how often `kill.rs` kills |
+//! | `POSTRIDER_TEST_SEED` | repeats a run whose seed was printed |
+//! | `POSTRIDER_TESTS_MAY_SKIP` | `0`: a test whose program is missing fails instead of being skipped |
+//! | `POSTRIDER_TEST_TOOLS`, `POSTRIDER_TEST_SKIPS` | where `cargo xtask test` puts programs, and reads what was skipped |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod dialog;
