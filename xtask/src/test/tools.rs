@@ -9,7 +9,7 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 10] = [
+const PACKAGES: [(&str, Option<&str>); 11] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
@@ -20,8 +20,11 @@ const PACKAGES: [(&str, Option<&str>); 10] = [
     ("gcc", Some("gcc")),
     ("libc6-dev", None),
     ("openssl", Some("openssl")),
+    ("nmap", Some("nmap")),
 ];
 const POSTFIX_PROGRAMS: [&str; 2] = ["smtp-source", "smtp-sink"];
+/// Comes from npm, not from the system: a mail client as JavaScript programs use it.
+const NODEMAILER: &str = "nodemailer@10";
 
 /// What cannot be had is named as skipped; in CI, where it must be there, it is a failure.
 pub fn install(tools_dir: &Path, required: bool) -> Tally {
@@ -33,6 +36,9 @@ pub fn install(tools_dir: &Path, required: bool) -> Tally {
     lacking.extend(missing_packages().into_iter().map(|name| format!("{name} is not installed")));
     if let Err(error) = unpack_postfix_programs(tools_dir) {
         lacking.push(format!("smtp-source and smtp-sink: {error}"));
+    }
+    if let Err(error) = install_nodemailer(tools_dir) {
+        lacking.push(format!("nodemailer: {error}"));
     }
     for what in lacking {
         println!("skipped: {what}");
@@ -81,6 +87,21 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     let mut install = Command::new("apt-get");
     install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
     shell::run(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// `crates/postrider/tests/clients.rs` looks for it there.
+fn install_nodemailer(tools_dir: &Path) -> Result<()> {
+    let folder = tools_dir.join("node");
+    if folder.join("node_modules/nodemailer").is_dir() {
+        return Ok(());
+    }
+    if !shell::on_path("npm") {
+        fail!("there is no npm to install it with");
+    }
+    std::fs::create_dir_all(&folder).context("cannot make the directory for it")?;
+    let mut install = Command::new("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
+    shell::run(install.arg(&folder).arg(NODEMAILER))
 }
 
 /// The package is only unpacked: installing it would replace the host's mail server and start another.
