@@ -1,6 +1,7 @@
 //! Dialogs that read like the wire: `S: ` goes in, `C: ` must come out, both with CRLF added; `E: ` is an event that must
 //! be told in that turn. `S+ ` ends without CRLF. Lines `S: ` that follow each other arrive together.
 
+mod conformance;
 mod conversation;
 mod deliveries;
 mod handshakes;

@@ -1,6 +1,7 @@
 //! Dialogs that read like the wire. `C: ` goes in, `S: ` must come out, both with CRLF added; `\r`, `\n`, `\0` and
 //! `\x80` stand for those octets; a line `C+ ` ends without CRLF. Lines `C: ` that follow each other arrive together.
 
+mod conformance;
 mod content;
 mod dialogs;
 mod limits;
