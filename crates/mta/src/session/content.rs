@@ -81,7 +81,8 @@ fn ends_header(octets: &[u8], from: usize) -> bool {
 }
 
 impl Completion {
-    /// RFC 6409 §8.1, §8.2: Date and Message-ID if missing. RFC 5322 §3.6.3: Bcc is for the submitter alone.
+    /// RFC 6409 §8.1, §8.2: Date and Message-ID if missing. RFC 5322 §3.6.3: Bcc is for the submitter alone. RFC 5321
+    /// §4.4: a message that sets out has no Return-Path.
     fn complete(&self, start: &[u8], facts: &mut Facts, out: &mut Vec<u8>) {
         let is_section = header::fields(start).next().is_some();
         if header::count(start, "Date") == 0 {
@@ -95,6 +96,6 @@ impl Completion {
         if !is_section && !start.starts_with(b"\r\n") {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(&header::without_fields(start, &["Bcc"]));
+        out.extend_from_slice(&header::without_fields(start, &["Bcc", "Return-Path"]));
     }
 }

@@ -182,4 +182,6 @@ async fn write(clock: &dyn Clock, stream: &mut BoxStream, octets: &[u8]) -> io::
 }
 
 #[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
 mod tests;

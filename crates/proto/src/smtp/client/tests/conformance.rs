@@ -38,7 +38,6 @@ fn announcement() -> String {
         "X-",
         "-",
         "=",
-    
     ];
     let unknown = (0..200).map(|number| {
         let parameter = "p".repeat(if number < 20 { 490 } else { 20 });
