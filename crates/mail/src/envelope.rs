@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ForwardPath, ReversePath, xtext};
+use crate::{Address, ForwardPath, ReversePath, xtext};
 
 /// What MAIL and RCPT said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +152,12 @@ impl FromStr for Notify {
 }
 
 impl OriginalRecipient {
+    /// The address as RCPT said it, for a message that came without ORCPT (RFC 3461 §5.2.1, RFC 6533 §3).
+    pub fn of(address: &Address) -> Self {
+        let address_type = if address.is_ascii() { "rfc822" } else { "utf-8" };
+        Self { address_type: address_type.to_owned(), address: address.to_string() }
+    }
+
     /// RFC 6533 §3: the address may hold UTF-8.
     pub fn is_utf8(&self) -> bool {
         self.address_type.eq_ignore_ascii_case("utf-8")

@@ -137,6 +137,7 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             attempts: 0,
             status,
             last_error: None,
+            delay_told: false,
         })
         .collect()
 }

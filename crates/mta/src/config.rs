@@ -20,6 +20,8 @@ pub struct Config {
     /// Delays between attempts; the last repeats.
     pub retry_delays: Vec<Duration>,
     pub expire_after: Duration,
+    /// The sender of a message that is still on its way after this long is told, once.
+    pub delay_notice_after: Duration,
     /// Certificate for STARTTLS and implicit TLS; none offers neither.
     pub tls: Option<ServerTls>,
     /// For deliveries whose certificate need not verify, and for those that must.

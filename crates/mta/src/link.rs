@@ -48,6 +48,11 @@ impl Link {
         self.agreed_tls.as_ref()
     }
 
+    /// Whether the server takes what senders ask of reports (RFC 3461).
+    pub fn announces_dsn(&self) -> bool {
+        self.client.capabilities().dsn
+    }
+
     /// Why the handshake failed, if it did.
     pub fn tls_error(&self) -> Option<&str> {
         self.tls_error.as_deref()

@@ -33,6 +33,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         routes,
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),
+        delay_notice_after: Duration::from_mins(30),
         tls: None,
         client_tls: ClientTlsPair {
             opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
@@ -74,7 +75,8 @@ impl Site {
         tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), peer, Arc::new(protocol), None));
         let mut wire = Wire(ours);
         wire.expect("220 mx.here.example").await;
-        wire.say("EHLO client.example").await;
+        let hello = if flavour == Flavour::Lmtp { "LHLO" } else { "EHLO" };
+        wire.say(&format!("{hello} client.example")).await;
         wire.expect("250").await;
         wire
     }

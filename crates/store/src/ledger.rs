@@ -90,6 +90,12 @@ pub enum Event {
     ReportOn {
         original: QueueId,
     },
+    /// The sender was told of something else than a failure: `delayed`, `delivered`, `relayed`, `expanded`.
+    Told {
+        recipients: Vec<String>,
+        action: String,
+        report: QueueId,
+    },
 }
 
 impl Value for Event {
@@ -189,6 +195,7 @@ impl Event {
             Self::Deferred { recipients, .. }
             | Self::Bounced { recipients, .. }
             | Self::Expired { recipients, .. }
+            | Self::Told { recipients, .. }
             | Self::Operator { recipients, .. } => recipients,
             Self::Verdict { .. } | Self::Attempt { .. } | Self::ReportOn { .. } => Vec::new(),
         }

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
+use bytes::Bytes;
+use mail::{Address, MailParameters, OriginalRecipient, QueueId, RcptParameters, ReversePath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::{Batch, Expect},
-    engine::{BlobId, Engine, Key, KeyRange, Order, StoreError, after_prefix},
+    engine::{BlobId, CommitError, Engine, Key, KeyRange, Order, StoreError, after_prefix},
     keys::{DUE, KeyBuilder, KeyReader, QUEUE_ENTRY},
-    value::Value,
+    value::{Value, unknown_version},
 };
 
 /// The queue over an engine; cheap to clone.
@@ -50,6 +51,8 @@ pub struct QueueEntry {
     pub status: EntryStatus,
     /// What the last attempt ran into, for people; cleaned.
     pub last_error: Option<String>,
+    /// The sender was told of the delay, once for all recipients.
+    pub delay_told: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,12 +71,27 @@ pub enum EntryStatus {
 
 impl Value for QueueEntry {
     const NAME: &'static str = "queue entry";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    /// Version 1 ended before `delay_told`.
+    fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
+        match version {
+            1 => Self::decode(&[&[Self::VERSION], octets, &[0]].concat()),
+            _ => Err(unknown_version::<Self>(version)),
+        }
+    }
 }
 
 impl QueueEntry {
     pub fn id(&self) -> EntryId {
         EntryId { queue_id: self.queue_id, part: self.part }
+    }
+}
+
+impl QueuedRecipient {
+    /// Whom the sender meant: what ORCPT said, else what RCPT said if an alias led elsewhere (RFC 3461 §5.2.1).
+    pub fn original_recipient(&self) -> Option<OriginalRecipient> {
+        self.rcpt.orcpt.clone().or_else(|| self.original.as_ref().map(OriginalRecipient::of))
     }
 }
 
@@ -118,8 +136,11 @@ impl Spool {
     }
 
     pub async fn entry(&self, id: EntryId) -> Result<Option<QueueEntry>, StoreError> {
-        let stored = self.engine.get(&entry_key(id).key()).await?;
-        stored.map(|octets| QueueEntry::decode(&octets)).transpose()
+        let key = entry_key(id).key();
+        match self.engine.get(&key).await? {
+            Some(octets) => self.read(key, octets).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// All entries of one message.
@@ -179,7 +200,29 @@ impl Spool {
 
     async fn entries(&self, range: KeyRange, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
         let found = self.engine.scan(range, Order::Ascending, limit).await?;
-        found.iter().map(|(_, value)| QueueEntry::decode(value)).collect()
+        let mut entries = Vec::with_capacity(found.len());
+        for (key, octets) in found {
+            entries.push(self.read(key, octets).await?);
+        }
+        Ok(entries)
+    }
+
+    /// An entry of an earlier version is written anew at once, because batches compare what is stored with what they know.
+    async fn read(&self, key: Key, octets: Bytes) -> Result<QueueEntry, StoreError> {
+        let entry = QueueEntry::decode(&octets)?;
+        if octets.first() != Some(&QueueEntry::VERSION) {
+            let mut batch = Batch::new();
+            batch.check(key.clone(), Expect::Equals(octets));
+            batch.put(key, entry.encode());
+            match self.engine.commit(batch).await {
+                Ok(_) | Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Full) => return Err(StoreError::Full),
+                Err(error) => {
+                    return Err(StoreError::Value(format!("a queue entry cannot be renewed: {error}")));
+                }
+            }
+        }
+        Ok(entry)
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn entry(queue_id: QueueId, part: u16, lane: &str, due: i64, blob: Bl
         attempts: 0,
         status: EntryStatus::Waiting,
         last_error: None,
+        delay_told: false,
     }
 }
 

@@ -29,9 +29,13 @@ pub trait Value: Serialize + DeserializeOwned {
     }
 
     fn decode_old(version: u8, _octets: &[u8]) -> Result<Self, StoreError> {
-        Err(StoreError::Value(format!(
-            "a {} of version {version} was written by a newer release of Postrider; run that one",
-            Self::NAME
-        )))
+        Err(unknown_version::<Self>(version))
     }
+}
+
+pub(crate) fn unknown_version<V: Value>(version: u8) -> StoreError {
+    StoreError::Value(format!(
+        "a {} of version {version} was written by a newer release of Postrider; run that one",
+        V::NAME
+    ))
 }

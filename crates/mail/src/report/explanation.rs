@@ -31,7 +31,7 @@ pub(super) fn part(report: &Report<'_>, returned: Option<&Part<'_>>) -> Part<'st
 }
 
 fn sentences(recipient: &ReportedRecipient) -> String {
-    let to = text::clean(recipient.final_recipient.to_string().as_bytes());
+    let to = whom(recipient);
     let explanation = text::clean(recipient.explanation.trim().trim_end_matches('.').as_bytes());
     let because = if explanation.is_empty() { String::new() } else { format!(" because {explanation}") };
     match recipient.action {
@@ -42,16 +42,34 @@ fn sentences(recipient: &ReportedRecipient) -> String {
             let until = recipient.will_retry_until.map(|at| format!(" until {}", at.rfc5322()));
             format!(
                 "Mail to {to} has not been delivered yet{because}. It will be tried again{}. You need not do \
-                 anything: if it fails for good, you will be told.",
+                 anything, and should not send it again: if it fails for good, you will be told.",
                 until.unwrap_or_default()
             )
         }
-        Action::Delivered => format!("Mail to {to} was delivered to the mailbox."),
+        Action::Delivered => format!(
+            "Mail to {to} was delivered to the mailbox. You asked to be told. Whether it has been read, this does \
+             not say."
+        ),
         Action::Relayed => format!(
-            "Mail to {to} was passed on to a mail system that does not confirm delivery, so this is the last you \
-             will hear if all goes well."
+            "Mail to {to} was passed on to a mail system that does not confirm delivery. You asked to be told. If all \
+             goes well, this is the last you will hear of it."
         ),
         Action::Expanded => format!("Mail to {to} was passed on to the several recipients it stands for."),
+    }
+}
+
+/// The address that the sender knows comes first.
+fn whom(recipient: &ReportedRecipient) -> String {
+    let address = recipient.final_recipient.to_string();
+    let to = text::clean(address.as_bytes());
+    match &recipient.original_recipient {
+        Some(original)
+            if (original.is_utf8() || original.address_type.eq_ignore_ascii_case("rfc822"))
+                && !original.address.eq_ignore_ascii_case(&address) =>
+        {
+            format!("{} (which leads to {to})", text::clean(original.address.as_bytes()))
+        }
+        _ => to,
     }
 }
 

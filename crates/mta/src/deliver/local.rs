@@ -12,7 +12,8 @@ use store::{
 
 use crate::{
     Mta,
-    outcome::{self, Append, Fate, Trouble},
+    outcome::{self, Append, Fate, Success, Trouble},
+    policy,
 };
 
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -35,10 +36,10 @@ async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fat
 }
 
 async fn deliver(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient, account: &Account) -> Fate {
-    match over_quota(mta, entry, account).await {
-        Ok(false) => {}
+    match policy::mailbox::has_room(&mta.stores, account, entry.blob_bytes).await {
+        Ok(true) => {}
         // RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.
-        Ok(true) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
+        Ok(false) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
         Err(error) => return unreadable(&error),
     }
     let record = MessageRecord {
@@ -51,13 +52,8 @@ async fn deliver(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient, acc
         queue_id: Some(entry.queue_id),
     };
     let append = Some(Append { mailbox: account.inbox, record });
-    Fate::Delivered { to: format!("INBOX of {}", account.address), reply: None, append }
-}
-
-async fn over_quota(mta: &Mta, entry: &QueueEntry, account: &Account) -> Result<bool, StoreError> {
-    let Some(quota) = account.quota_bytes else { return Ok(false) };
-    let (_, octets) = mta.stores.mailboxes.usage(account.id).await?;
-    Ok(octets.saturating_add(entry.blob_bytes) > quota)
+    let to = format!("INBOX of {}", account.address);
+    Fate::Delivered { to, reply: None, append, success: Success::Final }
 }
 
 fn unreadable(error: &StoreError) -> Fate {

@@ -1,6 +1,6 @@
 //! What became of an attempt: settled, to be tried again, or bounced — committed in one batch with its history.
 
-mod bounce;
+mod report;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ use store::{
 };
 
 use crate::{Mta, accept};
+use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.
 const CONFLICT_RETRIES_MAX: usize = 5;
@@ -30,9 +31,21 @@ pub(crate) enum Fate {
         reply: Option<String>,
         /// Final delivery: what to append in the same batch.
         append: Option<Append>,
+        success: Success,
     },
     Deferred(Trouble),
     Failed(Trouble),
+}
+
+/// Who tells the sender of the success, if it asked for that (RFC 3461 §5.2).
+#[derive(Clone, Debug)]
+pub(crate) enum Success {
+    /// We: the message is in the mailbox.
+    Final,
+    /// We, that nobody else will: the host does not announce DSN.
+    Unconfirmed { host: String },
+    /// The next host, which knows what the sender asked for. Or nobody: the message was thrown away.
+    Confirmed,
 }
 
 #[derive(Clone, Debug)]
@@ -63,8 +76,8 @@ pub(crate) struct Attempt {
 }
 
 impl Fate {
-    pub(crate) fn delivered(to: impl Into<String>, reply: Option<String>) -> Self {
-        Self::Delivered { to: to.into(), reply, append: None }
+    pub(crate) fn delivered(to: impl Into<String>, reply: Option<String>, success: Success) -> Self {
+        Self::Delivered { to: to.into(), reply, append: None, success }
     }
 }
 
@@ -152,19 +165,24 @@ async fn try_settle(
     record_deliveries(mta, &mut batch, entry, fates, now);
     let expired = now.since(entry.accepted_at) >= config.expire_after;
     let (lost, kept) = lost_and_kept(entry, fates, expired);
-    let report = if lost.is_empty() {
-        Vec::new()
-    } else {
-        bounce::add_report(mta, &config, &mut batch, entry, &lost, expired, now).await?
-    };
+    let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
+    reporter.tell_successes(&mut batch, fates).await?;
+    if !lost.is_empty() {
+        reporter.tell_failures(&mut batch, &lost, expired).await?;
+    }
     let due_again = if kept.is_empty() {
         mta.stores.spool.remove(&mut batch, entry);
         None
     } else {
+        let is_late = now.since(entry.accepted_at) >= config.delay_notice_after;
+        if is_late && !entry.delay_told {
+            reporter.tell_delay(&mut batch, &kept).await?;
+        }
         Some(defer(mta, &config, &mut batch, entry, &kept, now))
     };
+    let reports = reporter.entries;
     mta.stores.engine.commit(batch).await?;
-    accept::hand_over(mta, report);
+    accept::hand_over(mta, reports);
     Ok(due_again.filter(|_| entry.status == EntryStatus::Waiting))
 }
 
@@ -206,7 +224,7 @@ fn record_attempt(
 
 fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[Fate], now: Timestamp) {
     for (recipient, fate) in entry.recipients.iter().zip(fates) {
-        if let Fate::Delivered { to, reply, append } = fate {
+        if let Fate::Delivered { to, reply, append, .. } = fate {
             if let Some(append) = append {
                 mta.stores.mailboxes.append(batch, append.mailbox, &append.record);
             }
@@ -234,6 +252,7 @@ fn defer(
         due,
         attempts,
         last_error: Some(reason.clone()),
+        delay_told: entry.delay_told || now.since(entry.accepted_at) >= config.delay_notice_after,
         ..entry.clone()
     };
     mta.stores.spool.replace(batch, entry, &changed);
@@ -257,7 +276,7 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
     let mut batch = Batch::new();
     let happened = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
         // Without its entry a final delivery was not committed, so it did not happen.
-        Fate::Delivered { to, reply, append: None } => Some(Event::Delivered {
+        Fate::Delivered { to, reply, append: None, .. } => Some(Event::Delivered {
             recipient: recipient.address.to_string(),
             to: to.clone(),
             reply: reply.clone(),
@@ -272,6 +291,9 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
     }
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
 }
+
+#[cfg(test)]
+mod report_tests;
 
 #[cfg(test)]
 mod tests {

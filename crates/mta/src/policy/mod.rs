@@ -1,6 +1,7 @@
 //! What a client may do, a file a check. Each answers with a reply that names the rule, or lets pass.
 
 pub mod limits;
+pub mod mailbox;
 pub mod recipient;
 pub mod sender;
 pub mod users;

@@ -53,8 +53,8 @@ impl Session {
             }
             Event::Content(chunk) => self.content(chunk).await,
             Event::ContentEnd => {
-                let decision = Box::pin(self.content_end(server)).await;
-                server.answer_content(decision);
+                let replies = Box::pin(self.content_end(server)).await;
+                server.answer_content_each(&replies);
             }
             Event::ContentAborted(_) => self.transaction = None,
             Event::Authenticate(credentials) => {
@@ -131,41 +131,46 @@ impl Session {
         }
     }
 
-    async fn content_end(&mut self, server: &Server) -> Decision {
+    /// One reply, or for LMTP one for each recipient where they differ (RFC 2033 §4.2).
+    async fn content_end(&mut self, server: &Server) -> Vec<Reply> {
+        match self.finish_content().await {
+            Ok((transaction, body, facts)) => self.accept(server, *transaction, body, facts).await,
+            Err(reply) => vec![reply],
+        }
+    }
+
+    async fn finish_content(&mut self) -> Result<(Box<Transaction>, PendingBlob, Facts), Reply> {
         let Some(mut transaction) = self.transaction.take() else {
-            return Decision::Reject(Reply::new(451, (4, 3, 0), "the transaction was lost; send it again"));
+            return Err(Reply::new(451, (4, 3, 0), "the transaction was lost; send it again"));
         };
         if let Some(reply) = transaction.spoiled {
-            return Decision::Reject(reply);
+            return Err(reply);
         }
         let Some(content) = transaction.content.take() else {
-            return Decision::Reject(Reply::new(451, (4, 3, 0), "the content was lost; send it again"));
+            return Err(Reply::new(451, (4, 3, 0), "the content was lost; send it again"));
         };
-        let (body, facts) = match content.finish().await {
-            Ok(finished) => finished,
-            Err(error) => return Decision::Reject(unstorable(&error)),
-        };
+        let (body, facts) = content.finish().await.map_err(|error| unstorable(&error))?;
         if facts.loops {
             // RFC 5321 §6.3
-            return Decision::Reject(Reply::new(
-                554,
-                (5, 4, 6),
-                "the message has passed too many hosts: a loop",
-            ));
+            return Err(Reply::new(554, (5, 4, 6), "the message has passed too many hosts: a loop"));
         }
-        self.accept(server, *transaction, body, facts).await
+        Ok((transaction, body, facts))
     }
 
     async fn accept(
         &mut self,
         server: &Server,
-        transaction: Transaction,
+        mut transaction: Transaction,
         body: PendingBlob,
         facts: Facts,
-    ) -> Decision {
+    ) -> Vec<Reply> {
         let (Some(envelope), Some(id)) = (server.envelope(), transaction.queue_id) else {
-            return Decision::Reject(Reply::new(503, (5, 5, 1), "there is no transaction"));
+            return vec![Reply::new(503, (5, 5, 1), "there is no transaction")];
         };
+        let refusals = self.refuse_full(&mut transaction.recipients, body.bytes).await;
+        if transaction.recipients.is_empty() {
+            return refusals.into_iter().flatten().collect();
+        }
         let acceptance = Acceptance {
             queue_id: id,
             at: self.mta.world.clock.wall(),
@@ -175,21 +180,39 @@ impl Session {
             body,
             origin: self.origin(server, facts),
         };
-        match accept::accept(&self.mta, acceptance).await {
+        let reply = match accept::accept(&self.mta, acceptance).await {
             Ok(()) => {
                 tracing::info!(%id, client = %self.peer.ip(), "accepted");
-                Decision::Accept(Some(Reply::new(250, (2, 0, 0), format!("accepted as {id}"))))
+                Reply::new(250, (2, 0, 0), format!("accepted as {id}"))
             }
-            Err(CommitError::Full) => Decision::Reject(disk_full()),
+            Err(CommitError::Full) => disk_full(),
             Err(error) => {
                 tracing::error!(%id, %error, "a message could not be stored");
-                Decision::Reject(Reply::new(
-                    451,
-                    (4, 3, 0),
-                    "the message could not be stored; try again later",
-                ))
+                Reply::new(451, (4, 3, 0), "the message could not be stored; try again later")
+            }
+        };
+        refusals.into_iter().map(|refusal| refusal.unwrap_or_else(|| reply.clone())).collect()
+    }
+
+    /// Takes out the recipients whose mailbox cannot take the message now: LMTP can refuse them one by one (RFC 2033
+    /// §4.2), SMTP cannot. Returns the refusal, or none, for each that there was; for SMTP one for all.
+    async fn refuse_full(
+        &mut self,
+        recipients: &mut Vec<AcceptedRecipient>,
+        octets: u64,
+    ) -> Vec<Option<Reply>> {
+        if self.flavour != Flavour::Lmtp {
+            return vec![None];
+        }
+        let mut refusals = Vec::with_capacity(recipients.len());
+        for recipient in std::mem::take(recipients) {
+            let checked = policy::mailbox::check(&self.mta.stores, &recipient.ways, octets).await;
+            refusals.push(checked.err());
+            if matches!(refusals.last(), Some(None)) {
+                recipients.push(recipient);
             }
         }
+        refusals
     }
 
     async fn authenticate(&mut self, credentials: Credentials) -> Decision {

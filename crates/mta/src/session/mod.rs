@@ -68,7 +68,7 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             chunking: true,
             binary_mime: true,
             smtputf8: true,
-            dsn: false,
+            dsn: true,
             expn: config.expn != Audience::Never,
         },
         starttls: match listener.tls {

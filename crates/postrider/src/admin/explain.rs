@@ -37,6 +37,9 @@ pub fn event(event: &Event) -> (&'static str, String) {
         Event::Operator { action, recipients } => {
             ("operator", format!("an operator's {action}, for {}", list(recipients)))
         }
+        Event::Told { recipients, action, report } => {
+            ("told", format!("the sender was told by {report}: {action} for {}", list(recipients)))
+        }
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
     }
 }

@@ -86,6 +86,7 @@ fn event_view(at: Timestamp, event: &Event) -> EventView {
 fn reports(event: &Event) -> Option<(&'static str, QueueId)> {
     match event {
         Event::Bounced { report, .. } | Event::Expired { report, .. } => report.map(|id| ("report", id)),
+        Event::Told { report, .. } => Some(("report", *report)),
         Event::ReportOn { original } => Some(("original", *original)),
         _ => None,
     }

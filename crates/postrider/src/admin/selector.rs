@@ -135,6 +135,7 @@ mod tests {
             attempts: 0,
             status: EntryStatus::Waiting,
             last_error: None,
+            delay_told: false,
         }
     }
 

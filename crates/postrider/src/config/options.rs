@@ -171,7 +171,7 @@ section! {
         retry_delays: Vec<Span> = [1, 5, 15, 30, 60, 120, 240].map(|minutes| Span::seconds(minutes * 60)).to_vec();
         /// After this long the sender gets the message back.
         expire_after: Span = Span::seconds(5 * 86_400);
-        /// After this long the sender is told, once, that delivery is late (not built yet: no notice is sent).
+        /// After this long the sender is told, once, that delivery is late, unless it asked not to be.
         delay_notice_after: Span = Span::seconds(4 * 3_600);
     }
 }

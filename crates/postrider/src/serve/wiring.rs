@@ -212,6 +212,7 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
         routes: config.route.iter().map(route).collect(),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
+        delay_notice_after: config.queue.delay_notice_after.0,
         tls: Some(server_tls.clone()),
         client_tls,
         connections: ConnectionLimits::default(),

@@ -79,6 +79,20 @@ async fn a_changed_entry_moves_in_its_lane_and_the_old_one_no_longer_counts() {
 }
 
 #[tokio::test]
+async fn an_entry_of_the_first_version_is_read_and_can_be_settled() {
+    let (spool, engine) = spool();
+    let entry = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
+    let mut first = entry.encode();
+    assert_eq!(first.pop(), Some(0), "delay_told stands last");
+    first[0] = 1;
+    change(&engine, |batch| batch.put(entry_key(entry.id()).key(), first.clone())).await.unwrap();
+    assert_eq!(spool.entry(entry.id()).await.unwrap(), Some(entry.clone()));
+    change(&engine, |batch| batch.put(entry_key(entry.id()).key(), first.clone())).await.unwrap();
+    assert_eq!(spool.list(None, 9).await.unwrap(), std::slice::from_ref(&entry));
+    change(&engine, |batch| spool.remove(batch, &entry)).await.unwrap();
+}
+
+#[tokio::test]
 async fn held_entries_are_listed_but_never_due() {
     let (spool, engine) = spool();
     let waiting = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);

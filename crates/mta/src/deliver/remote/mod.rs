@@ -95,4 +95,6 @@ fn smarthost<'a>(config: &'a Config, entry: &QueueEntry) -> Option<&'a Arc<Smart
 }
 
 #[cfg(test)]
+mod dsn_tests;
+#[cfg(test)]
 mod tests;

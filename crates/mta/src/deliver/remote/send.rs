@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use mail::{Body, MailParameters, Recipient, Reply};
+use mail::{Body, MailParameters, RcptParameters, Recipient, Reply};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
-use store::{StoreError, spool::QueueEntry};
+use store::{
+    StoreError,
+    spool::{QueueEntry, QueuedRecipient},
+};
 
 use super::connect::Connection;
 use crate::{
     Mta,
-    outcome::{Fate, Trouble},
+    outcome::{Fate, Success, Trouble},
 };
 
 /// Octets of content in one piece.
 const CHUNK_BYTES_MAX: u64 = 256 * 1024;
 /// A header section longer than this is taken to need what the client said.
 const HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// RFC 3461 §4.2: octets of an ORCPT, encoded, with its type.
+const ORCPT_BYTES_MAX: usize = 500;
 
 /// What came of it, for each recipient of the entry.
 pub(super) struct Sent {
@@ -47,6 +53,12 @@ struct Progress<'a> {
     mail: MailParameters,
     summary: String,
     untouched: bool,
+}
+
+/// RFC 3461 §5.2.1: a host with DSN gets what we were given; the address that an alias changed as the original one.
+fn onward(recipient: &QueuedRecipient) -> RcptParameters {
+    let fits = |orcpt: &mail::OriginalRecipient| orcpt.to_string().len() <= ORCPT_BYTES_MAX;
+    RcptParameters { orcpt: recipient.original_recipient().filter(fits), ..recipient.rcpt.clone() }
 }
 
 /// What a transaction leads to.
@@ -89,7 +101,7 @@ impl Progress<'_> {
             recipients: recipients
                 .map(|recipient| Recipient {
                     forward_path: mail::ForwardPath::Address(recipient.address.clone()),
-                    rcpt: recipient.rcpt.clone(),
+                    rcpt: onward(recipient),
                 })
                 .collect(),
             body_bytes: self.entry.blob_bytes,
@@ -283,7 +295,12 @@ async fn demands(mta: &Mta, entry: &QueueEntry) -> Demands {
 
 fn replied(connection: &Connection, reply: &Reply) -> Fate {
     if reply.is_success() {
-        Fate::delivered(connection.name(), Some(reply.to_string()))
+        let success = if connection.link.announces_dsn() {
+            Success::Confirmed
+        } else {
+            Success::Unconfirmed { host: connection.host.clone() }
+        };
+        Fate::delivered(connection.name(), Some(reply.to_string()), success)
     } else if reply.is_permanent() {
         Fate::Failed(refusal(connection, reply))
     } else {

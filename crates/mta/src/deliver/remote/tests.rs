@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// A next hop that plays a script for each connection: `S: ` lines it says, `C: ` lines it expects to begin so.
-struct NextHop {
+pub(super) struct NextHop {
     port: u16,
-    task: tokio::task::JoinHandle<()>,
+    pub(super) task: tokio::task::JoinHandle<()>,
 }
 
 impl NextHop {
-    async fn new(scripts: Vec<&'static str>) -> Self {
+    pub(super) async fn new(scripts: Vec<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let task = tokio::spawn(async move {
@@ -29,7 +29,7 @@ impl NextHop {
         Self { port, task }
     }
 
-    fn route(&self) -> Route {
+    pub(super) fn route(&self) -> Route {
         route_to(self.port)
     }
 }
@@ -53,6 +53,11 @@ async fn play(stream: tokio::net::TcpStream, script: &str) {
                 got.clear();
                 stream.read_line(&mut got).await.unwrap();
             }
+            // `$` asks for the whole line.
+            if let Some(whole) = expected.strip_suffix('$') {
+                assert_eq!(got.trim_end(), whole);
+                continue;
+            }
             assert!(got.starts_with(expected), "expected {expected:?}, got {got:?}");
         }
     }
@@ -67,7 +72,7 @@ async fn submit(site: &Site, recipients: &[&str]) {
     wire.dialog("C: DATA\nS: 354\nC: Subject: x\nC: \nC: body\nC: .\nS: 250").await;
 }
 
-async fn queue_is_empty(site: &Site) {
+pub(super) async fn queue_is_empty(site: &Site) {
     while !site.stores.spool.list(None, 1).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

@@ -1,0 +1,246 @@
+//! Telling the sender: a report is a new message from the null reverse-path (RFC 5321 §6.1), committed in the batch
+//! with the state it tells of.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::{
+    Address, EnhancedStatus, ForwardPath, MailParameters, Notify, QueueId, RcptParameters, Return,
+    ReversePath, Timestamp,
+    report::{Action, Report, ReportedRecipient},
+};
+use store::{
+    Batch, StoreError,
+    ledger::Event,
+    spool::{QueueEntry, QueuedRecipient},
+};
+
+use super::{Fate, Success, Trouble};
+use crate::{
+    Config, Mta,
+    accept::{self, Acceptance, AcceptedRecipient, Origin},
+    route::{self, Destination},
+};
+
+/// A longer message is returned as its header section only.
+const RETURNED_BYTES_MAX: u64 = 64 * 1024;
+
+/// What went wrong, for each recipient it went wrong for.
+pub(super) type Troubles<'a> = [(&'a QueuedRecipient, &'a Trouble)];
+
+/// Tells the sender of one entry's recipients what its envelope asks for (RFC 3461 §4.1), and the history too.
+pub(super) struct Reporter<'a> {
+    pub(super) mta: &'a Arc<Mta>,
+    pub(super) config: &'a Config,
+    pub(super) entry: &'a QueueEntry,
+    pub(super) now: Timestamp,
+    /// Of the reports, to be handed over after the commit.
+    pub(super) entries: Vec<QueueEntry>,
+}
+
+impl Reporter<'_> {
+    /// RFC 3461 §5.2.6: failures are told unless NOTIFY leaves them out.
+    pub(super) async fn tell_failures(
+        &mut self,
+        batch: &mut Batch,
+        lost: &Troubles<'_>,
+        expired: bool,
+    ) -> Result<(), StoreError> {
+        let wanted =
+            lost.iter().filter(|(recipient, _)| recipient.rcpt.notify.is_none_or(|notify| notify.failure));
+        let told = wanted.map(|(recipient, trouble)| self.failed(recipient, trouble, expired)).collect();
+        let report = self.tell(batch, told).await?;
+        let recipients = addresses(lost);
+        let reason = lost.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
+        let event = if expired {
+            Event::Expired { recipients, reason, report }
+        } else {
+            Event::Bounced { recipients, reason, report }
+        };
+        self.record(batch, &event);
+        Ok(())
+    }
+
+    /// RFC 3461 §5.2.5: a delay is told if NOTIFY has DELAY or is absent.
+    pub(super) async fn tell_delay(
+        &mut self,
+        batch: &mut Batch,
+        kept: &Troubles<'_>,
+    ) -> Result<(), StoreError> {
+        let wanted =
+            kept.iter().filter(|(recipient, _)| recipient.rcpt.notify.is_none_or(|notify| notify.delay));
+        let told = wanted.map(|(recipient, trouble)| self.delayed(recipient, trouble)).collect();
+        self.tell_and_record(batch, told, "delayed").await
+    }
+
+    /// RFC 3461 §5.2.2, §5.2.3: successes are told to who asked for it.
+    pub(super) async fn tell_successes(
+        &mut self,
+        batch: &mut Batch,
+        fates: &[Fate],
+    ) -> Result<(), StoreError> {
+        let (mut delivered, mut relayed) = (Vec::new(), Vec::new());
+        for (recipient, fate) in self.entry.recipients.iter().zip(fates) {
+            let Fate::Delivered { reply, success, .. } = fate else { continue };
+            if !recipient.rcpt.notify.is_some_and(|notify| notify.success) {
+                continue;
+            }
+            match success {
+                Success::Final => delivered.push(self.reported(recipient, Action::Delivered)),
+                Success::Unconfirmed { host } => relayed.push(ReportedRecipient {
+                    remote_mta: Some(host.clone()),
+                    diagnostic: reply.clone(),
+                    ..self.reported(recipient, Action::Relayed)
+                }),
+                Success::Confirmed => {}
+            }
+        }
+        self.tell_and_record(batch, delivered, "delivered").await?;
+        self.tell_and_record(batch, relayed, "relayed").await
+    }
+
+    async fn tell_and_record(
+        &mut self,
+        batch: &mut Batch,
+        told: Vec<ReportedRecipient>,
+        action: &str,
+    ) -> Result<(), StoreError> {
+        let recipients = told.iter().map(|recipient| recipient.final_recipient.to_string()).collect();
+        if let Some(report) = self.tell(batch, told).await? {
+            self.record(batch, &Event::Told { recipients, action: action.to_owned(), report });
+        }
+        Ok(())
+    }
+
+    fn record(&self, batch: &mut Batch, event: &Event) {
+        self.mta.stores.ledger.append(batch, self.entry.queue_id, self.now, event);
+    }
+
+    /// Adds one report to the batch, if there is something to tell and somebody to tell it to.
+    async fn tell(
+        &mut self,
+        batch: &mut Batch,
+        told: Vec<ReportedRecipient>,
+    ) -> Result<Option<QueueId>, StoreError> {
+        if told.is_empty() {
+            return Ok(None);
+        }
+        let Some((to, recipient)) = self.addressee().await? else { return Ok(None) };
+        let report = self.write(&told, &to, recipient).await?;
+        let id = report.queue_id;
+        let event = Event::ReportOn { original: self.entry.queue_id };
+        self.mta.stores.ledger.append(batch, id, self.now, &event);
+        self.entries.extend(accept::add_to_batch(self.mta, batch, report));
+        Ok(Some(id))
+    }
+
+    /// Whom to tell and how to reach them; nobody for a null reverse-path, or a sender that leads nowhere.
+    async fn addressee(&self) -> Result<Option<(Address, AcceptedRecipient)>, StoreError> {
+        // RFC 5321 §4.5.5, RFC 3461 §6.1: no report on a report.
+        let ReversePath::Address(sender) = &self.entry.reverse_path else { return Ok(None) };
+        let path = ForwardPath::Address(sender.clone());
+        let Destination::Ways { ways, .. } =
+            route::destination(&self.mta.stores.directory, &self.config.routes, &path).await?
+        else {
+            let id = self.entry.queue_id;
+            tracing::warn!(%id, "the sender cannot be told: its address leads nowhere");
+            return Ok(None);
+        };
+        // RFC 3461 §6.1: nobody is to be told about a report.
+        let rcpt = RcptParameters { notify: Some(Notify::NEVER), orcpt: None };
+        Ok(Some((sender.clone(), AcceptedRecipient { original: sender.clone(), rcpt, ways })))
+    }
+
+    async fn write(
+        &self,
+        told: &[ReportedRecipient],
+        to: &Address,
+        recipient: AcceptedRecipient,
+    ) -> Result<Acceptance, StoreError> {
+        let (mta, entry) = (self.mta, self.entry);
+        let queue_id = mta.queue_ids.next(self.now);
+        // RFC 3461 §4.3, §6.2: RET is about failures; other reports return the header section.
+        let no_failure = told.iter().all(|recipient| recipient.action != Action::Failed);
+        let headers_only =
+            no_failure || entry.mail.ret == Some(Return::Headers) || entry.blob_bytes > RETURNED_BYTES_MAX;
+        let original = mta.stores.engine.blob_read(entry.blob, 0..RETURNED_BYTES_MAX).await?;
+        let report = Report {
+            reporting_mta: &self.config.hostname,
+            id: queue_id,
+            original_id: entry.queue_id,
+            envid: entry.mail.envid.as_deref(),
+            to,
+            arrived_at: entry.accepted_at,
+            at: self.now,
+            recipients: told,
+            original: &original,
+            headers_only,
+        };
+        let mut message = Vec::new();
+        report.write(&mut message);
+        let smtputf8 = !message.is_ascii() && (!to.is_ascii() || entry.mail.smtputf8);
+        let mut writer = mta.stores.engine.blob_writer().await?;
+        writer.write(Bytes::from(message)).await?;
+        let body = writer.finish().await?;
+        Ok(Acceptance {
+            queue_id,
+            at: self.now,
+            reverse_path: ReversePath::Null,
+            mail: MailParameters { body: mail::Body::EightBitMime, smtputf8, ..MailParameters::default() },
+            recipients: vec![recipient],
+            body,
+            origin: Origin { service: "report", ..Origin::default() },
+        })
+    }
+
+    fn failed(&self, recipient: &QueuedRecipient, trouble: &Trouble, expired: bool) -> ReportedRecipient {
+        // RFC 3463 §3.5: delivery time expired.
+        let status = if expired {
+            EnhancedStatus { class: 4, subject: 4, detail: 7 }
+        } else {
+            EnhancedStatus { class: 5, ..trouble.status }
+        };
+        let reported = ReportedRecipient { status, ..self.reported(recipient, Action::Failed) };
+        let mut reported = troubled(reported, trouble);
+        if expired {
+            reported.explanation = format!("it was tried for too long; at the last try, {}", trouble.reason);
+        }
+        reported
+    }
+
+    fn delayed(&self, recipient: &QueuedRecipient, trouble: &Trouble) -> ReportedRecipient {
+        let reported = ReportedRecipient {
+            status: EnhancedStatus { class: 4, ..trouble.status },
+            will_retry_until: Some(self.entry.accepted_at.plus(self.config.expire_after)),
+            ..self.reported(recipient, Action::Delayed)
+        };
+        troubled(reported, trouble)
+    }
+
+    fn reported(&self, recipient: &QueuedRecipient, action: Action) -> ReportedRecipient {
+        ReportedRecipient {
+            final_recipient: recipient.address.clone(),
+            original_recipient: recipient.original_recipient(),
+            action,
+            status: EnhancedStatus { class: 2, subject: 0, detail: 0 },
+            remote_mta: None,
+            diagnostic: None,
+            explanation: String::new(),
+            last_attempt_at: Some(self.now),
+            will_retry_until: None,
+        }
+    }
+}
+
+fn troubled(reported: ReportedRecipient, trouble: &Trouble) -> ReportedRecipient {
+    ReportedRecipient {
+        remote_mta: trouble.remote_mta.clone(),
+        diagnostic: trouble.diagnostic.clone(),
+        explanation: trouble.reason.clone(),
+        ..reported
+    }
+}
+
+fn addresses(troubles: &Troubles<'_>) -> Vec<String> {
+    troubles.iter().map(|(recipient, _)| recipient.address.to_string()).collect()
+}
