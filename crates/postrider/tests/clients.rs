@@ -167,8 +167,8 @@ fn nmap_finds_no_open_relay() {
         let arguments = "smtp-open-relay.domain=far.test,smtp-open-relay.ip=192.0.2.1";
         let said = nmap(&program, &server, service, "smtp-open-relay", arguments);
         let verdict = said.lines().find(|line| line.contains("smtp-open-relay")).unwrap_or_default();
-        let closed = verdict.contains("doesn't seem to be an open relay")
-            || verdict.contains("isn't an open relay");
+        let closed =
+            verdict.contains("doesn't seem to be an open relay") || verdict.contains("isn't an open relay");
         assert!(closed, "{service}: {said}");
     }
     server.still_serves("after the relay tests");

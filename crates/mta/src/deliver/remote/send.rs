@@ -129,6 +129,7 @@ impl Progress<'_> {
 
 async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Progress<'_>) -> Next {
     let open = progress.open();
+    let mut asked = open.clone();
     connection.link.send(progress.transaction(&open));
     let mut position = 0;
     loop {
@@ -146,13 +147,16 @@ async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Pr
             },
             Some(Event::Recipient { index, outcome }) => {
                 progress.untouched = false;
-                if let (Some(index), Some(fate)) = (open.get(index), recipient_fate(connection, outcome)) {
-                    progress.decide(*index, fate);
+                let Some(index) = open.get(index) else { continue };
+                match recipient_fate(connection, outcome) {
+                    Some(fate) => progress.decide(*index, fate),
+                    // RFC 5321 §4.5.3.1.10: not taken, so what becomes of this transaction is not about it.
+                    None => asked.retain(|asked| asked != index),
                 }
             }
             Some(Event::TransactionDone(outcome)) => {
                 progress.untouched = false;
-                let next = done(mta, connection, progress, &open, outcome).await;
+                let next = done(mta, connection, progress, &asked, outcome).await;
                 connection.usable = matches!(connection.link.next_event().await, Some(Event::Ready));
                 return next;
             }
