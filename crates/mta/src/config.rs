@@ -13,6 +13,7 @@ pub struct Config {
     pub hostname: Arc<str>,
     /// Networks that may relay without authentication.
     pub trusted_networks: Vec<Network>,
+    pub proxies: ProxyNetworks,
     pub vrfy: Audience,
     pub expn: Audience,
     /// First match wins.
@@ -31,6 +32,13 @@ pub struct Config {
     pub session: Limits,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
+}
+
+/// Who is believed when it says that it speaks for somebody else.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyNetworks {
+    /// With the PROXY protocol, where a listener wants it.
+    pub protocol: Vec<Network>,
 }
 
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use world::{
 
 use crate::{
     Config, Mta,
-    config::{Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, TlsMode},
+    config::{Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, TlsMode},
     route::Route,
     session,
 };
@@ -28,6 +28,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
     Config {
         hostname: "mx.here.example".into(),
         trusted_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        proxies: ProxyNetworks::default(),
         vrfy: Audience::Authenticated,
         expn: Audience::Authenticated,
         routes,

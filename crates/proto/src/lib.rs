@@ -2,5 +2,6 @@
 
 pub mod machine;
 pub mod pop3;
+pub mod proxy;
 pub mod sasl;
 pub mod smtp;

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    options::{Config, Listener, Route, Tls, TlsSource, Via},
+    options::{Config, Route, Tls, TlsSource, Via},
     problem::Problems,
 };
 
@@ -20,7 +20,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
                        for example service = \"smtp\" and address = \"0.0.0.0:25\"";
         problems.add(0..0, message);
     }
-    check_listeners(&config.listener, root, problems);
+    check_listeners(config, root, problems);
     check_tls(&config.tls, root, problems);
     for (index, route) in config.route.iter().enumerate() {
         check_route(route, &|key| span_in(root, "route", Some(index), key), problems);
@@ -28,17 +28,18 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     check_numbers(config, root, problems);
 }
 
-fn check_listeners(listeners: &[Listener], root: &DeTable<'_>, problems: &mut Problems) {
+fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
     let mut seen = HashSet::new();
-    for (index, listener) in listeners.iter().enumerate() {
+    for (index, listener) in config.listener.iter().enumerate() {
         let at = |key| span_in(root, "listener", Some(index), key);
         let chosen_by_system = listener.address.to_string().ends_with(":0");
         if !seen.insert(&listener.address) && !chosen_by_system {
             let message = format!("another [[listener]] has the address {} already", listener.address);
             problems.add(at("address"), message);
         }
-        if listener.proxy_protocol {
-            problems.add(at("proxy_protocol"), "proxy_protocol is not built yet; remove it for now");
+        if listener.proxy_protocol && config.smtp.proxy_networks.is_empty() {
+            let message = "proxy_protocol = true needs the proxies' addresses in proxy_networks in [smtp]";
+            problems.add(at("proxy_protocol"), message);
         }
     }
 }

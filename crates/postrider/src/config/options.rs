@@ -46,7 +46,8 @@ section! {
         address: ListenAddress, example "\"0.0.0.0:25\"";
         /// When TLS begins. Without it: implicit for submissions and pop3s, else starttls.
         tls: Option<ListenerTls> = None, example "\"starttls\"";
-        /// Whether a proxy in front tells the client's address (not built yet: only false).
+        /// Whether a proxy in front of it tells the client's address (PROXY protocol, version 1 or 2). Then only the proxies
+        /// of proxy_networks in [smtp] may connect, and each connection has to begin so.
         proxy_protocol: bool = false;
     }
 }
@@ -121,12 +122,19 @@ section! {
         data_timeout: Span = Span::seconds(300);
         /// Networks that may relay without authentication. The default is nobody.
         trusted_networks: Vec<Network> = Vec::new(), example "[\"10.0.0.0/8\", \"2001:db8::/32\"]";
+        /// The proxies that may connect to listeners with proxy_protocol = true, for all services. What they say of
+        /// their clients' addresses is believed. The default is this host.
+        proxy_networks: Vec<Network> = loopback();
         /// Who may ask with VRFY whether an address exists.
         vrfy: Audience = Audience::Authenticated;
         /// Who may ask with EXPN who stands behind an alias.
         expn: Audience = Audience::Authenticated;
         later turn, send;
     }
+}
+
+fn loopback() -> Vec<Network> {
+    ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|text| Network::parse(text).ok()).collect()
 }
 
 choice! {

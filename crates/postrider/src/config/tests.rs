@@ -140,8 +140,6 @@ fn what_is_planned_says_so() {
     }
     let listener = with("[[listener]]\nservice = \"imap\"\naddress = \"0.0.0.0:143\"\n");
     assert!(problems(&listener)[0].contains("\"imap\" is not built yet"), "{:?}", problems(&listener));
-    let proxied = with("proxy_protocol = true\n");
-    assert_eq!(problems(&proxied), ["5:18: proxy_protocol is not built yet; remove it for now"]);
 }
 
 #[test]
@@ -158,6 +156,10 @@ fn options_are_checked_together() {
         ),
         ("[tls]\nmode = \"files\"\nkey = \"k\"\n", "6:8: mode = \"files\" needs certificate"),
         ("[tls]\nkey = \"k\"\n", "6:7: key needs mode = \"files\""),
+        (
+            "proxy_protocol = true\n[smtp]\nproxy_networks = []\n",
+            "5:18: proxy_protocol = true needs the proxies' addresses",
+        ),
         ("[queue]\nretry_delays = []\n", "6:16: retry_delays needs at least one"),
         ("[[listener]]\nservice = \"pop3\"\naddress = \"0.0.0.0:25\"\n", "7:11: another [[listener]] has"),
     ] {

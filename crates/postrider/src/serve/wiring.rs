@@ -8,7 +8,7 @@ use std::{
 use access::pop3::{Pop3Listener, Pop3Service, Pop3Tls};
 use mta::{
     Mta,
-    config::{ClientTlsPair, ConnectionLimits, ListenerConfig, TlsMode},
+    config::{ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, TlsMode},
     policy::limits::Connections,
     route::{Login, Route, RouteTls, Smarthost, Via},
 };
@@ -26,7 +26,9 @@ use crate::{
     config::{
         Config,
         options::{self, ListenerTls, Service},
+        types::Network,
     },
+    serve::proxied::ProxiedListener,
     tls,
 };
 
@@ -78,6 +80,8 @@ impl Services {
             services
                 .listeners
                 .push(ListenerView { service: service.to_string(), address: address.to_string() });
+            let listener =
+                if options.proxy_protocol { services.behind_proxy(listener, world) } else { listener };
             match flavour(service) {
                 Some(flavour) => {
                     let listener_config = ListenerConfig { flavour, tls: tls_mode(options) };
@@ -88,6 +92,14 @@ impl Services {
             }
         }
         Ok(services)
+    }
+
+    fn behind_proxy(&self, listener: Box<dyn Listener>, world: &World) -> Box<dyn Listener> {
+        let mta = self.mta.clone();
+        let is_believed = move |ip| {
+            mta.config().proxies.protocol.iter().any(|network: &mta::config::Network| network.contains(ip))
+        };
+        Box::new(ProxiedListener::new(listener, Box::new(is_believed), world.clock.clone()))
     }
 
     fn serve_pop3(
@@ -206,7 +218,8 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
     };
     Ok(mta::Config {
         hostname: config.hostname.0.as_str().into(),
-        trusted_networks: config.smtp.trusted_networks.iter().map(|network| network.value).collect(),
+        trusted_networks: networks(&config.smtp.trusted_networks),
+        proxies: proxy_networks(&config.smtp),
         vrfy: audience(config.smtp.vrfy),
         expn: audience(config.smtp.expn),
         routes: config.route.iter().map(route).collect(),
@@ -219,6 +232,14 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
         session,
         history_kept_for: HISTORY_KEPT_FOR,
     })
+}
+
+fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {
+    ProxyNetworks { protocol: networks(&smtp.proxy_networks) }
+}
+
+fn networks(networks: &[Network]) -> Vec<mta::config::Network> {
+    networks.iter().map(|network| network.value).collect()
 }
 
 fn audience(audience: options::Audience) -> mta::config::Audience {
