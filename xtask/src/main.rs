@@ -4,6 +4,7 @@
 
 mod bench;
 mod error;
+mod fuzz;
 mod shell;
 mod test;
 
@@ -16,7 +17,9 @@ cargo xtask COMMAND
 
   test [--only STEP]     install the test tools, then format, lint and test the whole workspace
   ci [--only STEP]       the same with the settings of continuous integration, and a release build
-                         STEP: tools | fmt | clippy | release | test | system
+                         STEP: tools | fmt | clippy | release | test | fuzz | system
+  fuzz [TARGET...]       feed the parsers and machines made-up input (see fuzz/targets)
+      --seconds N        how long each target runs (default 20)
   bench [OPTIONS]        Postfix and Postrider side by side (needs root; see bench/README.md)
       --quick            fewer cells, one short run each
       --only SCENARIO    accept | deliver | relay | memory (may be repeated)
@@ -45,6 +48,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
     match command {
         "test" => test::run(&test::Options::parse(rest, shell::in_ci())?),
         "ci" => test::run(&test::Options::parse(rest, true)?),
+        "fuzz" => fuzz::run(&fuzz::Options::parse(rest)?),
         "bench" => bench::run(&bench::Options::parse(rest)?),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use crate::error::{Context, Result, fail};
 use crate::shell;
-use tally::Tally;
+pub use tally::Tally;
 
 /// `test` covers the integration tests of every crate, the whole-system tests among them; `system` repeats
 /// only those and is for working on them.
-const STEPS: [&str; 6] = ["tools", "fmt", "clippy", "release", "test", "system"];
+const STEPS: [&str; 7] = ["tools", "fmt", "clippy", "release", "test", "fuzz", "system"];
 
 #[derive(Debug)]
 pub struct Options {
@@ -74,6 +74,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             }
             "release" => check(cargo(options, &["build", "--release", "-p", "postrider"]))?,
             "test" => tests(cargo(options, &["test", "--workspace", "--no-fail-fast"]), &tools_dir, &skips)?,
+            "fuzz" => crate::fuzz::step()?,
             _ => tests(cargo(options, &["test", "-p", "postrider", "--no-fail-fast"]), &tools_dir, &skips)?,
         };
         outcomes.push(Outcome { step, seconds: started.elapsed().as_secs_f64(), tally });

@@ -9,7 +9,7 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 11] = [
+const PACKAGES: [(&str, Option<&str>); 12] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
@@ -18,6 +18,7 @@ const PACKAGES: [(&str, Option<&str>); 11] = [
     ("libio-socket-ssl-perl", None),
     ("libnet-ssleay-perl", None),
     ("gcc", Some("gcc")),
+    ("g++", Some("g++")),
     ("libc6-dev", None),
     ("openssl", Some("openssl")),
     ("nmap", Some("nmap")),
