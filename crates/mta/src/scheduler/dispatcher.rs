@@ -73,8 +73,16 @@ impl Dispatcher {
         self.tell(mta, |lanes| lanes.handle_added(lane, item));
     }
 
-    /// The next item for a worker; none when it should end.
+    /// The next item for a worker; none when it has to end.
     pub(crate) fn take(&self, mta: &Arc<Mta>, lane: &LaneId) -> Option<Item> {
+        let item = self.next(mta, lane);
+        if item.is_none() {
+            self.tell(mta, |lanes| lanes.handle_worker_leaving(lane));
+        }
+        item
+    }
+
+    fn next(&self, mta: &Arc<Mta>, lane: &LaneId) -> Option<Item> {
         if mta.shutdown.is_given() { None } else { self.tell(mta, |lanes| lanes.take(lane)) }
     }
 
@@ -85,7 +93,7 @@ impl Dispatcher {
         lane: &LaneId,
         patience: Duration,
     ) -> Option<Item> {
-        if let Some(item) = self.take(mta, lane) {
+        if let Some(item) = self.next(mta, lane) {
             return Some(item);
         }
         let until = mta.world.clock.now() + patience;
@@ -96,13 +104,18 @@ impl Dispatcher {
             tokio::select! {
                 () = work.notified() => {}
                 () = shutdown.given() => break None,
-                () = mta.world.clock.sleep_until(until) => break self.take(mta, lane),
+                () = mta.world.clock.sleep_until(until) => break self.next(mta, lane),
             }
-            if let Some(item) = self.take(mta, lane) {
+            if let Some(item) = self.next(mta, lane) {
                 break Some(item);
             }
         };
-        self.tell(mta, |lanes| lanes.handle_worker_idle(lane, false));
+        self.tell(mta, |lanes| {
+            lanes.handle_worker_idle(lane, false);
+            if item.is_none() {
+                lanes.handle_worker_leaving(lane);
+            }
+        });
         item
     }
 

@@ -55,6 +55,8 @@ struct Lane {
     workers: usize,
     /// Workers that wait for an item.
     idle_workers: usize,
+    /// Workers that take no more, and still have to close their connection.
+    leaving_workers: usize,
     loading: bool,
     /// Entries that are due stand in the store only.
     overflow: bool,
@@ -180,15 +182,26 @@ impl Lanes {
         let state = self.lane(lane);
         if idle {
             state.idle_workers += 1;
+            // What came since it asked had nobody to wake.
+            if !state.ready.is_empty() {
+                self.actions.push_back(Action::WakeWorker(lane.clone()));
+            }
         } else {
             state.idle_workers = state.idle_workers.saturating_sub(1);
         }
         self.decide(lane);
     }
 
+    /// A worker will ask for no more items; [`handle_worker_gone`](Self::handle_worker_gone) follows.
+    pub fn handle_worker_leaving(&mut self, lane: &LaneId) {
+        self.lane(lane).leaving_workers += 1;
+        self.decide(lane);
+    }
+
     pub fn handle_worker_gone(&mut self, lane: &LaneId) {
         let state = self.lane(lane);
         state.workers = state.workers.saturating_sub(1);
+        state.leaving_workers = state.leaving_workers.saturating_sub(1);
         self.decide(lane);
         if self.by_id.get(lane).is_some_and(Lane::is_forgettable) {
             self.by_id.remove(lane);
@@ -259,7 +272,11 @@ impl Lanes {
             let limit = WINDOW_MAX + lane.known.len();
             self.actions.push_back(Action::Load { lane: id.clone(), limit });
         }
-        if lane.ready.len() > lane.idle_workers && lane.workers < workers_max(id) {
+        // One worker for each entry in hand: those that are busy with one come back for the next.
+        while lane.workers.saturating_sub(lane.leaving_workers) < lane.known.len()
+            && !lane.ready.is_empty()
+            && lane.workers < workers_max(id)
+        {
             lane.workers += 1;
             self.actions.push_back(Action::StartWorker(id.clone()));
         }
@@ -352,6 +369,52 @@ mod tests {
             lanes.handle_added(&site, item(number));
         }
         assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE);
+    }
+
+    #[test]
+    fn there_are_as_many_workers_as_entries_and_no_more() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        for number in 0..3 {
+            lanes.handle_added(&site, item(number));
+        }
+        assert_eq!(actions(&mut lanes).len(), 3);
+        for number in 0..3 {
+            lanes.take(&site);
+            assert_eq!(actions(&mut lanes), [], "the others come for what is left, {number}");
+        }
+        lanes.handle_kick(&site);
+        actions(&mut lanes);
+        lanes.handle_loaded(&site, (3..100).map(id).collect(), true, None);
+        assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE - 3, "a load starts all that it needs");
+    }
+
+    #[test]
+    fn a_worker_that_leaves_is_not_counted_on() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_added(&site, item(1));
+        lanes.take(&site);
+        lanes.handle_finished(NOW, &site, id(1), None);
+        assert!(lanes.take(&site).is_none());
+        actions(&mut lanes);
+        lanes.handle_added(&site, item(2));
+        assert_eq!(actions(&mut lanes), [], "it may still wait for more");
+        lanes.handle_worker_leaving(&site);
+        assert_eq!(actions(&mut lanes), [Action::StartWorker(site.clone())]);
+        lanes.handle_worker_gone(&site);
+        assert_eq!(actions(&mut lanes), []);
+    }
+
+    #[test]
+    fn what_came_before_a_worker_began_to_wait_wakes_it() {
+        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+        lanes.handle_added(&site, item(1));
+        lanes.take(&site);
+        lanes.handle_finished(NOW, &site, id(1), None);
+        assert!(lanes.take(&site).is_none());
+        lanes.handle_added(&site, item(2));
+        actions(&mut lanes);
+        lanes.handle_worker_idle(&site, true);
+        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site)]);
     }
 
     #[test]

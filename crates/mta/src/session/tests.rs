@@ -161,3 +161,36 @@ async fn a_failure_is_reported_to_the_sender_and_a_failed_report_to_nobody() {
     }
     assert_eq!(reports, 1);
 }
+
+/// On whose clock short waits are over at once and long ones never.
+struct Hasty;
+
+#[async_trait::async_trait]
+impl world::Clock for Hasty {
+    fn now(&self) -> std::time::Instant {
+        world::SystemClock.now()
+    }
+
+    fn wall(&self) -> mail::Timestamp {
+        world::SystemClock.wall()
+    }
+
+    async fn sleep_until(&self, deadline: std::time::Instant) {
+        if deadline > self.now() + std::time::Duration::from_secs(10) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_no_shutdown() {
+    let (_ours, theirs) = tokio::io::duplex(16);
+    let mut stream: world::BoxStream = Box::new(theirs);
+    let (trigger, mut shutdown) = world::ShutdownTrigger::new();
+    let writing =
+        tokio::spawn(async move { super::write(&Hasty, &mut stream, &[b'x'; 100], &mut shutdown).await });
+    tokio::task::yield_now().await;
+    assert!(!writing.is_finished(), "there is no hurry before the shutdown");
+    trigger.give();
+    assert_eq!(writing.await.unwrap().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
