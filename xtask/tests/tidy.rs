@@ -73,7 +73,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
                 collect(&path, found);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs")
-            && name != "tests.rs"
+            && !name.ends_with("tests.rs")
             && name != "testing.rs"
         {
             let text = fs::read_to_string(&path).unwrap();

@@ -67,7 +67,7 @@ fn a_long_list_goes_in_as_many_transactions_as_the_host_wants() {
     for message in &messages {
         assert_eq!(field(&message.content, "Return-Path"), None, "RFC 5321 §4.4: final delivery adds it");
     }
-    assert!(sink.commands().iter().all(|line| !line.starts_with("TURN") && !line.starts_with("X")));
+    assert!(sink.commands().iter().all(|line| !line.starts_with("TURN") && !line.starts_with('X')));
     assert_eq!(server.pop3(ALICE).count().unwrap(), 0);
 }
 

@@ -1,0 +1,94 @@
+//! `docs/conformance.md` is true to the tree: the tests it names exist, and each case has a test or a reason.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that reads our own tree")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+struct Case {
+    name: String,
+    status: String,
+    /// `path::name`, the path under `crates`.
+    tests: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn cases() -> Vec<Case> {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| C"));
+    let cases: Vec<Case> = rows.map(case).collect();
+    assert!(cases.len() > 200, "the table was not found");
+    cases
+}
+
+fn case(row: &str) -> Case {
+    let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+    let [name, _rfc, _behaviour, status, tests] = cells.as_slice() else {
+        panic!("a row has five cells: {row}");
+    };
+    let tests = tests.split('`').filter(|word| word.contains("::")).map(str::to_owned).collect();
+    Case { name: (*name).to_owned(), status: (*status).to_owned(), tests }
+}
+
+/// The names of the tests in a file.
+fn tests_in(path: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut names = BTreeSet::new();
+    let mut marked = false;
+    for line in text.lines().map(str::trim_start) {
+        if let Some((before, rest)) = line.split_once("fn ").filter(|_| marked) {
+            if before.is_empty() || before == "async " {
+                let name = rest.split(['(', '<']).next().unwrap_or_default();
+                names.insert(name.to_owned());
+                marked = false;
+            }
+        } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            marked = true;
+        }
+    }
+    names
+}
+
+#[test]
+fn every_test_that_the_table_names_exists() {
+    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut complaints = Vec::new();
+    for case in cases() {
+        for test in &case.tests {
+            let (path, name) = test.rsplit_once("::").unwrap();
+            let file = || tests_in(&root().join("crates").join(path));
+            if !files.entry(path.to_owned()).or_insert_with(file).contains(name) {
+                complaints.push(format!("{}: there is no {test}", case.name));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "docs/conformance.md\n  {}", complaints.join("\n  "));
+}
+
+#[test]
+fn every_case_has_a_test_or_a_reason() {
+    let mut complaints = Vec::new();
+    let mut last = String::new();
+    for Case { name, status, tests } in cases() {
+        let (word, reason) = status.split_once(": ").unwrap_or((&status, ""));
+        let said = match word {
+            "shown" => !tests.is_empty(),
+            "missing" | "later" => !reason.is_empty(),
+            _ => false,
+        };
+        if !said {
+            complaints.push(format!("{name}: {status:?} with {} tests", tests.len()));
+        }
+        if name <= last {
+            complaints.push(format!("{name} comes after {last}"));
+        }
+        last = name;
+    }
+    assert!(complaints.is_empty(), "docs/conformance.md\n  {}", complaints.join("\n  "));
+}
