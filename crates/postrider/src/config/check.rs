@@ -6,9 +6,10 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+use world::ListenAddress;
 
 use super::{
-    options::{Config, Route, Tls, TlsSource, Via},
+    options::{Config, Route, Service, Tls, TlsSource, Via},
     problem::Problems,
 };
 
@@ -36,6 +37,12 @@ fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems)
         if !seen.insert(&listener.address) && !chosen_by_system {
             let message = format!("another [[listener]] has the address {} already", listener.address);
             problems.add(at("address"), message);
+        }
+        let on_port_25 = matches!(&listener.address, ListenAddress::Tcp(address) if address.port() == 25);
+        if listener.service == Service::Lmtp && on_port_25 {
+            // RFC 2033 §5
+            problems
+                .add(at("address"), "port 25 is for SMTP; LMTP takes another port, such as 24, or a socket");
         }
         if listener.proxy_protocol && config.smtp.proxy_networks.is_empty() {
             let message = "proxy_protocol = true needs the proxies' addresses in proxy_networks in [smtp]";

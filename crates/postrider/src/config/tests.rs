@@ -154,6 +154,7 @@ fn options_are_checked_together() {
             "[[route]]\nrecipient = \"*\"\nvia = \"hold\"\nusername = \"a\"\n",
             "8:12: username and password_file belong",
         ),
+        ("[[listener]]\nservice = \"lmtp\"\naddress = \"[::]:25\"\n", "7:11: port 25 is for SMTP"),
         ("[tls]\nmode = \"files\"\nkey = \"k\"\n", "6:8: mode = \"files\" needs certificate"),
         ("[tls]\nkey = \"k\"\n", "6:7: key needs mode = \"files\""),
         (
