@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use proto::{
     machine::{Machine, Step},
-    smtp::client::{Client, Event, Transaction},
+    smtp::client::{Capabilities, Client, Event, Transaction},
 };
 use tokio::io::AsyncWriteExt;
 use world::{
@@ -48,9 +48,9 @@ impl Link {
         self.agreed_tls.as_ref()
     }
 
-    /// Whether the server takes what senders ask of reports (RFC 3461).
-    pub fn announces_dsn(&self) -> bool {
-        self.client.capabilities().dsn
+    /// What the server announced last.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.client.capabilities()
     }
 
     /// Why the handshake failed, if it did.

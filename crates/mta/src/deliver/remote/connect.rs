@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) address: SocketAddr,
     /// It waits for the next message.
     pub(super) usable: bool,
+    /// Content may go by BDAT.
+    pub(super) chunking: bool,
 }
 
 impl Connection {
@@ -47,6 +49,7 @@ pub(super) async fn connect(
     mta: &Arc<Mta>,
     config: &Config,
     smarthost: &Smarthost,
+    chunking: bool,
 ) -> Result<Box<Connection>, Trouble> {
     let host = &smarthost.host;
     let addresses = match mta.world.dns.addresses(host).await {
@@ -56,7 +59,7 @@ pub(super) async fn connect(
     let mut last = Trouble::new((4, 4, 3), format!("{host} has no address"));
     for ip in addresses.into_iter().take(ADDRESSES_MAX) {
         let address = SocketAddr::new(ip, smarthost.port);
-        match open(mta, config, smarthost, address).await {
+        match open(mta, config, smarthost, address, chunking).await {
             Ok(connection) => return Ok(connection),
             Err(trouble) => last = trouble,
         }
@@ -69,18 +72,19 @@ async fn open(
     config: &Config,
     smarthost: &Smarthost,
     address: SocketAddr,
+    chunking: bool,
 ) -> Result<Box<Connection>, Trouble> {
     let policy = match smarthost.tls {
         RouteTls::None => TlsPolicy::None,
         RouteTls::Opportunistic => TlsPolicy::Opportunistic,
         RouteTls::Required => TlsPolicy::Required,
     };
-    match greet(mta, config, smarthost, address, policy).await {
+    match greet(mta, config, smarthost, address, policy, chunking).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
         {
-            greet(mta, config, smarthost, address, TlsPolicy::None).await
+            greet(mta, config, smarthost, address, TlsPolicy::None, chunking).await
         }
         greeted => greeted,
     }
@@ -98,6 +102,7 @@ async fn greet(
     smarthost: &Smarthost,
     address: SocketAddr,
     policy: TlsPolicy,
+    chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
     let unreachable = |reason: String| {
@@ -114,6 +119,7 @@ async fn greet(
         credentials,
         // A password in clear stays within this machine, or the operator said that TLS is not wanted.
         plaintext_auth: address.ip().is_loopback() || smarthost.tls == RouteTls::None,
+        chunking,
         ..proto::smtp::client::Config::new(config.hostname.clone())
     };
     let tls = match smarthost.tls {
@@ -123,7 +129,8 @@ async fn greet(
     let mut link = Link::new(clock.clone(), stream, client, smarthost.host.clone(), tls, None);
     match link.next_event().await {
         Some(Event::Ready) => {
-            Ok(Box::new(Connection { link, host: smarthost.host.clone(), address, usable: true }))
+            let host = smarthost.host.clone();
+            Ok(Box::new(Connection { link, host, address, usable: true, chunking }))
         }
         Some(Event::Failed(failure)) => Err(refused(smarthost, &link, failure)),
         _ => Err(unreachable("it closed the connection".to_owned())),

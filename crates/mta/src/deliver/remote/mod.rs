@@ -1,6 +1,7 @@
 //! Relay to the next hop: a worker holds one connection and sends one message after another on it.
 
 mod connect;
+mod content;
 mod reroute;
 mod send;
 
@@ -69,11 +70,26 @@ async fn attempt(
     if let Some(mut connection) = reused {
         let sent = send::send(mta, &mut connection, entry).await;
         // A server may close an idle connection at any time; that says nothing about the message.
-        if !sent.untouched || connection.usable {
+        if !sent.chunking_refused && (!sent.untouched || connection.usable) {
             return (sent, Some(connection));
         }
     }
-    match connect::connect(mta, config, smarthost).await {
+    let (sent, connection) = attempt_anew(mta, config, smarthost, entry, true).await;
+    if sent.chunking_refused {
+        // RFC 3030 §2 is announced by mistake: what every server knows is left.
+        return attempt_anew(mta, config, smarthost, entry, false).await;
+    }
+    (sent, connection)
+}
+
+async fn attempt_anew(
+    mta: &Arc<Mta>,
+    config: &Config,
+    smarthost: &Smarthost,
+    entry: &QueueEntry,
+    chunking: bool,
+) -> (Sent, Option<Box<Connection>>) {
+    match connect::connect(mta, config, smarthost, chunking).await {
         Ok(mut connection) => {
             let sent = send::send(mta, &mut connection, entry).await;
             (sent, Some(connection))

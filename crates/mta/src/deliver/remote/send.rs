@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
-use mail::{Body, MailParameters, RcptParameters, Recipient, Reply};
+use mail::{MailParameters, RcptParameters, Recipient, Reply};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
-use store::{
-    StoreError,
-    spool::{QueueEntry, QueuedRecipient},
-};
+use store::spool::{QueueEntry, QueuedRecipient};
 
-use super::connect::Connection;
+use super::{connect::Connection, content::Content};
 use crate::{
     Mta,
     outcome::{Fate, Success, Trouble},
 };
-
-/// Octets of content in one piece.
-const CHUNK_BYTES_MAX: u64 = 256 * 1024;
-/// A header section longer than this is taken to need what the client said.
-const HEADER_BYTES_MAX: u64 = 64 * 1024;
 
 /// RFC 3461 §4.2: octets of an ORCPT, encoded, with its type.
 const ORCPT_BYTES_MAX: usize = 500;
@@ -32,6 +24,8 @@ pub(super) struct Sent {
     pub(super) address: Option<String>,
     /// The connection broke before the server took anything.
     pub(super) untouched: bool,
+    /// The server announced BDAT and did not know it.
+    pub(super) chunking_refused: bool,
 }
 
 impl Sent {
@@ -42,7 +36,7 @@ impl Sent {
             Fate::Delivered { to, .. } => to.clone(),
         };
         let fates = entry.recipients.iter().map(|_| fate.clone()).collect();
-        Self { fates, summary, address: None, untouched: true }
+        Self { fates, summary, address: None, untouched: true, chunking_refused: false }
     }
 }
 
@@ -51,8 +45,10 @@ struct Progress<'a> {
     entry: &'a QueueEntry,
     fates: Vec<Option<Fate>>,
     mail: MailParameters,
+    content: Content,
     summary: String,
     untouched: bool,
+    chunking_refused: bool,
 }
 
 /// RFC 3461 §5.2.1: a host with DSN gets what we were given; the address that an alias changed as the original one.
@@ -69,16 +65,23 @@ enum Next {
 }
 
 pub(super) async fn send(mta: &Arc<Mta>, connection: &mut Connection, entry: &QueueEntry) -> Sent {
+    let host = connection.link.capabilities();
+    let content = match Content::prepare(mta, entry, host, connection.chunking).await {
+        Ok(content) => content,
+        Err(unsent) => return Sent::nothing(entry, &unsent.fate(&connection.host)),
+    };
     let mut progress = Progress {
         entry,
         fates: vec![None; entry.recipients.len()],
-        mail: entry.mail.clone(),
+        mail: MailParameters { body: content.body, ..entry.mail.clone() },
+        content,
         summary: String::new(),
         untouched: true,
+        chunking_refused: false,
     };
     loop {
         let before = (progress.open().len(), progress.mail.clone());
-        let next = transact(mta, connection, &mut progress).await;
+        let next = transact(connection, &mut progress).await;
         let after = (progress.open().len(), progress.mail.clone());
         if matches!(next, Next::Done) || after.0 == 0 || after == before || !connection.usable {
             return progress.finish();
@@ -104,7 +107,7 @@ impl Progress<'_> {
                     rcpt: onward(recipient),
                 })
                 .collect(),
-            body_bytes: self.entry.blob_bytes,
+            body_bytes: self.content.bytes,
         }
     }
 
@@ -123,18 +126,25 @@ impl Progress<'_> {
     fn finish(self) -> Sent {
         let trouble = || Trouble::new((4, 5, 3), "the host took no more recipients for now");
         let fates = self.fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Deferred(trouble())));
-        Sent { fates: fates.collect(), summary: self.summary, address: None, untouched: self.untouched }
+        let note = self.content.note().map(|note| format!(" ({note})"));
+        Sent {
+            fates: fates.collect(),
+            summary: self.summary + note.as_deref().unwrap_or_default(),
+            address: None,
+            untouched: self.untouched,
+            chunking_refused: self.chunking_refused,
+        }
     }
 }
 
-async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Progress<'_>) -> Next {
+async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> Next {
     let open = progress.open();
     let mut asked = open.clone();
+    progress.content.restart();
     connection.link.send(progress.transaction(&open));
-    let mut position = 0;
     loop {
         match connection.link.next_event().await {
-            Some(Event::WantContent) => match piece(mta, progress.entry, &mut position).await {
+            Some(Event::WantContent) => match progress.content.next().await {
                 Ok(Some(piece)) => connection.link.push_content(&piece),
                 Ok(None) => connection.link.end_content(),
                 Err(error) => {
@@ -156,7 +166,7 @@ async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Pr
             }
             Some(Event::TransactionDone(outcome)) => {
                 progress.untouched = false;
-                let next = done(mta, connection, progress, &asked, outcome).await;
+                let next = done(connection, progress, &asked, outcome);
                 connection.usable = matches!(connection.link.next_event().await, Some(Event::Ready));
                 return next;
             }
@@ -170,19 +180,6 @@ async fn transact(mta: &Arc<Mta>, connection: &mut Connection, progress: &mut Pr
     }
 }
 
-async fn piece(
-    mta: &Mta,
-    entry: &QueueEntry,
-    position: &mut u64,
-) -> Result<Option<bytes::Bytes>, StoreError> {
-    if *position >= entry.blob_bytes {
-        return Ok(None);
-    }
-    let piece = mta.stores.engine.blob_read(entry.blob, *position..*position + CHUNK_BYTES_MAX).await?;
-    *position += piece.len() as u64;
-    Ok((!piece.is_empty()).then_some(piece))
-}
-
 fn failed(
     connection: &mut Connection,
     progress: &mut Progress<'_>,
@@ -190,6 +187,10 @@ fn failed(
     failure: &Failure,
 ) -> Next {
     connection.usable = false;
+    let is_taken = |fate: &Option<Fate>| matches!(fate, Some(Fate::Delivered { .. }));
+    // Whoever has it does not get it again at once.
+    progress.chunking_refused =
+        matches!(failure.cause, Cause::ChunkingRefused(_)) && !progress.fates.iter().any(is_taken);
     // A server may leave an idle connection whenever it likes, by 421 too; that is not about this message.
     progress.untouched &= matches!(failure.stage, Stage::Ready | Stage::Rset | Stage::Mail);
     let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}", connection.host, failure.cause));
@@ -214,13 +215,7 @@ fn recipient_fate(connection: &Connection, outcome: RecipientOutcome) -> Option<
     }
 }
 
-async fn done(
-    mta: &Mta,
-    connection: &mut Connection,
-    progress: &mut Progress<'_>,
-    open: &[usize],
-    outcome: Outcome,
-) -> Next {
+fn done(connection: &mut Connection, progress: &mut Progress<'_>, open: &[usize], outcome: Outcome) -> Next {
     match outcome {
         Outcome::Replied(reply) => {
             progress.summary = reply.to_string();
@@ -236,29 +231,16 @@ async fn done(
             Next::Done
         }
         Outcome::NoRecipients | Outcome::Each => Next::Again,
-        Outcome::Unsupported(missing) => {
-            let needed = demands(mta, progress.entry).await;
-            progress.demand_less(connection, open, missing, &needed)
-        }
+        Outcome::Unsupported(missing) => progress.demand_less(connection, open, missing),
     }
 }
 
 impl Progress<'_> {
     /// The server lacks something: if the message does not truly need it, it goes without.
-    fn demand_less(
-        &mut self,
-        connection: &Connection,
-        open: &[usize],
-        missing: Missing,
-        needed: &Demands,
-    ) -> Next {
+    fn demand_less(&mut self, connection: &Connection, open: &[usize], missing: Missing) -> Next {
         let (status, what) = match missing {
-            Missing::SmtpUtf8 if self.mail.smtputf8 && !needed.smtputf8 => {
+            Missing::SmtpUtf8 if self.mail.smtputf8 && !self.needs_smtputf8() => {
                 self.mail.smtputf8 = false;
-                return Next::Again;
-            }
-            Missing::EightBitMime if self.mail.body == Body::EightBitMime && !needed.eight_bit => {
-                self.mail.body = Body::SevenBit;
                 return Next::Again;
             }
             Missing::SmtpUtf8 => ((5, 6, 7), "does not take addresses beyond ASCII (SMTPUTF8)".to_owned()),
@@ -273,33 +255,19 @@ impl Progress<'_> {
         self.decide_all(open, &Fate::Failed(trouble));
         Next::Done
     }
-}
 
-/// What the message itself needs, whatever the client said of it.
-struct Demands {
-    smtputf8: bool,
-    eight_bit: bool,
-}
-
-async fn demands(mta: &Mta, entry: &QueueEntry) -> Demands {
-    let addresses_ascii = entry.recipients.iter().all(|recipient| recipient.address.is_ascii())
-        && entry.reverse_path.address().is_none_or(mail::Address::is_ascii);
-    let header = mta.stores.engine.blob_read(entry.blob, 0..HEADER_BYTES_MAX).await;
-    let header_ascii = header.is_ok_and(|start| {
-        let end = mail::header::body_start(&start);
-        start.get(..end).is_some_and(<[u8]>::is_ascii)
-    });
-    let mut eight_bit = false;
-    let mut position = 0;
-    while let Ok(Some(piece)) = piece(mta, entry, &mut position).await {
-        eight_bit |= !piece.is_ascii();
+    /// What the message itself needs, whatever the client said of it.
+    fn needs_smtputf8(&self) -> bool {
+        let entry = self.entry;
+        !self.content.header_is_ascii
+            || !entry.recipients.iter().all(|recipient| recipient.address.is_ascii())
+            || !entry.reverse_path.address().is_none_or(mail::Address::is_ascii)
     }
-    Demands { smtputf8: !addresses_ascii || !header_ascii, eight_bit }
 }
 
 fn replied(connection: &Connection, reply: &Reply) -> Fate {
     if reply.is_success() {
-        let success = if connection.link.announces_dsn() {
+        let success = if connection.link.capabilities().dsn {
             Success::Confirmed
         } else {
             Success::Unconfirmed { host: connection.host.clone() }

@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     full: bool,
     encoder: Encoder,
     chunked: bool,
+    /// The server knows BDAT.
+    chunk_taken: bool,
 }
 
 /// The command to send next.
@@ -51,6 +53,7 @@ impl Delivery {
             full: false,
             encoder: Encoder::new(framing),
             chunked,
+            chunk_taken: false,
         }
     }
 }
@@ -173,6 +176,9 @@ impl Client {
 
     pub(super) fn handle_delivery_reply(&mut self, expected: &Expected, reply: Reply) {
         let stage = expected.stage();
+        if stage == Stage::Content && self.is_chunking_refused(&reply) {
+            return self.fail(stage, Cause::ChunkingRefused(reply));
+        }
         match expected {
             Expected::Mail if reply.is_success() => self.needs_rset = true,
             Expected::Rset | Expected::Chunk if reply.is_success() => {}
@@ -184,6 +190,13 @@ impl Client {
             Expected::ContentEndFor(index) => self.handle_reply_for(*index, reply),
             _ => self.fail(stage, Cause::Reply(reply)),
         }
+    }
+
+    /// RFC 5321 §4.2.4: 500 and 502 say that the command is not known, which a server that took a chunk cannot mean.
+    fn is_chunking_refused(&mut self, reply: &Reply) -> bool {
+        let Some(delivery) = self.delivery.as_mut().filter(|delivery| delivery.chunked) else { return false };
+        let is_first = !std::mem::replace(&mut delivery.chunk_taken, true);
+        is_first && matches!(reply.code, 500 | 502)
     }
 
     /// Nothing comes of this transaction. What is on its way is still answered.

@@ -97,6 +97,10 @@ pub enum Stage {
 pub enum Cause {
     #[error("the server said: {0}")]
     Reply(Reply),
+    /// It announced CHUNKING and does not know BDAT. Part of the content may have been read as commands; the message goes
+    /// another time, with [`Config::chunking`](super::Config::chunking) off.
+    #[error("the server announces BDAT and does not know it: {0}")]
+    ChunkingRefused(Reply),
     #[error("{0}")]
     Protocol(#[from] ReplyError),
     #[error("the server spoke without being asked")]

@@ -383,6 +383,33 @@ fn the_first_refused_chunk_counts() {
 }
 
 #[test]
+fn a_server_that_does_not_know_bdat_after_all_is_left() {
+    for refusal in ["500 unknown command", "502 5.5.1 not implemented"] {
+        dialog(
+            chunking(&[transaction(&["b@d.example"])]),
+            &format!(
+                "S: 220 mx.example
+                 C: EHLO c.example
+                 S: 250-mx.example
+                 S: 250-PIPELINING
+                 S: 250 CHUNKING
+                 C: MAIL FROM:<a@c.example>
+                 C: RCPT TO:<b@d.example>
+                 S: 250 ok
+                 S: 250 ok
+                 C: BDAT 4
+                 C: x
+                 C: .BDAT 1
+                 C: yBDAT 0 LAST
+                 S: {refusal}
+                 S: 500 unknown command
+                 E: failed at Content for now: the server announces BDAT and does not know it: {refusal}"
+            ),
+        );
+    }
+}
+
+#[test]
 fn lmtp_has_a_reply_for_each_recipient() {
     let session = || {
         let transactions = [transaction(&["b@d.example", "c@d.example", "d@d.example"])];
