@@ -55,6 +55,20 @@ fn tests_in(path: &Path) -> BTreeSet<String> {
     names
 }
 
+/// False for a file that no `mod` line leads to: its tests do not run.
+fn is_compiled(path: &str) -> bool {
+    let path = root().join("crates").join(path);
+    let (folder, stem) = (path.parent().unwrap(), path.file_stem().unwrap().to_string_lossy().into_owned());
+    // Those in `tests` of a crate, and what a `mod.rs` holds.
+    if folder.join("../Cargo.toml").is_file() && folder.ends_with("tests") || stem == "mod" {
+        return true;
+    }
+    let parents = [folder.join("mod.rs"), folder.with_extension("rs"), folder.join("lib.rs")];
+    let line = format!("mod {stem};");
+    let declares = |text: String| text.lines().any(|found| found.trim_start_matches("pub ").ends_with(&line));
+    parents.iter().any(|parent| fs::read_to_string(parent).is_ok_and(declares))
+}
+
 #[test]
 fn every_test_that_the_table_names_exists() {
     let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -63,6 +77,9 @@ fn every_test_that_the_table_names_exists() {
         for test in &case.tests {
             let (path, name) = test.rsplit_once("::").unwrap();
             let file = || tests_in(&root().join("crates").join(path));
+            if !files.contains_key(path) && !is_compiled(path) {
+                complaints.push(format!("{path} is part of no crate"));
+            }
             if !files.entry(path.to_owned()).or_insert_with(file).contains(name) {
                 complaints.push(format!("{}: there is no {test}", case.name));
             }

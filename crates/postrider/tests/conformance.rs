@@ -192,3 +192,33 @@ fn a_sender_that_is_refused_fails_for_every_recipient() {
     wait_for_empty_queue(&server);
     assert_eq!(sink.messages(), []);
 }
+
+/// C111: a host that says nothing at all takes its own time, and nobody else's.
+#[test]
+fn a_silent_host_does_not_hold_up_mail_for_others() {
+    let ports = Ports::take();
+    // The system completes connections that nobody accepts.
+    let silent = TcpListener::bind(("127.0.0.1", ports.nth(0))).unwrap();
+    let sink = Sink::start(ports.nth(1), &["PIPELINING"], |_| None);
+    let route = |domain: &str, port: u16| {
+        let host = format!("via = \"smtp\"\nhost = \"127.0.0.1\"\nport = {port}\n");
+        format!("[[route]]\nrecipient = \"*@{domain}\"\n{host}")
+    };
+    let server = Server::start(&format!(
+        "[smtp]\ntrusted_networks = [\"127.0.0.0/8\"]\n{}{}",
+        route("silent.test", ports.nth(0)),
+        route("far.test", ports.nth(1))
+    ));
+    let mut smtp = server.smtp();
+    for number in 0..50 {
+        let message = format!("Subject: {number}\r\n\r\ntext\r\n");
+        let reply = smtp.deliver(ALICE, &["dave@silent.test"], message.as_bytes()).unwrap();
+        assert_eq!(reply.code, 250, "{reply}");
+    }
+    let reply = smtp.deliver(ALICE, &[CAROL], b"Subject: x\r\n\r\ntext\r\n").unwrap();
+    assert_eq!(reply.code, 250, "{reply}");
+    wait_for("the message for the other host", || (sink.messages().len() == 1).then_some(()));
+    let waiting = server.cli_json(&["queue", "list"]);
+    assert_eq!(waiting.as_array().unwrap().len(), 50, "the silent host has answered none");
+    drop(silent);
+}

@@ -239,6 +239,15 @@ async fn submission_takes_out_what_is_not_for_others_and_leaves_the_rest() {
     assert_eq!(field(&mail, "Return-Path"), ["Return-Path: <bob@here.example>"]);
 }
 
+/// C255: a password that cannot be looked at is not a wrong one.
+#[tokio::test]
+async fn a_login_that_cannot_be_checked_may_be_tried_again() {
+    let site = site().await;
+    let mut wire = site.connect_to("127.0.0.1", Flavour::Submission).await;
+    drop(site.engine.crash());
+    wire.dialog("C: AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAc2VjcmV0\nS: 454 4.7.0").await;
+}
+
 /// C258: RFC 4616 §2
 #[tokio::test]
 async fn nobody_acts_as_another() {

@@ -208,4 +208,6 @@ async fn within_patience(
 }
 
 #[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
 mod tests;
