@@ -92,7 +92,7 @@ impl Session {
         loop {
             match server.poll(self.mta.world.clock.now()) {
                 Step::Write(octets) => {
-                    write(&*self.mta.world.clock, &mut stream, &octets, &mut shutdown).await?
+                    write(&*self.mta.world.clock, &mut stream, &octets, &mut shutdown).await?;
                 }
                 Step::Event(event) => self.decide(&mut server, event).await,
                 Step::StartTls => stream = self.start_tls(&mut server, stream).await?,
