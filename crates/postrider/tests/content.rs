@@ -228,8 +228,11 @@ fn a_signed_message_is_returned_rather_than_broken() {
 #[test]
 fn a_host_that_announces_chunking_and_does_not_know_it_gets_data() {
     let ports = Ports::take();
-    let sink = Sink::start(ports.nth(0), &["CHUNKING", "PIPELINING", "8BITMIME"], |line| {
-        line.starts_with("BDAT").then(|| "502 5.5.1 not implemented".to_owned())
+    let ends = AtomicUsize::new(0);
+    let sink = Sink::start(ports.nth(0), &["CHUNKING", "PIPELINING", "8BITMIME"], move |line| {
+        // The first end is that of the only chunk.
+        let refused = line == "." && ends.fetch_add(1, Ordering::SeqCst) == 0;
+        refused.then(|| "502 5.5.1 not implemented".to_owned())
     });
     let server = Server::start(&route_to(ports.nth(0)));
     let sample = samples::dots();

@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     full: bool,
     encoder: Encoder,
     chunked: bool,
+    /// The chunk to send next, once it is known whether it is the last.
+    chunk: Vec<u8>,
     /// The server knows BDAT.
     chunk_taken: bool,
 }
@@ -53,6 +55,7 @@ impl Delivery {
             full: false,
             encoder: Encoder::new(framing),
             chunked,
+            chunk: Vec::new(),
             chunk_taken: false,
         }
     }
@@ -86,8 +89,12 @@ impl Client {
         }
         let mut chunk = Vec::with_capacity(octets.len() + octets.len() / 32);
         delivery.encoder.encode(octets, &mut chunk);
-        if !chunk.is_empty() {
-            commands::write_chunk(&chunk, false, &mut self.output);
+        if chunk.is_empty() {
+            return;
+        }
+        let before = std::mem::replace(&mut delivery.chunk, chunk);
+        if !before.is_empty() {
+            commands::write_chunk(&before, false, &mut self.output);
             self.expected.push_back(Expected::Chunk);
         }
     }
@@ -96,7 +103,7 @@ impl Client {
     pub fn end_content(&mut self) {
         let Some(delivery) = self.delivery.as_mut().filter(|_| self.phase == Phase::Content) else { return };
         if delivery.chunked {
-            let mut chunk = Vec::new();
+            let mut chunk = std::mem::take(&mut delivery.chunk);
             delivery.encoder.finish(&mut chunk);
             commands::write_chunk(&chunk, true, &mut self.output);
         } else {

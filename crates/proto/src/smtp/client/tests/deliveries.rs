@@ -327,9 +327,8 @@ fn chunks_where_they_are_announced() {
          S: 250 ok
          C: BDAT 4
          C: x
-         C: .BDAT 1
-         C: yBDAT 0 LAST
-         S: 250 ok
+         C: .BDAT 1 LAST
+         C: y
          S: 250 ok
          S: 250 queued
          E: done: 250 queued
@@ -348,9 +347,6 @@ fn chunks_where_they_are_announced() {
          C: BDAT 4
          C: x
          C: .
-         S: 250 ok
-         C: BDAT 1
-         C: y
          S: 452 full
          E: done: Content refused for now: 452 full
          C: QUIT",
@@ -372,10 +368,9 @@ fn the_first_refused_chunk_counts() {
          S: 250 ok
          C: BDAT 4
          C: x
-         C: .BDAT 1
-         C: yBDAT 0 LAST
+         C: .BDAT 1 LAST
+         C: y
          S: 552 5.3.4 too large
-         S: 503 what?
          S: 503 what?
          E: done: Content refused for good: 552 5.3.4 too large
          C: QUIT",
@@ -399,8 +394,8 @@ fn a_server_that_does_not_know_bdat_after_all_is_left() {
                  S: 250 ok
                  C: BDAT 4
                  C: x
-                 C: .BDAT 1
-                 C: yBDAT 0 LAST
+                 C: .BDAT 1 LAST
+                 C: y
                  S: {refusal}
                  S: 500 unknown command
                  E: failed at Content for now: the server announces BDAT and does not know it: {refusal}"
