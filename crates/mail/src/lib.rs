@@ -9,6 +9,7 @@ mod queue_id;
 pub mod received;
 mod reply;
 pub mod report;
+pub mod scram;
 pub mod text;
 mod timestamp;
 pub mod xtext;

@@ -8,6 +8,8 @@
 //! | 0x20 | domain | lookup form | [`crate::directory::DomainRecord`] |
 //! | 0x21 | account | lookup form of the address | [`crate::directory::Account`] |
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
+//! | 0x23 | SCRAM verifiers | account u64 | [`crate::directory::ScramVerifiers`] |
+//! | 0x24 | secret | name | 32 random octets |
 //! | 0x30 | mailbox | account u64, mailbox u64 | [`crate::mailbox::Mailbox`] |
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
 //! | 0x32 | mailbox message | mailbox u64, UID u32 | version, MODSEQ u64, [`crate::mailbox::MessageRecord`] |
@@ -41,6 +43,8 @@ pub const DUE: u8 = 0x11;
 pub const DOMAIN: u8 = 0x20;
 pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
+pub const SCRAM: u8 = 0x23;
+pub const SECRET: u8 = 0x24;
 pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;
 pub const MAILBOX_MESSAGE: u8 = 0x32;

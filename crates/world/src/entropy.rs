@@ -9,6 +9,15 @@ pub trait Entropy: Send + Sync {
     }
 }
 
+impl dyn Entropy + '_ {
+    /// As many random octets as the array has.
+    pub fn array<const N: usize>(&self) -> [u8; N] {
+        let mut octets = [0; N];
+        self.fill(&mut octets);
+        octets
+    }
+}
+
 /// The operating system's generator.
 #[derive(Debug)]
 pub struct SystemEntropy;

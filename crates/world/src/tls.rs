@@ -15,11 +15,17 @@ use crate::net::BoxStream;
 /// A peer that has not finished its handshake by then is dropped.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Octets of the channel binding `tls-exporter` (RFC 9266 §2).
+const EXPORTER_BYTES: usize = 32;
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
 /// What was agreed, for the Received header and the ledger: `TLSv1.3`, `TLS13_AES_256_GCM_SHA384`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSummary {
     pub version: &'static str,
     pub cipher: String,
+    /// The channel binding `tls-exporter` (RFC 9266). None before TLS 1.3, where it is not always unique (§4).
+    pub exporter: Option<Box<[u8]>>,
 }
 
 /// The server side of TLS; cheap to clone.
@@ -78,7 +84,10 @@ impl ServerTls {
         let secured = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let summary = summary(secured.get_ref().1);
+        let connection = secured.get_ref().1;
+        let exporter =
+            |octets: &mut [u8]| connection.export_keying_material(octets, EXPORTER_LABEL, Some(b"")).is_ok();
+        let summary = summary(connection, exporter);
         Ok((Box::new(secured), summary))
     }
 }
@@ -132,7 +141,10 @@ impl ClientTls {
         let secured = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.connector.connect(name, stream))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let summary = summary(secured.get_ref().1);
+        let connection = secured.get_ref().1;
+        let exporter =
+            |octets: &mut [u8]| connection.export_keying_material(octets, EXPORTER_LABEL, Some(b"")).is_ok();
+        let summary = summary(connection, exporter);
         Ok((Box::new(secured), summary))
     }
 }
@@ -141,7 +153,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn summary(connection: &rustls::CommonState) -> TlsSummary {
+/// `export`: fills in the connection's exported keying material, if it can.
+fn summary(connection: &rustls::CommonState, export: impl FnOnce(&mut [u8]) -> bool) -> TlsSummary {
+    let is_tls13 = connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+    let mut exported = [0; EXPORTER_BYTES];
+    let exporter = (is_tls13 && export(&mut exported)).then(|| Box::from(exported));
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -152,7 +168,7 @@ fn summary(connection: &rustls::CommonState) -> TlsSummary {
         .and_then(|suite| suite.suite().as_str())
         .unwrap_or("unknown")
         .to_owned();
-    TlsSummary { version, cipher }
+    TlsSummary { version, cipher, exporter }
 }
 
 /// Accepts every certificate but still checks that the peer holds its key.

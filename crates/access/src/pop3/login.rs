@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use proto::{pop3::MaildropListing, sasl::Credentials};
+use proto::{
+    pop3::MaildropListing,
+    sasl::{Credentials, ScramOutcome},
+};
 use store::{StoreError, directory::Account};
 
 use super::{Pop3Service, maildrop::Maildrop};
@@ -29,10 +32,24 @@ pub(super) fn failure_delay(failures: u32) -> Duration {
 
 impl Pop3Service {
     pub(super) async fn log_in(&self, credentials: &Credentials) -> Login {
-        let Credentials { authentication_id, password, .. } = credentials;
+        let Credentials { authorization_id, authentication_id, password } = credentials;
         // The password is checked first whatever else is wrong, so that all refusals take the same time.
         match self.directory.authenticate(authentication_id, password).await {
-            Ok(Some(account)) if may_act(credentials, &account) => self.open(&account).await,
+            Ok(Some(account)) if may_act(authentication_id, authorization_id, &account) => {
+                self.open(&account).await
+            }
+            Ok(_) => Login::Refused,
+            Err(error) => Login::Unavailable(error),
+        }
+    }
+
+    pub(super) async fn finish_scram(&self, outcome: &ScramOutcome) -> Login {
+        let user = &outcome.user;
+        let found = self.directory.account_of_login(&user.authentication_id).await;
+        match found.map(|account| account.filter(|_| outcome.proven)) {
+            Ok(Some(account)) if may_act(&user.authentication_id, &user.authorization_id, &account) => {
+                self.open(&account).await
+            }
             Ok(_) => Login::Refused,
             Err(error) => Login::Unavailable(error),
         }
@@ -49,9 +66,10 @@ impl Pop3Service {
 }
 
 /// RFC 4616 §2: nobody acts as somebody else here; naming oneself by the full address is fine.
-fn may_act(credentials: &Credentials, account: &Account) -> bool {
-    !credentials.acts_as_other()
-        || credentials.authorization_id.eq_ignore_ascii_case(&account.address.to_string())
+fn may_act(authentication_id: &str, authorization_id: &str, account: &Account) -> bool {
+    authorization_id.is_empty()
+        || authorization_id == authentication_id
+        || authorization_id.eq_ignore_ascii_case(&account.address.to_string())
 }
 
 #[cfg(test)]

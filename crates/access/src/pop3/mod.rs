@@ -11,9 +11,15 @@ mod session;
 
 use std::{sync::Arc, time::Duration};
 
-use proto::pop3::{Config, IDLE_TIMEOUT_MIN, Tls};
+use proto::{
+    pop3::{Config, IDLE_TIMEOUT_MIN, Tls},
+    sasl::ChannelBinding,
+};
 use store::{Directory, Mailboxes};
-use world::{BoxStream, Clock, Peer, Shutdown, tls::ServerTls};
+use world::{
+    BoxStream, Clock, Entropy, Peer, Shutdown,
+    tls::{ServerTls, TlsSummary},
+};
 
 use lock::MaildropLocks;
 use session::Session;
@@ -23,6 +29,7 @@ pub struct Pop3Service {
     directory: Directory,
     mailboxes: Mailboxes,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     locks: MaildropLocks,
 }
 
@@ -69,8 +76,13 @@ impl std::fmt::Debug for Pop3Service {
 }
 
 impl Pop3Service {
-    pub fn new(directory: Directory, mailboxes: Mailboxes, clock: Arc<dyn Clock>) -> Self {
-        Self { directory, mailboxes, clock, locks: MaildropLocks::default() }
+    pub fn new(
+        directory: Directory,
+        mailboxes: Mailboxes,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { directory, mailboxes, clock, entropy, locks: MaildropLocks::default() }
     }
 
     /// Serves one connection until it ends: by QUIT, by its peer, by a timeout, or soon after `shutdown` was given.
@@ -81,11 +93,15 @@ impl Pop3Service {
         peer: Peer,
         shutdown: Shutdown,
     ) {
+        let mut binding = ChannelBinding::default();
         let (stream, tls, stls) = match &listener.tls {
             Pop3Tls::Never => (stream, Tls::Unavailable, None),
             Pop3Tls::Stls(tls) => (stream, Tls::Available, Some(tls.clone())),
             Pop3Tls::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
-                Ok((stream, _)) => (stream, Tls::Active, None),
+                Ok((stream, agreed)) => {
+                    binding = channel_binding(agreed);
+                    (stream, Tls::Active, None)
+                }
                 Err(error) => {
                     tracing::info!(client = %peer.ip(), %error, "the TLS handshake failed");
                     return;
@@ -100,8 +116,12 @@ impl Pop3Service {
             idle_timeout: listener.idle_timeout,
         };
         drop(listener);
-        Session::new(self, config, stls, stream, peer, shutdown).run().await;
+        Session::new(self, config, stls, stream, peer, shutdown).bound_by(binding).run().await;
     }
+}
+
+fn channel_binding(tls: TlsSummary) -> ChannelBinding {
+    ChannelBinding { tls_exporter: tls.exporter }
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
-    sasl::Credentials,
+    sasl::{ChannelBinding, Credentials, ScramOutcome, ScramUser},
 };
 use store::StoreError;
 use tokio::io::AsyncWriteExt;
 use world::{BoxStream, Clock, Peer, Shutdown, read_some, tls::ServerTls};
 
 use super::{
-    Pop3Service,
+    Pop3Service, channel_binding,
     login::{Login, failure_delay},
     maildrop::{Maildrop, Reading},
 };
@@ -58,6 +58,12 @@ impl Session {
             maildrop: None,
             reading: None,
         }
+    }
+
+    /// By what its TLS connection is recognised if that began before the greeting.
+    pub(super) fn bound_by(mut self, binding: ChannelBinding) -> Self {
+        self.machine.set_channel_binding(binding);
+        self
     }
 
     /// Futures that are large and seldom needed are boxed, so that a waiting session stays small.
@@ -123,9 +129,10 @@ impl Session {
         let Some(tls) = self.stls.take() else { return self.machine.handle_tls_failed() };
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         match tls.accept(plain).await {
-            Ok((secured, _)) => {
+            Ok((secured, agreed)) => {
                 self.stream = secured;
                 self.machine.handle_tls_started();
+                self.machine.set_channel_binding(channel_binding(agreed));
             }
             Err(error) => {
                 tracing::info!(client = %self.peer.ip(), %error, "the TLS handshake failed");
@@ -146,6 +153,8 @@ impl Session {
     async fn answer(&mut self, event: Event) {
         match event {
             Event::Authenticate(credentials) => self.log_in(&credentials).await,
+            Event::ScramVerifier(user) => self.find_verifier(&user).await,
+            Event::Scram(outcome) => self.finish_scram(&outcome).await,
             Event::Retrieve { uid } => self.start_reading(uid).await,
             Event::MoreContent => self.read_on().await,
             Event::Commit { deleted } => self.commit(&deleted).await,
@@ -153,9 +162,27 @@ impl Session {
     }
 
     async fn log_in(&mut self, credentials: &Credentials) {
+        let login = self.service.log_in(credentials).await;
+        self.answer_login(&credentials.authentication_id, login).await;
+    }
+
+    async fn find_verifier(&mut self, user: &ScramUser) {
+        let entropy = &*self.service.entropy;
+        match self.service.directory.scram_verifier(&user.authentication_id, user.hash, entropy).await {
+            Ok(verifier) => self.machine.answer_scram_verifier(verifier, &entropy.array()),
+            Err(error) => self.answer_login(&user.authentication_id, Login::Unavailable(error)).await,
+        }
+    }
+
+    async fn finish_scram(&mut self, outcome: &ScramOutcome) {
+        let login = self.service.finish_scram(outcome).await;
+        self.answer_login(&outcome.user.authentication_id, login).await;
+    }
+
+    async fn answer_login(&mut self, name: &str, login: Login) {
         let client = self.peer.ip();
-        let user = clean_within(credentials.authentication_id.as_bytes(), LOGGED_NAME_BYTES);
-        match self.service.log_in(credentials).await {
+        let user = clean_within(name.as_bytes(), LOGGED_NAME_BYTES);
+        match login {
             Login::Opened(maildrop, listing) => {
                 tracing::info!(%client, %user, messages = listing.entries.len(), "POP3 login");
                 self.maildrop = Some(maildrop);

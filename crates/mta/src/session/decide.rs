@@ -1,13 +1,8 @@
 //! The machine's questions and our answers.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use mail::{Address, ForwardPath, QueueId, Recipient, Reply, received::Received};
-use proto::{
-    sasl::Credentials,
-    smtp::server::{self, Decision, Event, Flavour, MailRequest, Server},
-};
+use proto::smtp::server::{self, Decision, Event, Flavour, MailRequest, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
 use super::{
@@ -18,9 +13,6 @@ use crate::{
     accept::{self, Acceptance, AcceptedRecipient, Origin},
     policy,
 };
-
-/// Each failed login of a session is answered this much later than the one before.
-const LOGIN_FAILURE_DELAY: Duration = Duration::from_secs(1);
 
 /// One mail transaction, from MAIL on.
 #[derive(Default)]
@@ -59,6 +51,14 @@ impl Session {
             Event::ContentAborted(_) => self.transaction = None,
             Event::Authenticate(credentials) => {
                 let decision = Box::pin(self.authenticate(credentials)).await;
+                server.answer_auth(decision);
+            }
+            Event::ScramVerifier(user) => {
+                let answer = Box::pin(self.scram_verifier(&user)).await;
+                server.answer_scram_verifier(answer);
+            }
+            Event::Scram(outcome) => {
+                let decision = Box::pin(self.finish_scram(outcome)).await;
                 server.answer_auth(decision);
             }
             Event::Verify(argument) => {
@@ -213,30 +213,6 @@ impl Session {
             }
         }
         refusals
-    }
-
-    async fn authenticate(&mut self, credentials: Credentials) -> Decision {
-        let login = &credentials.authentication_id;
-        let acts_as_itself =
-            credentials.authorization_id.is_empty() || credentials.authorization_id == *login;
-        match self.mta.stores.directory.authenticate(login, &credentials.password).await {
-            Ok(Some(account)) if acts_as_itself => {
-                self.identity = Some(account.address);
-                Decision::ACCEPT
-            }
-            Ok(_) => {
-                self.failed_logins += 1;
-                tracing::info!(client = %self.peer.ip(), "a login failed");
-                let clock = &self.mta.world.clock;
-                clock.sleep_until(clock.now() + LOGIN_FAILURE_DELAY * self.failed_logins).await;
-                // The same words for an unknown user and a wrong password (RFC 4954 §6).
-                Decision::Reject(Reply::new(535, (5, 7, 8), "the user name or the password is wrong"))
-            }
-            Err(error) => {
-                tracing::error!(%error, "the directory cannot be read");
-                Decision::Reject(Reply::new(454, (4, 7, 0), "cannot check the password now; try again later"))
-            }
-        }
     }
 
     fn received<'a>(&'a self, server: &'a Server, id: QueueId, at: mail::Timestamp) -> Received<'a> {

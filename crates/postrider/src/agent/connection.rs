@@ -14,7 +14,7 @@ use proto::{
     smtp::client::{Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
 };
 use world::{
-    BoxStream, World,
+    BoxStream, Entropy, World,
     tls::{ClientTls, Verify},
 };
 
@@ -44,7 +44,7 @@ impl Connection {
             let (under_tls, summary) = secured.map_err(|error| tls_failure(&server, &error.to_string()))?;
             (stream, agreed) = (under_tls, Some(summary));
         }
-        let config = config(submission, ip)?;
+        let config = config(submission, ip, &*world.entropy)?;
         let link = Link::new(world.clock.clone(), stream, config, server.host.clone(), tls, agreed);
         let mut connection = Self { link, server };
         match connection.next_event().await? {
@@ -141,7 +141,7 @@ fn client_tls(submission: &Submission, ip: IpAddr) -> Result<ClientTls, Failure>
     made.map_err(Failure::new)
 }
 
-fn config(submission: &Submission, ip: IpAddr) -> Result<Config, Failure> {
+fn config(submission: &Submission, ip: IpAddr, entropy: &dyn Entropy) -> Result<Config, Failure> {
     let credentials = match &submission.login {
         None => None,
         Some(login) => {
@@ -157,6 +157,7 @@ fn config(submission: &Submission, ip: IpAddr) -> Result<Config, Failure> {
             Tls::Starttls => TlsPolicy::Required,
         },
         credentials,
+        scram_nonce: Some(entropy.array()),
         // Who says "none" means it; else the password goes in clear within this machine only.
         plaintext_auth: submission.tls == Tls::None || ip.is_loopback(),
         ..Config::new(own_name())

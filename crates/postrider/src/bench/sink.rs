@@ -151,10 +151,17 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
             server.answer_content(Decision::ACCEPT);
         }
         Event::Authenticate(_) => server.answer_auth(Decision::ACCEPT),
+        // A verifier that fits every password does not exist.
+        Event::ScramVerifier(_) => server.answer_scram_verifier(Err(no_scram())),
+        Event::Scram(_) => server.answer_auth(Decision::Reject(no_scram())),
         Event::Verify(_) => server.answer_verify(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Expand(_) => server.answer_expand(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::ContentAborted(_) => {}
     }
+}
+
+fn no_scram() -> Reply {
+    Reply::new(504, (5, 5, 4), "this sink takes any password, but SCRAM shows none")
 }
 
 impl Tally {

@@ -70,6 +70,7 @@ impl Services {
             stores.directory.clone(),
             stores.mailboxes.clone(),
             world.clock.clone(),
+            world.entropy.clone(),
         ));
         let pop3 = Arc::new(RwLock::new(Pop3Options::new(config, &server_tls)));
         let mut services = Self { mta, pop3, listeners: Vec::new(), tasks: JoinSet::new() };

@@ -1,11 +1,13 @@
 //! The AUTHORIZATION state (RFC 1939 §4), STLS (RFC 2595 §4), AUTH (RFC 5034 §4), and CAPA (RFC 2449 §5).
 
+use mail::scram::ScramVerifier;
+
 use super::{
     LOGIN_FAILURES_MAX, MaildropListing, Server, Tls,
     maildrop::Maildrop,
     server::{Activity, Login},
 };
-use crate::sasl::{self, Credentials, Mechanism, SaslServer, SaslStep};
+use crate::sasl::{self, ChannelBinding, Credentials, Mechanism, Nonce, SaslServer, SaslStep};
 
 impl Server {
     /// TLS was agreed; the session starts over, without a greeting (RFC 2595 §4).
@@ -16,13 +18,37 @@ impl Server {
         }
     }
 
+    /// What the TLS connection is recognised by, for the mechanisms with `-PLUS`. To be set as soon as TLS is there;
+    /// without it they are not offered.
+    pub fn set_channel_binding(&mut self, binding: ChannelBinding) {
+        self.binding = binding;
+    }
+
     /// The handshake failed, and nothing can be said on this connection any more.
     pub fn handle_tls_failed(&mut self) {
         self.activity = Activity::Closing;
     }
 
+    /// The user's verifier, or one that stands in where there is no such user, and a nonce never used before.
+    pub fn answer_scram_verifier(&mut self, verifier: ScramVerifier, nonce: &Nonce) {
+        if !matches!(self.activity, Activity::AwaitingScramVerifier(..)) {
+            return;
+        }
+        let activity = std::mem::replace(&mut self.activity, Activity::AwaitingCommand);
+        let Activity::AwaitingScramVerifier(_, mut exchange) = activity else { return };
+        let step = exchange.verifier(verifier, nonce);
+        self.take_sasl_step(exchange, step);
+    }
+
     /// The password is right and the maildrop is ours. `listing` is what the session will see of it.
     pub fn answer_authenticated(&mut self, listing: &MaildropListing) {
+        let unproven = match &self.activity {
+            Activity::FinishingScram(outcome) => !outcome.proven,
+            activity => matches!(activity, Activity::AwaitingScramVerifier(..)),
+        };
+        if unproven {
+            return self.answer_authentication_failed();
+        }
         if !self.authentication_answered() {
             return;
         }
@@ -59,7 +85,10 @@ impl Server {
     }
 
     fn authentication_answered(&mut self) -> bool {
-        let awaited = matches!(self.activity, Activity::Authenticating(_));
+        let awaited = matches!(
+            self.activity,
+            Activity::Authenticating(_) | Activity::AwaitingScramVerifier(..) | Activity::FinishingScram(_)
+        );
         if awaited {
             self.activity = Activity::AwaitingCommand;
         }
@@ -93,16 +122,17 @@ impl Server {
     }
 
     pub(super) fn handle_auth(&mut self, mechanism: &str, initial_response: Option<&str>) {
-        let Some(mechanism) = Mechanism::parse(mechanism.as_bytes()) else {
+        let known = Mechanism::parse(mechanism.as_bytes());
+        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.binding)) else {
             return self.reply_bad_command("there is no such mechanism");
         };
-        if !self.passwords_allowed_or_reply() {
+        if mechanism.shows_password() && !self.passwords_allowed_or_reply() {
             return;
         }
         let decoded = initial_response.map(|argument| sasl::decode_initial_response(argument.as_bytes()));
         match decoded.transpose() {
             Ok(initial_response) => {
-                let (server, step) = SaslServer::start(mechanism, initial_response.as_deref());
+                let (server, step) = SaslServer::start(mechanism, initial_response.as_deref(), &self.binding);
                 self.take_sasl_step(server, step);
             }
             Err(error) => self.reply_bad_command(&error.to_string()),
@@ -128,6 +158,8 @@ impl Server {
                 self.activity = Activity::AwaitingSaslResponse(server);
             }
             SaslStep::Credentials(credentials) => self.authenticate(Some(credentials)),
+            SaslStep::ScramUser(user) => self.activity = Activity::AwaitingScramVerifier(user, server),
+            SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(outcome),
             SaslStep::Malformed => self.reply_bad_command("that is no message of this mechanism"),
         }
     }
@@ -181,8 +213,9 @@ impl Server {
         }
         if self.passwords_allowed() {
             self.write_line("USER");
-            self.write_line(&format!("SASL {}", Mechanism::ALL.map(Mechanism::name).join(" ")));
         }
+        let mechanisms = Mechanism::announcement(&self.binding, self.passwords_allowed());
+        self.write_line(&format!("SASL {mechanisms}"));
         if self.config.tls == Tls::Available {
             self.write_line("STLS");
         }

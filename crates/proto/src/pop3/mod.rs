@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 pub use maildrop::{MaildropEntry, MaildropListing};
 pub use server::Server;
 
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, ScramOutcome, ScramUser};
 
 /// RFC 1939 §3: the autologout timer is at least this long.
 pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_mins(10);
@@ -38,7 +38,7 @@ pub struct Config {
     /// Our name in the greeting.
     pub hostname: Arc<str>,
     pub tls: Tls,
-    /// Whether passwords may come in clear; without it USER, PASS and AUTH want TLS first.
+    /// Whether passwords may come in clear; without it USER, PASS, and AUTH with PLAIN or LOGIN want TLS first.
     pub allow_plaintext_auth: bool,
     /// How long we wait for the next command; never less than [`IDLE_TIMEOUT_MIN`].
     pub idle_timeout: Duration,
@@ -60,6 +60,11 @@ pub enum Event {
     /// Answer with `answer_authenticated`, `answer_authentication_failed`, `answer_locked` or `answer_unavailable`.
     /// A delay after failures is the driver's, which has a clock.
     Authenticate(Credentials),
+    /// Answer with `answer_scram_verifier` or `answer_unavailable`. That there is no such user must not show: neither
+    /// in what is answered nor in the time it takes.
+    ScramVerifier(ScramUser),
+    /// Answer like `Authenticate`; to be refused unless proven.
+    Scram(ScramOutcome),
     /// Read this message from its start. Answer with `answer_content` or `answer_content_end`, or with
     /// `answer_content_gone` or `answer_content_failed`.
     Retrieve { uid: u32 },

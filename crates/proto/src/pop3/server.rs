@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     machine::{Machine, Step},
-    sasl::{Credentials, SaslServer},
+    sasl::{ChannelBinding, Credentials, SaslServer, ScramOutcome, ScramUser},
 };
 
 /// One POP3 session, from the greeting to the end. Holds little while it waits.
@@ -25,6 +25,7 @@ pub struct Server {
     pub(super) output: Vec<u8>,
     pub(super) activity: Activity,
     pub(super) login: Login,
+    pub(super) binding: ChannelBinding,
     /// There once the client has logged in: the TRANSACTION state.
     pub(super) maildrop: Option<Maildrop>,
     bad_commands: u32,
@@ -41,6 +42,8 @@ pub(super) enum Activity {
     AwaitingCommand,
     AwaitingSaslResponse(SaslServer),
     Authenticating(Credentials),
+    AwaitingScramVerifier(ScramUser, SaslServer),
+    FinishingScram(ScramOutcome),
     Listing { column: Column, next: u32 },
     Retrieving(Retrieval),
     Committing,
@@ -89,6 +92,7 @@ impl Server {
             output: Vec::new(),
             activity: Activity::Greeting,
             login: Login::default(),
+            binding: ChannelBinding::default(),
             maildrop: None,
             bad_commands: 0,
             input_ended: false,
@@ -111,6 +115,10 @@ impl Server {
             Activity::Authenticating(credentials) => {
                 return Progress::Event(Event::Authenticate(credentials.clone()));
             }
+            Activity::AwaitingScramVerifier(user, _) => {
+                return Progress::Event(Event::ScramVerifier(user.clone()));
+            }
+            Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram(outcome.clone())),
             Activity::Retrieving(retrieval) => return Progress::Event(retrieval.event()),
             Activity::Committing => {
                 let deleted = self.maildrop.as_ref().map(Maildrop::deleted).unwrap_or_default();

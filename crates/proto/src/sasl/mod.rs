@@ -1,4 +1,5 @@
-//! SASL mechanisms (RFC 4422) as machines: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login).
+//! SASL mechanisms (RFC 4422) as machines: SCRAM (RFC 5802, RFC 7677), PLAIN (RFC 4616), LOGIN
+//! (draft-murchison-sasl-login).
 //!
 //! [`SaslServer`] and [`SaslClient`] work on decoded octets. What SMTP (RFC 4954 §4) and POP3 (RFC 5034 §4) put
 //! around them on the wire is the same in both and stands in [`encode`], [`decode_line`] and
@@ -6,45 +7,89 @@
 
 mod client;
 mod encoding;
+mod scram;
 mod server;
 
 use std::fmt;
 
 pub use client::SaslClient;
 pub use encoding::{DecodeError, decode_initial_response, decode_line, encode, encode_initial_response};
+use mail::scram::ScramHash;
+pub use scram::{ChannelBinding, NONCE_BYTES, Nonce, ScramOutcome, ScramUser};
 pub use server::{SaslServer, SaslStep};
 
 /// RFC 4616 §2: each of the three parts of a message is at most this long.
 const PART_BYTES_MAX: usize = 255;
 
-/// The mechanisms we speak. Both send the password in clear, so both belong under TLS.
+/// The mechanisms we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
+    /// The password never goes over the wire. `plus`: bound to the TLS connection (RFC 5802 §6).
+    Scram {
+        hash: ScramHash,
+        plus: bool,
+    },
+    /// In clear, as with LOGIN, so it belongs under TLS.
     Plain,
     Login,
 }
 
 impl Mechanism {
-    /// In the order we announce and prefer them.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// In the order we announce them.
+    pub const ALL: [Self; 6] = [
+        Self::Scram { hash: ScramHash::Sha256, plus: true },
+        Self::Scram { hash: ScramHash::Sha256, plus: false },
+        Self::Scram { hash: ScramHash::Sha1, plus: true },
+        Self::Scram { hash: ScramHash::Sha1, plus: false },
+        Self::Plain,
+        Self::Login,
+    ];
+    /// What our client prefers among those that show the password.
+    const CLEAR: [Self; 2] = [Self::Plain, Self::Login];
+    /// The one with which our client does not show it.
+    pub const CLIENT_SCRAM: Self = Self::Scram { hash: ScramHash::Sha256, plus: false };
 
     /// RFC 4422 §3.1; clients write the name in any case.
     pub fn parse(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|mechanism| mechanism.has_name(name))
     }
 
-    /// The one we prefer among the names a server offers.
+    /// The one we prefer among the names a server offers, of those that show the password.
     pub fn choose(offered: &[&[u8]]) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| {
-            offered.iter().any(|name| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
-        })
+        Self::CLEAR.into_iter().find(|mechanism| offered.iter().any(|name| mechanism.has_name(name)))
+    }
+
+    pub fn has_name(self, name: &[u8]) -> bool {
+        self.name().as_bytes().eq_ignore_ascii_case(name)
     }
 
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Scram { hash: ScramHash::Sha256, plus: true } => "SCRAM-SHA-256-PLUS",
+            Self::Scram { hash: ScramHash::Sha256, plus: false } => "SCRAM-SHA-256",
+            Self::Scram { hash: ScramHash::Sha1, plus: true } => "SCRAM-SHA-1-PLUS",
+            Self::Scram { hash: ScramHash::Sha1, plus: false } => "SCRAM-SHA-1",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }
+    }
+
+    /// Whether whoever listens learns the password.
+    pub const fn shows_password(self) -> bool {
+        matches!(self, Self::Plain | Self::Login)
+    }
+
+    /// Whether it can be had on a connection with this binding at all.
+    pub fn fits(self, binding: &ChannelBinding) -> bool {
+        !matches!(self, Self::Scram { plus: true, .. }) || binding.is_there()
+    }
+
+    /// The names to announce, with spaces between them.
+    pub fn announcement(binding: &ChannelBinding, with_passwords: bool) -> String {
+        let offered = Self::ALL
+            .into_iter()
+            .filter(|mechanism| mechanism.fits(binding) && (with_passwords || !mechanism.shows_password()));
+        offered.map(Self::name).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -103,8 +148,20 @@ mod tests {
     fn mechanism_names_are_read_in_any_case() {
         assert_eq!(Mechanism::parse(b"plain"), Some(Mechanism::Plain));
         assert_eq!(Mechanism::parse(b"Login"), Some(Mechanism::Login));
+        let plus = Mechanism::Scram { hash: ScramHash::Sha256, plus: true };
+        assert_eq!(Mechanism::parse(b"scram-SHA-256-plus"), Some(plus));
         assert_eq!(Mechanism::parse(b"CRAM-MD5"), None);
         assert_eq!(Mechanism::parse(b""), None);
+    }
+
+    #[test]
+    fn the_announcement_says_what_can_be_had() {
+        let binding = ChannelBinding { tls_exporter: Some([1; 32].into()) };
+        let none = ChannelBinding::default();
+        assert_eq!(Mechanism::announcement(&none, false), "SCRAM-SHA-256 SCRAM-SHA-1");
+        assert_eq!(Mechanism::announcement(&none, true), "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN");
+        let all = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN";
+        assert_eq!(Mechanism::announcement(&binding, true), all);
     }
 
     #[test]

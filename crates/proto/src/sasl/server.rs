@@ -1,8 +1,14 @@
-//! The server's side of PLAIN and LOGIN.
+//! The server's side of all mechanisms.
 
-use super::{Credentials, Mechanism, PART_BYTES_MAX};
+use mail::scram::ScramVerifier;
 
-/// One exchange, from the AUTH command until [`SaslStep::Credentials`] or [`SaslStep::Malformed`].
+use super::{
+    ChannelBinding, Credentials, Mechanism, Nonce, PART_BYTES_MAX, ScramOutcome, ScramUser,
+    scram::ServerExchange,
+};
+
+/// One exchange, from the AUTH command until [`SaslStep::Credentials`], [`SaslStep::ScramDone`] or
+/// [`SaslStep::Malformed`].
 #[derive(Debug)]
 pub struct SaslServer {
     awaits: Awaits,
@@ -15,6 +21,10 @@ pub enum SaslStep {
     Challenge(Vec<u8>),
     /// The exchange is complete; whether the password is right is for the caller to find out.
     Credentials(Credentials),
+    /// Give this user's verifier, or one like it for nobody, to [`SaslServer::verifier`].
+    ScramUser(ScramUser),
+    /// The exchange is complete.
+    ScramDone(ScramOutcome),
     /// The message breaks the mechanism's grammar; the exchange has failed.
     Malformed,
 }
@@ -24,13 +34,23 @@ enum Awaits {
     PlainMessage,
     LoginUser,
     LoginPassword { user: String },
+    Scram(Box<ServerExchange>),
     Nothing,
 }
 
 impl SaslServer {
-    /// `initial_response`: the decoded argument of the AUTH command if it had one.
-    pub fn start(mechanism: Mechanism, initial_response: Option<&[u8]>) -> (Self, SaslStep) {
+    /// `initial_response`: the decoded argument of the AUTH command if it had one. `binding`: of the TLS connection;
+    /// with it a client that believes there is none is refused, so it has to be announced.
+    pub fn start(
+        mechanism: Mechanism,
+        initial_response: Option<&[u8]>,
+        binding: &ChannelBinding,
+    ) -> (Self, SaslStep) {
         let (awaits, challenge) = match mechanism {
+            // RFC 5802 §5: here too the client speaks first.
+            Mechanism::Scram { hash, plus } => {
+                (Awaits::Scram(Box::new(ServerExchange::new(hash, plus, binding.clone()))), Vec::new())
+            }
             // RFC 4616 §2: the client speaks first, so without an initial response it gets an empty challenge.
             Mechanism::Plain => (Awaits::PlainMessage, Vec::new()),
             Mechanism::Login => (Awaits::LoginUser, b"Username:".to_vec()),
@@ -58,7 +78,20 @@ impl SaslServer {
                 .ok()
                 .and_then(|password| Credentials::new(&user, password))
                 .map_or(SaslStep::Malformed, SaslStep::Credentials),
+            Awaits::Scram(mut exchange) => {
+                let step = exchange.response(response);
+                self.awaits = Awaits::Scram(exchange);
+                step
+            }
             Awaits::Nothing => SaslStep::Malformed,
+        }
+    }
+
+    /// Answers [`SaslStep::ScramUser`]. The nonce is the driver's: random, and never the same again.
+    pub fn verifier(&mut self, verifier: ScramVerifier, nonce: &Nonce) -> SaslStep {
+        match &mut self.awaits {
+            Awaits::Scram(exchange) => exchange.verifier(verifier, nonce),
+            _ => SaslStep::Malformed,
         }
     }
 }
@@ -80,21 +113,25 @@ fn parse_login_user(response: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn start(mechanism: Mechanism, initial_response: Option<&[u8]>) -> (SaslServer, SaslStep) {
+        SaslServer::start(mechanism, initial_response, &ChannelBinding::default())
+    }
+
     fn credentials(authorization_id: &str, user: &str, password: &str) -> SaslStep {
         SaslStep::Credentials(Credentials::with_authorization(authorization_id, user, password).unwrap())
     }
 
     #[test]
     fn plain_with_an_initial_response() {
-        let (_, step) = SaslServer::start(Mechanism::Plain, Some(b"\0tim\0tanstaaftanstaaf"));
+        let (_, step) = start(Mechanism::Plain, Some(b"\0tim\0tanstaaftanstaaf"));
         assert_eq!(step, credentials("", "tim", "tanstaaftanstaaf"));
-        let (_, step) = SaslServer::start(Mechanism::Plain, Some(b"Ursel\0Kurt\0xipj3plmq"));
+        let (_, step) = start(Mechanism::Plain, Some(b"Ursel\0Kurt\0xipj3plmq"));
         assert_eq!(step, credentials("Ursel", "Kurt", "xipj3plmq"));
     }
 
     #[test]
     fn plain_with_an_empty_challenge() {
-        let (mut server, step) = SaslServer::start(Mechanism::Plain, None);
+        let (mut server, step) = start(Mechanism::Plain, None);
         assert_eq!(step, SaslStep::Challenge(Vec::new()));
         assert_eq!(server.response("\0zoë\0pässword".as_bytes()), credentials("", "zoë", "pässword"));
         assert_eq!(server.response(b"\0tim\0again"), SaslStep::Malformed);
@@ -115,14 +152,14 @@ mod tests {
             &long,
         ];
         for message in cases {
-            let (_, step) = SaslServer::start(Mechanism::Plain, Some(message));
+            let (_, step) = start(Mechanism::Plain, Some(message));
             assert_eq!(step, SaslStep::Malformed, "{:?}", message.escape_ascii().to_string());
         }
     }
 
     #[test]
     fn login_asks_for_user_and_password() {
-        let (mut server, step) = SaslServer::start(Mechanism::Login, None);
+        let (mut server, step) = start(Mechanism::Login, None);
         assert_eq!(step, SaslStep::Challenge(b"Username:".to_vec()));
         assert_eq!(server.response(b"tim"), SaslStep::Challenge(b"Password:".to_vec()));
         assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
@@ -130,7 +167,7 @@ mod tests {
 
     #[test]
     fn login_takes_the_user_as_initial_response() {
-        let (mut server, step) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        let (mut server, step) = start(Mechanism::Login, Some(b"tim"));
         assert_eq!(step, SaslStep::Challenge(b"Password:".to_vec()));
         assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
     }
@@ -138,17 +175,17 @@ mod tests {
     #[test]
     fn login_refuses_empty_and_overlong_parts() {
         for user in [b"".as_slice(), b"t\0m", &[b'x'; 256], b"\xff"] {
-            let (mut server, step) = SaslServer::start(Mechanism::Login, Some(user));
+            let (mut server, step) = start(Mechanism::Login, Some(user));
             assert_eq!(step, SaslStep::Malformed);
             assert_eq!(server.response(b"secret"), SaslStep::Malformed);
         }
-        let (mut server, _) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        let (mut server, _) = start(Mechanism::Login, Some(b"tim"));
         assert_eq!(server.response(b""), SaslStep::Malformed);
     }
 
     #[test]
     fn the_state_shows_no_password_and_an_exchange_ends_once() {
-        let (mut server, _) = SaslServer::start(Mechanism::Login, Some(b"tim"));
+        let (mut server, _) = start(Mechanism::Login, Some(b"tim"));
         assert_eq!(server.response(b"secret"), credentials("", "tim", "secret"));
         assert!(!format!("{server:?}").contains("secret"));
         assert_eq!(server.response(b"secret"), SaslStep::Malformed);

@@ -3,7 +3,7 @@ use world::Entropy;
 
 use super::{
     Account, Directory, DirectoryError, DomainRecord, account_key, claim, domain_key, domain_of,
-    users_counter,
+    scram::scram_key, users_counter,
 };
 use crate::{
     CONFLICTS_MAX,
@@ -37,7 +37,7 @@ impl Directory {
     ) -> Result<Account, DirectoryError> {
         // Refused before the password is hashed, which takes a while.
         self.must_be_addable(address).await?;
-        let password_hash = self.passwords.hash(password, entropy).await?;
+        let (password_hash, scram) = self.passwords.hash(password, entropy).await?;
         let draft = Account {
             id: AccountId(0),
             address: address.clone(),
@@ -51,6 +51,7 @@ impl Directory {
             let domain = self.must_be_addable(address).await?;
             let mut batch = Batch::new();
             let account = self.stage_account(&mut batch, draft.clone(), domain).await?;
+            batch.put(scram_key(account.id), scram.encode());
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(account),
                 Err(CommitError::Conflict(_)) => {}
@@ -68,12 +69,14 @@ impl Directory {
     ) -> Result<(), DirectoryError> {
         let key = account_key(&address.to_lookup());
         self.must_exist(address).await?;
-        let password_hash = self.passwords.hash(password, entropy).await?;
+        let (password_hash, scram) = self.passwords.hash(password, entropy).await?;
         for _ in 0..CONFLICTS_MAX {
             let account = self.must_exist(address).await?;
+            let id = account.id;
             let mut batch = Batch::new();
             batch.check(key.clone(), Expect::Equals(account.encode().into()));
             batch.put(key.clone(), Account { password_hash: password_hash.clone(), ..account }.encode());
+            batch.put(scram_key(id), scram.encode());
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(()),
                 Err(CommitError::Conflict(_)) => {}
@@ -93,6 +96,7 @@ impl Directory {
             self.mailboxes.stage_removal(&mut batch, account.id).await?;
             batch.check(key.clone(), Expect::Equals(account.encode().into()));
             batch.delete(key.clone());
+            batch.delete(scram_key(account.id));
             self.stage_leaving(&mut batch, &account, &lookup).await?;
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(()),

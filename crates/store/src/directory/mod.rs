@@ -4,6 +4,7 @@ mod accounts;
 mod aliases;
 mod password;
 mod resolve;
+mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::{
     value::Value,
 };
 use password::Passwords;
+pub use scram::ScramVerifiers;
 
 /// The directory over an engine; cheap to clone.
 #[derive(Clone, Debug)]

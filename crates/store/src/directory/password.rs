@@ -9,7 +9,7 @@ use argon2::{
 use tokio::sync::Semaphore;
 use world::Entropy;
 
-use super::DirectoryError;
+use super::{DirectoryError, ScramVerifiers};
 use crate::engine::StoreError;
 
 /// Each hash takes 19 MiB and a core, so that a flood of logins must wait.
@@ -34,16 +34,23 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// A PHC string.
-    pub(super) async fn hash(&self, password: &str, entropy: &dyn Entropy) -> Result<String, DirectoryError> {
+    /// A PHC string, and what SCRAM needs instead of it.
+    pub(super) async fn hash(
+        &self,
+        password: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<(String, ScramVerifiers), DirectoryError> {
         if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
             let rule = format!("a password has 1 to {PASSWORD_BYTES_MAX} octets");
             return Err(DirectoryError::Invalid(rule));
         }
-        let mut salt = [0; 16];
-        entropy.fill(&mut salt);
+        let (salt, salt_sha1, salt_sha256) = (entropy.array::<16>(), entropy.array(), entropy.array());
         let password = password.to_owned();
-        Ok(self.run(move || hash(&password, &salt)).await??)
+        let work = move || {
+            let scram = ScramVerifiers::derive(&password, &salt_sha1, &salt_sha256);
+            Ok::<_, StoreError>((hash(&password, &salt)?, scram))
+        };
+        Ok(self.run(work).await??)
     }
 
     /// False if there is no hash, after as much work as if there were.

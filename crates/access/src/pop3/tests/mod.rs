@@ -50,8 +50,12 @@ struct House {
 impl House {
     fn new() -> Self {
         let stores = Stores::new(Arc::new(MemoryEngine::new()));
-        let service =
-            Pop3Service::new(stores.directory.clone(), stores.mailboxes.clone(), Arc::new(ImpatientClock));
+        let service = Pop3Service::new(
+            stores.directory.clone(),
+            stores.mailboxes.clone(),
+            Arc::new(ImpatientClock),
+            Arc::new(SystemEntropy),
+        );
         let (trigger, shutdown) = ShutdownTrigger::new();
         Self { stores, service: Arc::new(service), trigger, shutdown }
     }

@@ -64,7 +64,9 @@ async fn implicit_tls_comes_before_the_greeting() {
     let house = House::new();
     let (mut client, _) = secure(house.connect(Pop3Tls::Implicit(tls()), "198.51.100.7:4711")).await;
     client.expect("+OK mx.example.org POP3 server ready").await;
-    assert!(capabilities(&mut client).await.contains(&"SASL PLAIN LOGIN".to_owned()));
+    assert!(capabilities(&mut client).await.contains(
+        &"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN".to_owned()
+    ));
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ async fn greet(
     let client = proto::smtp::client::Config {
         tls: policy,
         credentials,
+        scram_nonce: Some(mta.world.entropy.array()),
         // A password in clear stays within this machine, or the operator said that TLS is not wanted.
         plaintext_auth: address.ip().is_loopback() || smarthost.tls == RouteTls::None,
         chunking,

@@ -272,6 +272,7 @@ fn passwords_in_clear_want_tls() {
          S: AUTH-RESP-CODE
          S: PIPELINING
          S: UTF8
+         S: SASL SCRAM-SHA-256 SCRAM-SHA-1
          S: STLS
          S: EXPIRE NEVER
          S: LOGIN-DELAY 0
@@ -292,7 +293,7 @@ fn passwords_in_clear_want_tls() {
          S: PIPELINING
          S: UTF8
          S: USER
-         S: SASL PLAIN LOGIN
+         S: SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN
          S: EXPIRE NEVER
          S: LOGIN-DELAY 0
          S: IMPLEMENTATION Postrider

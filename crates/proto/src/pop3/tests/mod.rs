@@ -2,12 +2,18 @@
 
 mod dialogs;
 mod limits;
+mod scram;
 mod splits;
 
 use std::{collections::VecDeque, time::Instant};
 
+use mail::scram::ScramVerifier;
+
 use super::{Config, Event, IDLE_TIMEOUT_MIN, MaildropEntry, MaildropListing, Server, Tls};
-use crate::machine::{Machine, Step};
+use crate::{
+    machine::{Machine, Step},
+    sasl::NONCE_BYTES,
+};
 
 /// A driver with one account, alice with the password "open sesame", and what happened to it.
 struct Driver {
@@ -91,6 +97,18 @@ impl Driver {
                     false => self.server.answer_authentication_failed(),
                 }
             }
+            Event::ScramVerifier(user) if user.authentication_id == "down" => {
+                self.server.answer_unavailable();
+            }
+            Event::ScramVerifier(user) => {
+                let verifier = match user.authentication_id.as_str() {
+                    "alice" => ScramVerifier::derive(user.hash, "open sesame", b"salt", 4096),
+                    name => ScramVerifier::of_nobody(user.hash, name, b"server secret"),
+                };
+                self.server.answer_scram_verifier(verifier, &[0; NONCE_BYTES]);
+            }
+            Event::Scram(outcome) if outcome.proven => self.server.answer_authenticated(&self.listing()),
+            Event::Scram(_) => self.server.answer_authentication_failed(),
             Event::Retrieve { uid } => match self.messages.iter().find(|(candidate, _)| *candidate == uid) {
                 Some((_, content)) => {
                     self.reading = Some((content.clone(), 0));

@@ -17,7 +17,9 @@ pub struct Capabilities {
     pub chunking: bool,
     pub binary_mime: bool,
     pub starttls: bool,
-    /// The mechanism we prefer of those it has.
+    /// SCRAM-SHA-256.
+    pub scram: bool,
+    /// The mechanism we prefer of those it has that show the password.
     pub auth: Option<Mechanism>,
 }
 
@@ -46,6 +48,7 @@ impl Capabilities {
             "STARTTLS" => self.starttls = true,
             "AUTH" => {
                 let offered: Vec<&[u8]> = words.map(str::as_bytes).collect();
+                self.scram |= offered.iter().any(|name| Mechanism::CLIENT_SCRAM.has_name(name));
                 self.auth = Mechanism::choose(&offered).or(self.auth);
             }
             _ => {}

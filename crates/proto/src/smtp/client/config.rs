@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mail::limits;
 
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Nonce};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,6 +13,8 @@ pub struct Config {
     pub tls: TlsPolicy,
     /// Authenticate, or do not send.
     pub credentials: Option<Credentials>,
+    /// Random, for this connection alone; with it SCRAM-SHA-256 is used where it is announced, with TLS or without.
+    pub scram_nonce: Option<Nonce>,
     /// Send the password without TLS too.
     pub plaintext_auth: bool,
     /// Send content with BDAT where CHUNKING is announced. Binary content always goes so.
@@ -29,6 +31,7 @@ impl Config {
             helo: helo.into(),
             tls: TlsPolicy::Opportunistic,
             credentials: None,
+            scram_nonce: None,
             plaintext_auth: false,
             chunking: false,
             lmtp: false,

@@ -115,4 +115,6 @@ pub enum Cause {
     TlsFailed,
     #[error("the server offers no authentication that we can use here")]
     AuthNotOffered,
+    #[error("the server took our authentication without proving that it knows us")]
+    AuthUnproven,
 }

@@ -3,7 +3,7 @@
 use mail::Reply;
 
 use super::{Capabilities, Cause, Client, Expected, Phase, Stage, TlsPolicy};
-use crate::sasl::{self, SaslClient};
+use crate::sasl::{self, Mechanism, SaslClient};
 
 impl Client {
     /// TLS is there; the server is asked again what it has (RFC 3207 §4.2).
@@ -88,10 +88,13 @@ impl Client {
             return;
         };
         let allowed = self.tls || self.config.plaintext_auth;
-        let Some(mechanism) = self.capabilities.auth.filter(|_| allowed) else {
-            return self.fail_and_quit(Stage::Auth, Cause::AuthNotOffered);
+        let (mechanism, mut exchange) = match (self.config.scram_nonce.take(), self.capabilities.auth) {
+            (Some(nonce), _) if self.capabilities.scram => {
+                (Mechanism::CLIENT_SCRAM, SaslClient::scram(credentials, nonce))
+            }
+            (_, Some(mechanism)) if allowed => (mechanism, SaslClient::in_clear(mechanism, credentials)),
+            _ => return self.fail_and_quit(Stage::Auth, Cause::AuthNotOffered),
         };
-        let mut exchange = SaslClient::new(mechanism, credentials);
         let line = match exchange.initial_response() {
             Some(response) => {
                 format!("AUTH {} {}", mechanism.name(), sasl::encode_initial_response(&response))
@@ -103,6 +106,10 @@ impl Client {
 
     pub(super) fn handle_auth_reply(&mut self, mut exchange: Box<SaslClient>, reply: Reply) {
         if reply.is_success() {
+            // RFC 5802 §5: a server that does not prove itself is somebody else.
+            if !exchange.may_succeed() {
+                return self.fail_and_quit(Stage::Auth, Cause::AuthUnproven);
+            }
             self.phase = Phase::Ready { told: false };
             return;
         }

@@ -1,16 +1,18 @@
 //! AUTH (RFC 4954).
 
+use mail::{Reply, scram::ScramVerifier};
+
 use super::{
     Decision, Server,
     state::{Question, State},
     texts,
 };
-use crate::sasl::{self, DecodeError, Mechanism, SaslServer, SaslStep};
+use crate::sasl::{self, DecodeError, Mechanism, Nonce, SaslServer, SaslStep};
 
 impl Server {
     /// RFC 4954 §4: PLAIN and LOGIN show the password, so they belong under TLS.
-    pub(super) fn auth_allowed(&self) -> bool {
-        self.config.auth && (self.session.tls || self.config.plaintext_auth)
+    pub(super) fn passwords_allowed(&self) -> bool {
+        self.session.tls || self.config.plaintext_auth
     }
 
     pub(super) fn handle_auth(&mut self, mechanism: &str, initial_response: Option<&str>) {
@@ -26,16 +28,17 @@ impl Server {
         if self.transaction.is_some() {
             return self.reply_error(&texts::bad_sequence("AUTH has no place in a transaction"));
         }
-        let Some(mechanism) = Mechanism::parse(mechanism.as_bytes()) else {
+        let known = Mechanism::parse(mechanism.as_bytes());
+        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.binding)) else {
             return self.reply_error(&texts::unknown_mechanism());
         };
-        if !self.auth_allowed() {
+        if mechanism.shows_password() && !self.passwords_allowed() {
             return self.reply_error(&texts::needs_encryption());
         }
         match initial_response.map(|response| sasl::decode_initial_response(response.as_bytes())).transpose()
         {
             Ok(response) => {
-                let (exchange, step) = SaslServer::start(mechanism, response.as_deref());
+                let (exchange, step) = SaslServer::start(mechanism, response.as_deref(), &self.binding);
                 self.take_sasl_step(Box::new(exchange), step);
             }
             Err(error) => self.reply_decode_error(error),
@@ -56,11 +59,17 @@ impl Server {
     fn take_sasl_step(&mut self, exchange: Box<SaslServer>, step: SaslStep) {
         match step {
             SaslStep::Challenge(challenge) => {
-                self.reply(&mail::Reply::plain(334, sasl::encode(&challenge)));
+                self.reply(&Reply::plain(334, sasl::encode(&challenge)));
                 self.state = State::SaslResponse(exchange);
             }
             SaslStep::Credentials(credentials) => {
                 self.state = State::Deciding(Question::Authenticate(Box::new(credentials)));
+            }
+            SaslStep::ScramUser(user) => {
+                self.state = State::Deciding(Question::ScramVerifier(Box::new(user), exchange));
+            }
+            SaslStep::ScramDone(outcome) => {
+                self.state = State::Deciding(Question::Scram(Box::new(outcome)));
             }
             SaslStep::Malformed => self.reply_error(&texts::bad_sasl_message()),
         }
@@ -74,30 +83,54 @@ impl Server {
         self.reply_error(&reply);
     }
 
-    /// Answers `Event::Authenticate`. Reject with 535 5.7.8 for wrong credentials whatever is wrong with them, with 454
+    /// Answers `Event::ScramVerifier`: with the user's verifier, or one that stands in where there is no such user, and
+    /// a nonce never used before; or with 454 4.7.0 if it could not be read.
+    pub fn answer_scram_verifier(&mut self, answer: Result<(ScramVerifier, Nonce), Reply>) {
+        if !matches!(self.state, State::Deciding(Question::ScramVerifier(..))) {
+            return;
+        }
+        let state = std::mem::replace(&mut self.state, State::Command);
+        let State::Deciding(Question::ScramVerifier(_, mut exchange)) = state else { return };
+        match answer {
+            Ok((verifier, nonce)) => {
+                let step = exchange.verifier(verifier, &nonce);
+                self.take_sasl_step(exchange, step);
+            }
+            Err(reply) => self.reply(&reply),
+        }
+    }
+
+    /// Answers `Event::Authenticate` and `Event::Scram`. Reject with 535 5.7.8 for wrong credentials whatever is wrong with them, with 454
     /// 4.7.0 if they could not be checked.
     pub fn answer_auth(&mut self, decision: Decision) {
-        let State::Deciding(Question::Authenticate(credentials)) = &self.state else { return };
-        let identity = if credentials.authorization_id.is_empty() {
-            &credentials.authentication_id
-        } else {
-            &credentials.authorization_id
+        let (authorization_id, authentication_id, may_succeed) = match &self.state {
+            State::Deciding(Question::Authenticate(credentials)) => {
+                (&credentials.authorization_id, &credentials.authentication_id, true)
+            }
+            State::Deciding(Question::Scram(outcome)) => {
+                (&outcome.user.authorization_id, &outcome.user.authentication_id, outcome.proven)
+            }
+            _ => return,
         };
+        let identity = if authorization_id.is_empty() { authentication_id } else { authorization_id };
         let identity = identity.as_str().into();
         self.state = State::Command;
         match decision {
-            Decision::Accept(reply) => {
+            Decision::Accept(reply) if may_succeed => {
                 self.session.identity = Some(identity);
                 self.reply(&reply.unwrap_or_else(texts::authenticated));
             }
-            Decision::Reject(reply) => {
-                let failures = self.counters.auth_failures.saturating_add(1);
-                self.counters.auth_failures = failures;
-                self.reply(&reply);
-                if failures >= self.config.limits.auth_failures_max {
-                    self.reply(&texts::too_many_errors());
-                }
-            }
+            Decision::Accept(_) => self.refuse_auth(&texts::wrong_credentials()),
+            Decision::Reject(reply) => self.refuse_auth(&reply),
+        }
+    }
+
+    fn refuse_auth(&mut self, reply: &Reply) {
+        let failures = self.counters.auth_failures.saturating_add(1);
+        self.counters.auth_failures = failures;
+        self.reply(reply);
+        if failures >= self.config.limits.auth_failures_max {
+            self.reply(&texts::too_many_errors());
         }
     }
 }

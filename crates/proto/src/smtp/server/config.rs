@@ -12,9 +12,9 @@ pub struct Config {
     pub flavour: Flavour,
     pub extensions: Extensions,
     pub starttls: StartTls,
-    /// AUTH is offered, under TLS.
+    /// AUTH is offered; the mechanisms that show the password under TLS only.
     pub auth: bool,
-    /// AUTH is offered without TLS too.
+    /// They are offered without TLS too.
     pub plaintext_auth: bool,
     /// Octets that come before the greeting, behind EHLO or HELO, or behind DATA before its 354 end the session with
     /// 554 (RFC 2920 §3.1). Without it they count as commands or as content.

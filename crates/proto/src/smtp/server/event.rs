@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use mail::{MailParameters, Recipient, Reply, ReversePath};
 
-use crate::{sasl::Credentials, smtp::data::Violation};
+use crate::{
+    sasl::{Credentials, ScramOutcome, ScramUser},
+    smtp::data::Violation,
+};
 
 /// What happened. Unless it says otherwise an event stays pending until its answer is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,11 @@ pub enum Event {
     /// For `answer_auth`. The accepted identity is `credentials.authorization_id`, or `authentication_id` where that
     /// is empty; whether one may act as the other is for the driver to find out.
     Authenticate(Credentials),
+    /// For `answer_scram_verifier`. That there is no such user must not show: neither in what is answered nor in the
+    /// time it takes.
+    ScramVerifier(ScramUser),
+    /// For `answer_auth`, like `Authenticate`; to be refused unless proven.
+    Scram(ScramOutcome),
     /// VRFY, for `answer_verify`.
     Verify(String),
     /// EXPN, for `answer_expand`.

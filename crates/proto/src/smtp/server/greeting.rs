@@ -86,8 +86,9 @@ impl Server {
         ];
         lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
         // RFC 4954 §4: after success there is nothing left to announce.
-        if self.auth_allowed() && self.session.identity.is_none() {
-            lines.push(format!("AUTH {}", Mechanism::ALL.map(Mechanism::name).join(" ")).into());
+        if self.config.auth && self.session.identity.is_none() {
+            let mechanisms = Mechanism::announcement(&self.binding, self.passwords_allowed());
+            lines.push(format!("AUTH {mechanisms}").into());
         }
         Reply { code: 250, enhanced: None, lines }
     }

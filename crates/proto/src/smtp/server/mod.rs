@@ -28,7 +28,10 @@ use session::{Counters, Transaction};
 use state::{Pause, Progress, State};
 
 use super::line::LineReader;
-use crate::machine::{Machine, Step};
+use crate::{
+    machine::{Machine, Step},
+    sasl::ChannelBinding,
+};
 
 /// Replies are handed over once there are this many octets of them, even in the middle of a pipelined group.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
@@ -45,6 +48,7 @@ pub struct Server {
     lines: LineReader,
     output: Vec<u8>,
     counters: Counters,
+    binding: ChannelBinding,
     /// To be told before anything else.
     aborted: Option<Abort>,
     /// There while we wait for the client.
@@ -66,6 +70,7 @@ impl Server {
             lines: LineReader::default(),
             output: Vec::new(),
             counters: Counters::default(),
+            binding: ChannelBinding::default(),
             aborted: None,
             deadline: None,
             input_ended: false,
@@ -117,6 +122,12 @@ impl Server {
             self.session = Session { tls: true, ..Session::default() };
             self.state = State::Command;
         }
+    }
+
+    /// What the TLS connection is recognised by, for the mechanisms with `-PLUS`. To be set as soon as TLS is there;
+    /// without it they are not offered.
+    pub fn set_channel_binding(&mut self, binding: ChannelBinding) {
+        self.binding = binding;
     }
 
     /// The handshake failed; nothing can be said on this connection any more.

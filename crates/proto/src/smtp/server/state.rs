@@ -4,7 +4,7 @@ use mail::{Recipient, Reply};
 
 use super::{Event, MailRequest};
 use crate::{
-    sasl::{Credentials, SaslServer},
+    sasl::{Credentials, SaslServer, ScramOutcome, ScramUser},
     smtp::data::DataDecoder,
 };
 
@@ -48,6 +48,9 @@ pub(super) enum Question {
     Data(Option<Chunk>),
     Content,
     Authenticate(Box<Credentials>),
+    /// For the exchange to go on.
+    ScramVerifier(Box<ScramUser>, Box<SaslServer>),
+    Scram(Box<ScramOutcome>),
     Verify(Box<str>),
     Expand(Box<str>),
 }
@@ -82,6 +85,8 @@ impl Question {
             Self::Data(_) => Event::Data,
             Self::Content => Event::ContentEnd,
             Self::Authenticate(credentials) => Event::Authenticate(Credentials::clone(credentials)),
+            Self::ScramVerifier(user, _) => Event::ScramVerifier(ScramUser::clone(user)),
+            Self::Scram(outcome) => Event::Scram(ScramOutcome::clone(outcome)),
             Self::Verify(argument) => Event::Verify(argument.to_string()),
             Self::Expand(argument) => Event::Expand(argument.to_string()),
         }

@@ -151,6 +151,10 @@ pub(super) fn needs_encryption() -> Reply {
     Reply::new(538, (5, 7, 11), "encryption required for this authentication mechanism")
 }
 
+pub(super) fn wrong_credentials() -> Reply {
+    Reply::new(535, (5, 7, 8), "the user name or the password is wrong")
+}
+
 pub(super) fn auth_cancelled() -> Reply {
     Reply::new(501, (5, 7, 0), "authentication cancelled")
 }

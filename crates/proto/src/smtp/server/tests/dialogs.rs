@@ -48,7 +48,7 @@ fn everything_that_can_be_announced() {
          S: 250-DSN
          S: 250-EXPN
          S: 250-STARTTLS
-         S: 250 AUTH PLAIN LOGIN",
+         S: 250 AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN",
     );
 }
 

@@ -5,11 +5,14 @@ mod conformance;
 mod content;
 mod dialogs;
 mod limits;
+mod scram;
 
 use std::time::{Duration, Instant};
 
+use mail::scram::ScramVerifier;
+
 use super::*;
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser};
 
 /// What the driver of a dialog saw: whole messages, and content that came to nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,6 +98,12 @@ impl Session {
                 self.seen.aborted.push(reason);
             }
             Event::Authenticate(credentials) => self.handle_authenticate(&credentials),
+            Event::ScramVerifier(user) => self.server.answer_scram_verifier(scram_answer(&user)),
+            Event::Scram(outcome) => {
+                let wrong = Reply::new(535, (5, 7, 8), "authentication failed");
+                let decision = if outcome.proven { Decision::ACCEPT } else { Decision::Reject(wrong) };
+                self.server.answer_auth(decision);
+            }
             Event::Verify(_) => self.server.answer_verify(&Reply::new(252, (2, 5, 2), "cannot verify")),
             Event::Expand(_) => self.server.answer_expand(&Reply::new(250, (2, 1, 5), "<büb@ours.example>")),
         }
@@ -124,6 +133,15 @@ impl Session {
         let right = credentials.password == "secret";
         let wrong = Reply::new(535, (5, 7, 8), "authentication failed");
         self.server.answer_auth(if right { Decision::ACCEPT } else { Decision::Reject(wrong) });
+    }
+}
+
+/// The nonce is not random, so that dialogs repeat; the user `down` cannot be looked up.
+fn scram_answer(user: &ScramUser) -> Result<(ScramVerifier, Nonce), Reply> {
+    match user.authentication_id.as_str() {
+        "down" => Err(Reply::new(454, (4, 7, 0), "try again later")),
+        "bob" => Ok((ScramVerifier::derive(user.hash, "secret", b"salt", 4096), [0; NONCE_BYTES])),
+        name => Ok((ScramVerifier::of_nobody(user.hash, name, b"server secret"), [0; NONCE_BYTES])),
     }
 }
 

@@ -1,0 +1,108 @@
+//! What SCRAM needs of an account instead of its password (RFC 5802).
+
+use mail::{
+    Address,
+    scram::{ITERATIONS, SALT_BYTES, ScramHash, ScramVerifier},
+};
+use serde::{Deserialize, Serialize};
+use world::Entropy;
+
+use super::{Account, Directory};
+use crate::{
+    batch::{Batch, Expect},
+    engine::{CommitError, Key, StoreError},
+    keys::{KeyBuilder, SCRAM, SECRET},
+    mailbox::AccountId,
+    value::Value,
+};
+
+const SECRET_BYTES: usize = 32;
+/// No account has it.
+const NOBODY: AccountId = AccountId(0);
+
+/// Made whenever a password is set. An account without them cannot use SCRAM until then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScramVerifiers {
+    pub sha1: ScramVerifier,
+    pub sha256: ScramVerifier,
+}
+
+impl Value for ScramVerifiers {
+    const NAME: &'static str = "SCRAM verifier";
+    const VERSION: u8 = 1;
+}
+
+impl ScramVerifiers {
+    /// Takes a while: two times [`ITERATIONS`].
+    pub(super) fn derive(
+        password: &str,
+        salt_sha1: &[u8; SALT_BYTES],
+        salt_sha256: &[u8; SALT_BYTES],
+    ) -> Self {
+        Self {
+            sha1: ScramVerifier::derive(ScramHash::Sha1, password, salt_sha1, ITERATIONS),
+            sha256: ScramVerifier::derive(ScramHash::Sha256, password, salt_sha256, ITERATIONS),
+        }
+    }
+
+    fn into_one(self, hash: ScramHash) -> ScramVerifier {
+        match hash {
+            ScramHash::Sha1 => self.sha1,
+            ScramHash::Sha256 => self.sha256,
+        }
+    }
+}
+
+impl Directory {
+    /// The verifier of this account. Where there is none, one that no password fits, always the same for the same
+    /// name, after as many reads: neither tells whether there is such a user.
+    pub async fn scram_verifier(
+        &self,
+        login: &str,
+        hash: ScramHash,
+        entropy: &dyn Entropy,
+    ) -> Result<ScramVerifier, StoreError> {
+        let address = login.parse::<Address>().ok();
+        let name = address.as_ref().map_or_else(|| login.to_owned(), Address::to_lookup);
+        let secret = self.scram_secret(entropy).await?;
+        let nobody = ScramVerifier::of_nobody(hash, &name, &secret);
+        let account = self.account_of_login(login).await?;
+        let id = account.map_or(NOBODY, |account| account.id);
+        let verifiers = self.read::<ScramVerifiers>(&scram_key(id)).await?;
+        Ok(verifiers.map_or(nobody, |verifiers| verifiers.into_one(hash)))
+    }
+
+    /// The account that logs in with this name, whatever it proves. `None` also if the name is no address.
+    pub async fn account_of_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
+        match login.parse::<Address>() {
+            Ok(address) => self.account(&address).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Made when it is first needed, and kept, so that nobody's salts stay what they are when the server restarts.
+    async fn scram_secret(&self, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
+        let key = KeyBuilder::new(SECRET).text("scram").key();
+        if let Some(secret) = self.engine.get(&key).await? {
+            return Ok(secret.to_vec());
+        }
+        let secret = entropy.array::<SECRET_BYTES>().to_vec();
+        let mut batch = Batch::new();
+        batch.check(key.clone(), Expect::Absent);
+        batch.put(key.clone(), secret.clone());
+        match self.engine.commit(batch).await {
+            Ok(_) => Ok(secret),
+            // Somebody else was first.
+            Err(CommitError::Conflict(_)) => {
+                self.engine.get(&key).await?.map(|secret| secret.to_vec()).ok_or(StoreError::NotFound)
+            }
+            Err(CommitError::Full) => Err(StoreError::Full),
+            Err(CommitError::Poisoned(why)) => Err(StoreError::Io(why)),
+            Err(CommitError::Read(error)) => Err(error),
+        }
+    }
+}
+
+pub(super) fn scram_key(account: AccountId) -> Key {
+    KeyBuilder::new(SCRAM).u64(account.0).key()
+}
