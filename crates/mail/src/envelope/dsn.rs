@@ -1,51 +1,11 @@
+//! What a report shall tell, and of whom (RFC 3461).
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, ForwardPath, ReversePath, xtext};
-
-/// What MAIL and RCPT said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
-    pub reverse_path: ReversePath,
-    pub mail: MailParameters,
-    pub recipients: Vec<Recipient>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recipient {
-    pub forward_path: ForwardPath,
-    pub rcpt: RcptParameters,
-}
-
-/// Parameters of MAIL. More join as extensions do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MailParameters {
-    /// RFC 1870, octets.
-    pub size: Option<u64>,
-    pub body: Body,
-    pub smtputf8: bool,
-    /// RFC 3461 §4.3
-    pub ret: Option<Return>,
-    /// RFC 3461 §4.4, xtext decoded.
-    pub envid: Option<String>,
-}
-
-/// Parameters of RCPT.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RcptParameters {
-    pub notify: Option<Notify>,
-    pub orcpt: Option<OriginalRecipient>,
-}
-
-/// RFC 6152, RFC 3030
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Body {
-    #[default]
-    SevenBit,
-    EightBitMime,
-    BinaryMime,
-}
+use super::ParameterError;
+use crate::{Address, xtext};
 
 /// How much of the message a report returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,31 +27,6 @@ pub struct Notify {
 pub struct OriginalRecipient {
     pub address_type: String,
     pub address: String,
-}
-
-/// Not a value of that parameter of MAIL or RCPT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value of the parameter is not valid")]
-pub struct ParameterError;
-
-/// The value of `BODY=`.
-impl fmt::Display for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SevenBit => "7BIT",
-            Self::EightBitMime => "8BITMIME",
-            Self::BinaryMime => "BINARYMIME",
-        })
-    }
-}
-
-impl FromStr for Body {
-    type Err = ParameterError;
-
-    fn from_str(text: &str) -> Result<Self, ParameterError> {
-        let all = [Self::SevenBit, Self::EightBitMime, Self::BinaryMime];
-        all.into_iter().find(|body| text.eq_ignore_ascii_case(&body.to_string())).ok_or(ParameterError)
-    }
 }
 
 /// The value of `RET=`.
@@ -210,9 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn body_and_ret_values() {
-        assert_eq!("8bitmime".parse(), Ok(Body::EightBitMime));
-        assert_eq!("9BIT".parse::<Body>(), Err(ParameterError));
+    fn ret_values() {
         assert_eq!("hdrs".parse(), Ok(Return::Headers));
         assert_eq!(Return::Full.to_string(), "FULL");
         assert_eq!("".parse::<Return>(), Err(ParameterError));

@@ -1,0 +1,104 @@
+use mail::{Body, Notify, Return};
+
+use super::*;
+
+const ALL: Accepted = Accepted { esmtp: true, binary_mime: true, smtputf8: true, dsn: true, auth: true };
+
+#[test]
+fn mail_parameters() {
+    let mail =
+        parse_mail(" size=1000 Body=8bitmime SMTPUTF8  RET=hdrs ENVID=QQ+2B314159 AUTH=<>", ALL).unwrap();
+    let expected = MailParameters {
+        size: Some(1000),
+        body: Body::EightBitMime,
+        smtputf8: true,
+        ret: Some(Return::Headers),
+        envid: Some("QQ+314159".to_owned()),
+    };
+    assert_eq!(mail, expected);
+    assert_eq!(parse_mail("", ALL), Ok(MailParameters::default()));
+    assert_eq!(parse_mail(" AUTH=e+3Dmc2@example.com", ALL), Ok(MailParameters::default()));
+}
+
+#[test]
+fn rcpt_parameters() {
+    let rcpt = parse_rcpt(" NOTIFY=success,FAILURE,Delay ORCPT=rfc822;a+2Bb@c", ALL).unwrap();
+    assert_eq!(rcpt.notify, Some(Notify { success: true, failure: true, delay: true }));
+    let orcpt = rcpt.orcpt.unwrap();
+    assert_eq!((orcpt.address_type.as_str(), orcpt.address.as_str()), ("rfc822", "a+b@c"));
+    let never = parse_rcpt(" NOTIFY=NEVER", ALL).unwrap();
+    assert_eq!(never.notify, Some(Notify { success: false, failure: false, delay: false }));
+    assert!(parse_rcpt(" ORCPT=utf-8;δοκιμή@παράδειγμα.example", ALL).is_ok());
+}
+
+#[test]
+fn bad_values_of_known_parameters() {
+    for bad in [
+        "SIZE",
+        "SIZE=",
+        "SIZE=abc",
+        "SIZE=-1",
+        "SIZE=+1",
+        "SIZE=18446744073709551616",
+        "SIZE=1 size=1",
+        "BODY",
+        "BODY=9BIT",
+        "RET=ALL",
+        "RET",
+        "ENVID=",
+        "ENVID=+2b",
+        "ENVID=+00",
+        "ENVID=+2",
+        "ENVID=é",
+        "SMTPUTF8=1",
+        "RET=FULL RET=FULL",
+        "AUTH",
+        "AUTH=",
+        "AUTH=+0A",
+        "AUTH=a=b",
+    ] {
+        assert!(matches!(parse_mail(bad, ALL), Err(ParameterError::Value(_))), "{bad:?}");
+    }
+    let long = format!("ENVID={}", "x".repeat(101));
+    assert_eq!(parse_mail(&long, ALL), Err(ParameterError::Value("ENVID")));
+    for bad in [
+        "NOTIFY=",
+        "NOTIFY",
+        "NOTIFY=FOO",
+        "NOTIFY=NEVER,SUCCESS",
+        "NOTIFY=SUCCESS,",
+        "ORCPT=rfc822",
+        "ORCPT=rfc822;",
+        "ORCPT=;a@b",
+        "ORCPT=rfc822;a+00",
+        "ORCPT=rfc822;é@b",
+        "NOTIFY=NEVER NOTIFY=NEVER",
+    ] {
+        assert!(matches!(parse_rcpt(bad, ALL), Err(ParameterError::Value(_))), "{bad:?}");
+    }
+}
+
+#[test]
+fn parameters_that_were_not_announced() {
+    for unknown in [
+        "FOO=bar",
+        "FOO",
+        "=",
+        "-A=1",
+        "TRANSID=<x@y>",
+        "MTRK=x",
+        "SUBMITTER=x@y",
+        "ALT-ADDRESS=x",
+        "S\u{131}ZE=1",
+    ] {
+        assert_eq!(parse_mail(unknown, ALL), Err(ParameterError::Unknown), "{unknown:?}");
+    }
+    let plain = Accepted::default();
+    for off in ["SIZE=5", "BODY=7BIT", "SMTPUTF8", "RET=FULL", "ENVID=x", "AUTH=<>"] {
+        assert_eq!(parse_mail(off, plain), Err(ParameterError::Unknown), "{off:?}");
+    }
+    assert_eq!(parse_rcpt("NOTIFY=NEVER", plain), Err(ParameterError::Unknown));
+    assert_eq!(parse_rcpt("SMTPUTF8", ALL), Err(ParameterError::Unknown));
+    let no_binary = Accepted { binary_mime: false, ..ALL };
+    assert_eq!(parse_mail("BODY=BINARYMIME", no_binary), Err(ParameterError::Value("BODY")));
+}
