@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use mail::scram::ScramVerifier;
 use proto::{
     machine::{Machine, Step},
-    smtp::server::{Config, Decision, Event, Extensions, Flavour, Server},
+    smtp::server::{Config, Decision, Event, Extensions, Flavour, HoldMax, Server},
 };
 
 /// What a session said and what content it took.
@@ -17,7 +17,15 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
         auth: true,
         plaintext_auth: true,
         refuse_early_talk: false,
-        extensions: Extensions { binary_mime: true, dsn: true, expn: true, ..Extensions::default() },
+        extensions: Extensions {
+            binary_mime: true,
+            dsn: true,
+            expn: true,
+            deliver_by: Some(60),
+            mt_priority: true,
+            future_release: Some(HoldMax { seconds: 86_400, until: mail::Timestamp::from_millis(1 << 40) }),
+            ..Extensions::default()
+        },
         ..Config::new("mx.example", Flavour::Smtp)
     };
     let mut server = Server::new(Arc::new(config), false);

@@ -16,8 +16,8 @@ pub mod xtext;
 
 pub use address::{Address, AddressError, Domain, ForwardPath, Host, LocalPart, ReversePath};
 pub use envelope::{
-    Body, Envelope, MailParameters, Notify, OriginalRecipient, ParameterError, RcptParameters, Recipient,
-    Return,
+    Body, ByMode, DeliverBy, Envelope, Hold, MailParameters, MtPriority, Notify, OriginalRecipient,
+    ParameterError, RcptParameters, Recipient, Return,
 };
 pub use queue_id::{QueueId, QueueIdError};
 pub use reply::{EnhancedStatus, EnhancedStatusError, Reply};

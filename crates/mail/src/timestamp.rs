@@ -12,6 +12,8 @@ const RFC5322: StaticFormatDescription = format_description!(
 );
 const RFC3339_MILLIS: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const RFC3339_SECONDS: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 /// 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what both formats can write.
 const WRITTEN_MILLIS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
@@ -50,6 +52,11 @@ impl Timestamp {
     /// `2026-11-23T22:36:00.123Z`
     pub fn rfc3339(self) -> String {
         self.format(RFC3339_MILLIS)
+    }
+
+    /// `2026-11-23T22:36:00Z`
+    pub fn rfc3339_seconds(self) -> String {
+        self.format(RFC3339_SECONDS)
     }
 
     /// Reads a time with any offset; digits beyond milliseconds are dropped.
@@ -95,6 +102,7 @@ mod tests {
         let moment = Timestamp::from_millis(1_795_473_360_123);
         assert_eq!(moment.rfc5322(), "Mon, 23 Nov 2026 22:36:00 +0000");
         assert_eq!(moment.rfc3339(), "2026-11-23T22:36:00.123Z");
+        assert_eq!(moment.rfc3339_seconds(), "2026-11-23T22:36:00Z");
         assert_eq!(Timestamp::from_millis(-1).rfc3339(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(i64::MAX).rfc3339(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(i64::MIN).rfc5322(), "Sat, 01 Jan 0000 00:00:00 +0000");

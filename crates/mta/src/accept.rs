@@ -138,6 +138,8 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             status,
             last_error: None,
             delay_told: false,
+            release_at: acceptance.at,
+            deadline: None,
         })
         .collect()
 }

@@ -3,10 +3,15 @@
 //! One entry holds the recipients of one message that travel together (one lane), and everything needed to deliver or
 //! bounce them, so that entries are settled without touching each other. Each holds one reference to the body.
 
+mod old;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail::{Address, MailParameters, OriginalRecipient, QueueId, RcptParameters, ReversePath, Timestamp};
+use mail::{
+    Address, ByMode, MailParameters, MtPriority, OriginalRecipient, QueueId, RcptParameters, ReversePath,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -53,6 +58,26 @@ pub struct QueueEntry {
     pub last_error: Option<String>,
     /// The sender was told of the delay, once for all recipients.
     pub delay_told: bool,
+    /// Delivery may begin, and the time for it counts from here: when the message was accepted, or what FUTURERELEASE
+    /// asked for (RFC 4865).
+    pub release_at: Timestamp,
+    pub deadline: Option<Deadline>,
+}
+
+/// RFC 2852: until when the message is to be delivered; what happens then is in `mail.deliver_by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    pub at: Timestamp,
+    /// It has passed, and the sender was told.
+    pub told: bool,
+}
+
+/// An entry whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueEntry {
+    pub at: Timestamp,
+    pub id: EntryId,
+    pub priority: MtPriority,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +96,18 @@ pub enum EntryStatus {
 
 impl Value for QueueEntry {
     const NAME: &'static str = "queue entry";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
-    /// Version 1 ended before `delay_told`.
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
+        let read = |octets: &[u8]| {
+            let old = postcard::from_bytes::<old::EntryV2>(octets);
+            old.map(Self::from).map_err(|error| {
+                StoreError::Value(format!("a {} of version {version} cannot be read: {error}", Self::NAME))
+            })
+        };
         match version {
-            1 => Self::decode(&[&[Self::VERSION], octets, &[0]].concat()),
+            1 => read(&[octets, &[0]].concat()),
+            2 => read(octets),
             _ => Err(unknown_version::<Self>(version)),
         }
     }
@@ -85,6 +116,21 @@ impl Value for QueueEntry {
 impl QueueEntry {
     pub fn id(&self) -> EntryId {
         EntryId { queue_id: self.queue_id, part: self.part }
+    }
+
+    pub fn priority(&self) -> MtPriority {
+        self.mail.priority.unwrap_or_default()
+    }
+
+    /// Its sender wants it to leave later (RFC 4865).
+    pub fn is_ahead_of_time(&self, now: Timestamp) -> bool {
+        self.release_at > now
+    }
+
+    /// RFC 2852: what the deadline asks for, if it has passed and that was not done yet.
+    pub fn missed_deadline(&self, now: Timestamp) -> Option<ByMode> {
+        let is_missed = self.deadline.is_some_and(|deadline| deadline.at <= now && !deadline.told);
+        self.mail.deliver_by.filter(|_| is_missed).map(|by| by.mode)
     }
 }
 
@@ -106,7 +152,7 @@ impl Spool {
         batch.check(key.clone(), Expect::Absent);
         batch.put(key, entry.encode());
         if let Some(due) = due_key(entry) {
-            batch.put(due, Vec::new());
+            batch.put(due, due_value(entry));
         }
         batch.references(entry.blob, 1);
     }
@@ -131,7 +177,7 @@ impl Spool {
             batch.delete(due);
         }
         if let Some(due) = due_key(new) {
-            batch.put(due, Vec::new());
+            batch.put(due, due_value(new));
         }
     }
 
@@ -171,21 +217,27 @@ impl Spool {
         Ok(lanes)
     }
 
-    /// IDs of the lane's entries in order of due time, after `after` if given (for paging), up to and including `until`.
+    /// The lane's entries in order of due time, after `after` if given (for paging), up to and including `until`.
     pub async fn due(
         &self,
         lane: &LaneId,
         after: Option<(Timestamp, EntryId)>,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(Timestamp, EntryId)>, StoreError> {
+    ) -> Result<Vec<DueEntry>, StoreError> {
         let start = match after {
             Some((at, id)) => lane_prefix(lane).time(at).id(id.queue_id).u16(id.part).key().successor(),
             None => lane_prefix(lane).key(),
         };
         let range = KeyRange { start, end: after_prefix(&lane_prefix(lane).time(until).octets()) };
         let found = self.engine.scan(range, Order::Ascending, limit).await?;
-        found.iter().map(|(key, _)| read_due_key(key)).collect()
+        found
+            .iter()
+            .map(|(key, value)| {
+                let (at, id) = read_due_key(key)?;
+                Ok(DueEntry { at, id, priority: read_due_value(value) })
+            })
+            .collect()
     }
 
     /// When the lane's first entry after `after` is due.
@@ -241,6 +293,17 @@ fn due_key(entry: &QueueEntry) -> Option<Key> {
         }
         EntryStatus::Held => None,
     }
+}
+
+/// The priority, so that a lane need not read entries to sort them; nothing for the usual one.
+fn due_value(entry: &QueueEntry) -> Vec<u8> {
+    let level = entry.priority().level();
+    if level == 0 { Vec::new() } else { level.to_be_bytes().to_vec() }
+}
+
+fn read_due_value(value: &[u8]) -> MtPriority {
+    let level = value.first().map_or(0, |octet| i8::from_be_bytes([*octet]));
+    MtPriority::new(level).unwrap_or_default()
 }
 
 fn read_due_key(key: &Key) -> Result<(Timestamp, EntryId), StoreError> {

@@ -46,6 +46,8 @@ pub(crate) fn entry(queue_id: QueueId, part: u16, lane: &str, due: i64, blob: Bl
         status: EntryStatus::Waiting,
         last_error: None,
         delay_told: false,
+        release_at: at(1),
+        deadline: None,
     }
 }
 

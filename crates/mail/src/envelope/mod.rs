@@ -1,12 +1,16 @@
 //! What MAIL and RCPT say, with a file for the parameters of each family of extensions.
 
 mod dsn;
+mod time;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::dsn::{Notify, OriginalRecipient, Return};
+pub use self::{
+    dsn::{Notify, OriginalRecipient, Return},
+    time::{ByMode, DeliverBy, Hold, MtPriority},
+};
 use crate::{ForwardPath, ReversePath};
 
 /// What MAIL and RCPT said.
@@ -34,6 +38,12 @@ pub struct MailParameters {
     pub ret: Option<Return>,
     /// RFC 3461 §4.4, xtext decoded.
     pub envid: Option<String>,
+    /// RFC 2852
+    pub deliver_by: Option<DeliverBy>,
+    /// RFC 6710
+    pub priority: Option<MtPriority>,
+    /// RFC 4865
+    pub hold: Option<Hold>,
 }
 
 /// Parameters of RCPT.

@@ -182,7 +182,7 @@ async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
     };
     match found.await {
         Ok((due, complete, next_due)) => {
-            let ids = due.into_iter().map(|(_, id)| id).collect();
+            let ids = due.into_iter().map(|due| due.id).collect();
             mta.dispatcher.tell(&mta, |lanes| lanes.handle_loaded(&lane, ids, complete, next_due));
         }
         Err(error) => {

@@ -73,6 +73,7 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             smtputf8: true,
             dsn: true,
             expn: config.expn != Audience::Never,
+            ..Extensions::default()
         },
         starttls: match listener.tls {
             TlsMode::Starttls if config.tls.is_some() => StartTls::Offered,

@@ -136,6 +136,8 @@ mod tests {
             status: EntryStatus::Waiting,
             last_error: None,
             delay_told: false,
+            release_at: Timestamp::from_millis(1_000_000),
+            deadline: None,
         }
     }
 

@@ -201,6 +201,9 @@ fn told(outcome: Outcome) -> (bool, String) {
         Outcome::Unsupported(Missing::Size { bytes_max }) => {
             (false, format!("the message is larger than the {bytes_max} octets that the server takes"))
         }
+        Outcome::Unsupported(Missing::DeliverBy) => {
+            (false, "the server does not promise to return a message in such a time (DELIVERBY)".to_owned())
+        }
         Outcome::Unsupported(Missing::EightBitMime | Missing::BinaryMime) => {
             (false, "the server does not take 8-bit content".to_owned())
         }

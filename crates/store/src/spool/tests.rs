@@ -79,17 +79,36 @@ async fn a_changed_entry_moves_in_its_lane_and_the_old_one_no_longer_counts() {
 }
 
 #[tokio::test]
-async fn an_entry_of_the_first_version_is_read_and_can_be_settled() {
+async fn entries_of_earlier_versions_are_read_and_can_be_settled() {
     let (spool, engine) = spool();
-    let entry = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
-    let mut first = entry.encode();
-    assert_eq!(first.pop(), Some(0), "delay_told stands last");
-    first[0] = 1;
-    change(&engine, |batch| batch.put(entry_key(entry.id()).key(), first.clone())).await.unwrap();
-    assert_eq!(spool.entry(entry.id()).await.unwrap(), Some(entry.clone()));
-    change(&engine, |batch| batch.put(entry_key(entry.id()).key(), first.clone())).await.unwrap();
-    assert_eq!(spool.list(None, 9).await.unwrap(), std::slice::from_ref(&entry));
-    change(&engine, |batch| spool.remove(batch, &entry)).await.unwrap();
+    for (version, number) in [(1, 1), (2, 2)] {
+        let entry = accept(&spool, &engine, number, &[("a", 10)]).await.remove(0);
+        let mut octets = vec![version];
+        octets.extend(postcard::to_allocvec(&old::EntryV2::from(&entry)).unwrap());
+        if version == 1 {
+            assert_eq!(octets.pop(), Some(0), "delay_told stood last");
+        }
+        change(&engine, |batch| batch.put(entry_key(entry.id()).key(), octets.clone())).await.unwrap();
+        assert_eq!(spool.entry(entry.id()).await.unwrap(), Some(entry.clone()));
+        change(&engine, |batch| batch.put(entry_key(entry.id()).key(), octets.clone())).await.unwrap();
+        assert_eq!(spool.list(None, 9).await.unwrap(), std::slice::from_ref(&entry));
+        change(&engine, |batch| spool.remove(batch, &entry)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_due_index_tells_priorities() {
+    let (spool, engine) = spool();
+    let mut batch = Batch::new();
+    let blob = add_body(&engine, &mut batch, &Bytes::from_static(b"body")).await;
+    for (number, level) in [(1, None), (2, Some(9)), (3, Some(-9)), (4, Some(0))] {
+        let mut entry = entry(id(number), 0, "a", 10, blob);
+        entry.mail.priority = level.and_then(MtPriority::new);
+        spool.add(&mut batch, &entry);
+    }
+    engine.commit(batch).await.unwrap();
+    let due = spool.due(&LaneId("a".into()), None, at(10), 9).await.unwrap();
+    assert_eq!(due.iter().map(|due| due.priority.level()).collect::<Vec<_>>(), [0, 9, -9, 0]);
 }
 
 #[tokio::test]
@@ -114,7 +133,7 @@ async fn a_lane_gives_its_entries_in_order_of_due_time_page_by_page() {
     let lane = LaneId("a".into());
     let page = async |after, until| -> Vec<(i64, u64)> {
         let found = spool.due(&lane, after, at(until), 2).await.unwrap();
-        found.iter().map(|(at, id)| (at.millis(), id.queue_id.as_u64())).collect()
+        found.iter().map(|due| (due.at.millis(), due.id.queue_id.as_u64())).collect()
     };
     assert_eq!(page(None, 30).await, [(-5, 2), (20, 3)]);
     let last = (at(20), EntryId { queue_id: id(3), part: 0 });

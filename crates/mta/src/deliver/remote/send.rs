@@ -246,6 +246,10 @@ impl Progress<'_> {
             Missing::SmtpUtf8 => ((5, 6, 7), "does not take addresses beyond ASCII (SMTPUTF8)".to_owned()),
             Missing::EightBitMime => ((5, 6, 3), "does not take 8-bit content (8BITMIME)".to_owned()),
             Missing::BinaryMime => ((5, 6, 3), "does not take binary content (BINARYMIME)".to_owned()),
+            Missing::DeliverBy => (
+                (5, 4, 7),
+                "does not promise to return a message in the time that is left (DELIVERBY)".to_owned(),
+            ),
             Missing::Size { bytes_max } => {
                 ((5, 3, 4), format!("takes messages of {bytes_max} octets at most"))
             }

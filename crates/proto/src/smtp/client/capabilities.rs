@@ -17,6 +17,10 @@ pub struct Capabilities {
     pub chunking: bool,
     pub binary_mime: bool,
     pub starttls: bool,
+    /// RFC 2852: the fewest seconds in which it returns a message; 0 if it does not say.
+    pub deliver_by: Option<u32>,
+    pub mt_priority: bool,
+    pub future_release: bool,
     /// SCRAM-SHA-256.
     pub scram: bool,
     /// The mechanism we prefer of those it has that show the password.
@@ -46,6 +50,11 @@ impl Capabilities {
             "CHUNKING" => self.chunking = true,
             "BINARYMIME" => self.binary_mime = true,
             "STARTTLS" => self.starttls = true,
+            "DELIVERBY" => {
+                self.deliver_by = Some(words.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0));
+            }
+            "MT-PRIORITY" => self.mt_priority = true,
+            "FUTURERELEASE" => self.future_release = true,
             "AUTH" => {
                 let offered: Vec<&[u8]> = words.map(str::as_bytes).collect();
                 self.scram |= offered.iter().any(|name| Mechanism::CLIENT_SCRAM.has_name(name));
@@ -72,6 +81,9 @@ mod tests {
             "",
             "8bitMIME",
             "CHUNKING x y",
+            "deliverby 240",
+            "MT-PRIORITY MIXER",
+            "FUTURERELEASE 86400 2026-12-01T10:00:00Z",
         ];
         reply.lines.extend(lines.map(Into::into));
         reply.lines.extend((0..200).map(|number| format!("X-{number}").into()));
@@ -81,6 +93,9 @@ mod tests {
             auth: Some(Mechanism::Login),
             eight_bit_mime: true,
             chunking: true,
+            deliver_by: Some(240),
+            mt_priority: true,
+            future_release: true,
             ..Capabilities::default()
         };
         assert_eq!(Capabilities::of(&reply), expected);
@@ -96,6 +111,15 @@ mod tests {
                 (true, None),
                 "{size}"
             );
+        }
+    }
+
+    #[test]
+    fn deliverby_without_a_number_has_no_minimum() {
+        for announced in ["DELIVERBY", "DELIVERBY 0", "DELIVERBY -5", "DELIVERBY 99999999999"] {
+            let mut reply = Reply::plain(250, "x");
+            reply.lines.push(announced.into());
+            assert_eq!(Capabilities::of(&reply).deliver_by, Some(0), "{announced}");
         }
     }
 }

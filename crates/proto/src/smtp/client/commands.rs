@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
-use mail::{Body, ForwardPath, Recipient, ReversePath, xtext};
+use mail::{Body, ByMode, DeliverBy, ForwardPath, Recipient, ReversePath, xtext};
 
 use super::{Capabilities, Missing, Transaction};
 
@@ -12,12 +12,21 @@ pub(super) fn missing(transaction: &Transaction, capabilities: &Capabilities) ->
     if let Some(bytes_max) = capabilities.size_max.filter(|max| transaction.body_bytes > *max) {
         return Some(Missing::Size { bytes_max });
     }
+    if transaction.mail.deliver_by.is_some_and(|by| !returns_in(by, capabilities)) {
+        return Some(Missing::DeliverBy);
+    }
     match transaction.mail.body {
         _ if needs_smtputf8(transaction) && !capabilities.smtputf8 => Some(Missing::SmtpUtf8),
         Body::EightBitMime if !capabilities.eight_bit_mime => Some(Missing::EightBitMime),
         Body::BinaryMime if !binary => Some(Missing::BinaryMime),
         _ => None,
     }
+}
+
+/// RFC 2852 §4.1: what has to come back in time goes to nobody who does not promise that.
+fn returns_in(by: DeliverBy, capabilities: &Capabilities) -> bool {
+    let Some(seconds_min) = capabilities.deliver_by else { return by.mode == ByMode::Notify };
+    by.mode == ByMode::Notify || i64::from(by.seconds) >= i64::from(seconds_min.max(1))
 }
 
 fn needs_smtputf8(transaction: &Transaction) -> bool {
@@ -42,6 +51,15 @@ pub(super) fn write_mail(transaction: &Transaction, capabilities: &Capabilities,
     }
     if needs_smtputf8(transaction) {
         line.push_str(" SMTPUTF8");
+    }
+    if let Some(by) = mail.deliver_by.filter(|_| capabilities.deliver_by.is_some()) {
+        _ = write!(line, " BY={by}");
+    }
+    if let Some(priority) = mail.priority.filter(|_| capabilities.mt_priority) {
+        _ = write!(line, " MT-PRIORITY={priority}");
+    }
+    if let Some(hold) = mail.hold.filter(|_| capabilities.future_release) {
+        _ = write!(line, " {hold}");
     }
     if capabilities.dsn {
         if let Some(ret) = mail.ret {

@@ -62,6 +62,8 @@ pub enum Missing {
     SmtpUtf8,
     EightBitMime,
     BinaryMime,
+    /// DELIVERBY, or the time that is left is less than it asks for (RFC 2852 §4.1).
+    DeliverBy,
     /// The message is larger than the server takes.
     Size {
         bytes_max: u64,

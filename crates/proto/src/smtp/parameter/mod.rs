@@ -2,7 +2,7 @@
 
 mod value;
 
-use mail::{MailParameters, RcptParameters};
+use mail::{Hold, MailParameters, RcptParameters};
 
 use super::server::Extensions;
 pub(super) use value::number;
@@ -16,6 +16,9 @@ pub struct Accepted {
     pub smtputf8: bool,
     pub dsn: bool,
     pub auth: bool,
+    pub deliver_by: bool,
+    pub mt_priority: bool,
+    pub future_release: bool,
 }
 
 /// What is wrong with the parameters.
@@ -36,6 +39,9 @@ impl Accepted {
             smtputf8: extensions.smtputf8,
             dsn: extensions.dsn,
             auth,
+            deliver_by: extensions.deliver_by.is_some(),
+            mt_priority: extensions.mt_priority,
+            future_release: extensions.future_release.is_some(),
         }
     }
 }
@@ -66,6 +72,10 @@ impl Accepted {
             ("RET", self.dsn),
             ("ENVID", self.dsn),
             ("AUTH", self.auth),
+            ("BY", self.deliver_by),
+            ("MT-PRIORITY", self.mt_priority),
+            ("HOLDFOR", self.future_release),
+            ("HOLDUNTIL", self.future_release),
         ]
     }
 
@@ -84,6 +94,12 @@ fn set_mail(mail: &mut MailParameters, name: &str, value: Option<&str>, accepted
         "ENVID" => mail.envid = Some(value::envid(value?)?),
         // RFC 4954 §5: we trust nobody to name another's identity, so it counts as `<>`.
         "AUTH" => value::mailbox(value?)?,
+        "BY" => mail.deliver_by = Some(value?.parse().ok()?),
+        "MT-PRIORITY" => mail.priority = Some(value?.parse().ok()?),
+        // RFC 4865 §5: one of them, not both.
+        "HOLDFOR" | "HOLDUNTIL" if mail.hold.is_some() => return None,
+        "HOLDFOR" => mail.hold = Some(Hold::parse_for(value?).ok()?),
+        "HOLDUNTIL" => mail.hold = Some(Hold::parse_until(value?).ok()?),
         _ => return None,
     }
     Some(())

@@ -1,8 +1,17 @@
-use mail::{Body, Notify, Return};
+use mail::{Body, ByMode, DeliverBy, Hold, MtPriority, Notify, Return};
 
 use super::*;
 
-const ALL: Accepted = Accepted { esmtp: true, binary_mime: true, smtputf8: true, dsn: true, auth: true };
+const ALL: Accepted = Accepted {
+    esmtp: true,
+    binary_mime: true,
+    smtputf8: true,
+    dsn: true,
+    auth: true,
+    deliver_by: true,
+    mt_priority: true,
+    future_release: true,
+};
 
 #[test]
 fn mail_parameters() {
@@ -14,6 +23,7 @@ fn mail_parameters() {
         smtputf8: true,
         ret: Some(Return::Headers),
         envid: Some("QQ+314159".to_owned()),
+        ..MailParameters::default()
     };
     assert_eq!(mail, expected);
     assert_eq!(parse_mail("", ALL), Ok(MailParameters::default()));
@@ -56,6 +66,25 @@ fn bad_values_of_known_parameters() {
         "AUTH=",
         "AUTH=+0A",
         "AUTH=a=b",
+        "BY",
+        "BY=x",
+        "BY=5",
+        "BY=1234567890;N",
+        "BY=0;R",
+        "BY=-999999999;R",
+        "BY=5;N BY=5;N",
+        "MT-PRIORITY",
+        "MT-PRIORITY=10",
+        "MT-PRIORITY=-10",
+        "MT-PRIORITY=a",
+        "MT-PRIORITY=+3",
+        "MT-PRIORITY=-0",
+        "HOLDFOR=18446744073709551616",
+        "HOLDFOR=-1",
+        "HOLDFOR=0",
+        "HOLDUNTIL=1795473360",
+        "HOLDFOR=5 HOLDUNTIL=2026-12-01T10:00:00Z",
+        "HOLDUNTIL=2026-12-01T10:00:00Z HOLDFOR=5",
     ] {
         assert!(matches!(parse_mail(bad, ALL), Err(ParameterError::Value(_))), "{bad:?}");
     }
@@ -94,11 +123,32 @@ fn parameters_that_were_not_announced() {
         assert_eq!(parse_mail(unknown, ALL), Err(ParameterError::Unknown), "{unknown:?}");
     }
     let plain = Accepted::default();
-    for off in ["SIZE=5", "BODY=7BIT", "SMTPUTF8", "RET=FULL", "ENVID=x", "AUTH=<>"] {
+    for off in [
+        "SIZE=5",
+        "BODY=7BIT",
+        "SMTPUTF8",
+        "RET=FULL",
+        "ENVID=x",
+        "AUTH=<>",
+        "BY=5;N",
+        "MT-PRIORITY=3",
+        "HOLDFOR=5",
+    ] {
         assert_eq!(parse_mail(off, plain), Err(ParameterError::Unknown), "{off:?}");
     }
     assert_eq!(parse_rcpt("NOTIFY=NEVER", plain), Err(ParameterError::Unknown));
     assert_eq!(parse_rcpt("SMTPUTF8", ALL), Err(ParameterError::Unknown));
     let no_binary = Accepted { binary_mime: false, ..ALL };
     assert_eq!(parse_mail("BODY=BINARYMIME", no_binary), Err(ParameterError::Value("BODY")));
+}
+
+#[test]
+fn parameters_of_time() {
+    let mail = parse_mail(" BY=+120;rt MT-PRIORITY=-4 HOLDFOR=3600", ALL).unwrap();
+    assert_eq!(mail.deliver_by, Some(DeliverBy { seconds: 120, mode: ByMode::Return, trace: true }));
+    assert_eq!(mail.priority, MtPriority::new(-4));
+    assert_eq!(mail.hold, Some(Hold::For(3600)));
+    let mail = parse_mail(" HOLDUNTIL=2026-12-01T10:00:00Z BY=-5;N", ALL).unwrap();
+    assert_eq!(mail.hold.unwrap().to_string(), "HOLDUNTIL=2026-12-01T10:00:00.000Z");
+    assert_eq!(mail.deliver_by.unwrap().seconds, -5);
 }

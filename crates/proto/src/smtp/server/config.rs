@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mail::limits::SERVER_COMMAND_TIMEOUT;
+use mail::{Timestamp, limits::SERVER_COMMAND_TIMEOUT};
 
 /// Shared by all sessions of a listener.
 #[derive(Clone, Debug)]
@@ -63,11 +63,33 @@ pub struct Extensions {
     pub dsn: bool,
     /// EXPN is announced and asked for with an event; off, it is answered 502.
     pub expn: bool,
+    /// RFC 2852: the fewest seconds that we promise to return a message in; 0 for any.
+    pub deliver_by: Option<u32>,
+    /// RFC 6710
+    pub mt_priority: bool,
+    /// RFC 4865, for submission. To be set with each EHLO, for it holds a date.
+    pub future_release: Option<HoldMax>,
+}
+
+/// How far ahead a message may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldMax {
+    pub seconds: u32,
+    pub until: Timestamp,
 }
 
 impl Default for Extensions {
     fn default() -> Self {
-        Self { chunking: true, binary_mime: false, smtputf8: true, dsn: false, expn: false }
+        Self {
+            chunking: true,
+            binary_mime: false,
+            smtputf8: true,
+            dsn: false,
+            expn: false,
+            deliver_by: None,
+            mt_priority: false,
+            future_release: None,
+        }
     }
 }
 

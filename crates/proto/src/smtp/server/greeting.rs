@@ -6,7 +6,7 @@ use mail::Reply;
 use smallvec::SmallVec;
 
 use super::{
-    Abort, Decision, Flavour, Server, StartTls,
+    Abort, Decision, Extensions, Flavour, HoldMax, Server, StartTls,
     state::{Hello, Question, State},
     texts,
 };
@@ -85,12 +85,29 @@ impl Server {
             ("STARTTLS", self.config.starttls != StartTls::Off && !self.session.tls),
         ];
         lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
+        lines.extend(self.announcement_of_time());
         // RFC 4954 §4: after success there is nothing left to announce.
         if self.config.auth && self.session.identity.is_none() {
             let mechanisms = Mechanism::announcement(&self.binding, self.passwords_allowed());
             lines.push(format!("AUTH {mechanisms}").into());
         }
         Reply { code: 250, enhanced: None, lines }
+    }
+
+    /// What is promised about when a message goes.
+    fn announcement_of_time(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        let Extensions { deliver_by, mt_priority, future_release, .. } = self.extensions;
+        // RFC 2852 §3: without a number there is no minimum.
+        let deliver_by = deliver_by.map(|seconds_min| match seconds_min {
+            0 => Cow::Borrowed("DELIVERBY"),
+            _ => format!("DELIVERBY {seconds_min}").into(),
+        });
+        let mt_priority = mt_priority.then_some(Cow::Borrowed("MT-PRIORITY MIXER"));
+        // RFC 4865 §4
+        let future_release = future_release.map(|HoldMax { seconds, until }| {
+            format!("FUTURERELEASE {seconds} {}", until.rfc3339_seconds()).into()
+        });
+        deliver_by.into_iter().chain(mt_priority).chain(future_release)
     }
 
     pub(super) fn handle_starttls(&mut self) {

@@ -20,7 +20,7 @@ mod transaction;
 use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
-pub use config::{Config, Extensions, Flavour, Limits, StartTls};
+pub use config::{Config, Extensions, Flavour, HoldMax, Limits, StartTls};
 pub use event::{Abort, Decision, Event, MailRequest};
 use mail::{Envelope, Reply};
 pub use session::Session;

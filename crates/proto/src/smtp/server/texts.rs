@@ -102,6 +102,11 @@ pub(super) fn too_large() -> Reply {
     Reply::new(552, (5, 3, 4), "the message is larger than this server takes")
 }
 
+/// RFC 2852 §4
+pub(super) fn too_little_time(seconds_min: u32) -> Reply {
+    Reply::new(555, (5, 4, 7), format!("a message is returned after {seconds_min} seconds at the earliest"))
+}
+
 /// RFC 5321 §4.5.3.1.10
 pub(super) fn too_many_recipients() -> Reply {
     Reply::new(452, (4, 5, 3), "too many recipients; send the rest in another transaction")

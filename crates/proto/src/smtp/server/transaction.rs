@@ -1,6 +1,6 @@
 //! MAIL, RCPT and RSET (RFC 5321 §3.3, §4.1.1.2, §4.1.1.3, §4.1.1.5).
 
-use mail::{Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath};
+use mail::{ByMode, DeliverBy, Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath};
 
 use super::{
     Abort, Decision, MailRequest, Server,
@@ -42,7 +42,14 @@ impl Server {
         // RFC 1870 §6.1
         let octets_max = self.config.limits.message_bytes_max;
         let too_large = octets_max > 0 && parameters.size.is_some_and(|octets| octets > octets_max);
-        too_large.then(texts::too_large)
+        if too_large {
+            return Some(texts::too_large());
+        }
+        // RFC 2852 §4: so much time it takes at least to know that a message cannot be delivered.
+        let seconds_min = self.extensions.deliver_by.unwrap_or(0);
+        let is_hasty =
+            |by: &DeliverBy| by.mode == ByMode::Return && i64::from(by.seconds) < i64::from(seconds_min);
+        parameters.deliver_by.filter(is_hasty).map(|_| texts::too_little_time(seconds_min))
     }
 
     /// Answers `Event::Mail`.

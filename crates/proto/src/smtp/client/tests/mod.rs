@@ -5,6 +5,7 @@ mod conformance;
 mod conversation;
 mod deliveries;
 mod handshakes;
+mod time;
 
 use mail::{Body, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};
 

@@ -6,6 +6,7 @@ mod content;
 mod dialogs;
 mod limits;
 mod scram;
+mod time;
 
 use std::time::{Duration, Instant};
 
@@ -151,8 +152,19 @@ pub(crate) fn config() -> Config {
 
 fn everything() -> Config {
     let mut config = config();
-    config.extensions =
-        Extensions { chunking: true, binary_mime: true, smtputf8: true, dsn: true, expn: true };
+    config.extensions = Extensions {
+        chunking: true,
+        binary_mime: true,
+        smtputf8: true,
+        dsn: true,
+        expn: true,
+        deliver_by: Some(60),
+        mt_priority: true,
+        future_release: Some(HoldMax {
+            seconds: 86_400,
+            until: mail::Timestamp::from_millis(1_796_083_200_000),
+        }),
+    };
     config.auth = true;
     config.plaintext_auth = true;
     config.starttls = StartTls::Offered;
