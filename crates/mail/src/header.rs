@@ -105,7 +105,7 @@ fn line_end(message: &[u8], from: usize) -> Range<usize> {
 }
 
 /// RFC 5322 §2.2.3: unfolding takes out the CRLFs, and nothing else.
-fn unfold(value: &[u8]) -> Vec<u8> {
+pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((line, after)) =

@@ -1,6 +1,7 @@
 //! The words of the field, without I/O or a clock: addresses, envelopes, replies, trace headers, delivery reports.
 
 mod address;
+pub mod address_list;
 pub mod convert;
 mod envelope;
 pub mod header;

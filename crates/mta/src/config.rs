@@ -16,6 +16,7 @@ pub struct Config {
     pub proxies: ProxyNetworks,
     pub vrfy: Audience,
     pub expn: Audience,
+    pub sender_check: SenderCheck,
     /// First match wins.
     pub routes: Vec<Route>,
     /// Delays between attempts; the last repeats.
@@ -67,6 +68,16 @@ pub enum Audience {
     Anyone,
     Authenticated,
     Never,
+}
+
+/// What of a submitted message must name addresses of the account that submits it (RFC 6409 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderCheck {
+    /// The reverse-path, From and Sender.
+    Header,
+    /// The reverse-path alone.
+    Envelope,
+    Off,
 }
 
 /// What a listener speaks.

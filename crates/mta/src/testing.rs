@@ -12,7 +12,9 @@ use world::{
 
 use crate::{
     Config, Mta,
-    config::{Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, TlsMode},
+    config::{
+        Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode,
+    },
     route::Route,
     session,
 };
@@ -31,6 +33,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         proxies: ProxyNetworks::default(),
         vrfy: Audience::Authenticated,
         expn: Audience::Authenticated,
+        sender_check: SenderCheck::Header,
         routes,
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),

@@ -1,7 +1,12 @@
 //! The content on its way into the store: trace headers go in front, submissions are completed, the rest streams.
 
 use bytes::{Bytes, BytesMut};
-use mail::{QueueId, Timestamp, header, limits::RECEIVED_HEADERS_MAX};
+use mail::{
+    Address, QueueId, Timestamp,
+    address_list::{self, OriginatorError},
+    header,
+    limits::RECEIVED_HEADERS_MAX,
+};
 use store::{BlobWriter, PendingBlob, StoreError};
 
 /// A header section longer than this is passed through as it stands.
@@ -24,6 +29,8 @@ pub(super) struct Completion {
     pub(super) hostname: std::sync::Arc<str>,
     pub(super) queue_id: QueueId,
     pub(super) at: Timestamp,
+    /// Who wrote it if From is missing; none adds no From.
+    pub(super) author: Option<Address>,
 }
 
 /// What the header section told.
@@ -32,6 +39,8 @@ pub(super) struct Facts {
     pub(super) message_id: Option<String>,
     /// RFC 5321 §6.3
     pub(super) loops: bool,
+    /// The addresses of From and Sender, as submission wants to know them; none was asked for.
+    pub(super) originators: Option<Result<Vec<Address>, OriginatorError>>,
 }
 
 impl Content {
@@ -62,9 +71,13 @@ impl Content {
 
     async fn end_header(&mut self) -> Result<(), StoreError> {
         let Some(start) = self.header.take() else { return Ok(()) };
+        let is_cut = start.len() > HEADER_BYTES_MAX;
         self.facts = Facts {
             message_id: header::message_id(&start),
             loops: header::count(&start, "Received") >= RECEIVED_HEADERS_MAX,
+            originators: self.completion.is_some().then(|| {
+                if is_cut { Err(OriginatorError::TooLong) } else { address_list::originators(&start) }
+            }),
         };
         let mut out = std::mem::take(&mut self.received);
         match &self.completion {
@@ -81,12 +94,18 @@ fn ends_header(octets: &[u8], from: usize) -> bool {
 }
 
 impl Completion {
-    /// RFC 6409 §8.1, §8.2: Date and Message-ID if missing. RFC 5322 §3.6.3: Bcc is for the submitter alone. RFC 5321
+    /// RFC 6409 §8.1, §8.2: Date, From and Message-ID if missing. RFC 5322 §3.6.3: Bcc is for the submitter alone. RFC 5321
     /// §4.4: a message that sets out has no Return-Path.
     fn complete(&self, start: &[u8], facts: &mut Facts, out: &mut Vec<u8>) {
         let is_section = header::fields(start).next().is_some();
         if header::count(start, "Date") == 0 {
             out.extend_from_slice(format!("Date: {}\r\n", self.at.rfc5322()).as_bytes());
+        }
+        // RFC 5322 §3.6: Date and From are what every message has.
+        if let Some(author) = &self.author
+            && header::count(start, "From") == 0
+        {
+            out.extend_from_slice(format!("From: {author}\r\n").as_bytes());
         }
         if header::count(start, "Message-ID") == 0 {
             let made = format!("{}@{}", self.queue_id, self.hostname);

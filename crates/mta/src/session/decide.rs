@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     accept::{self, Acceptance, AcceptedRecipient, Origin},
+    config::SenderCheck,
     policy,
 };
 
@@ -77,7 +78,8 @@ impl Session {
     async fn mail(&mut self, request: &MailRequest) -> Decision {
         // The last transaction may have ended without a word: RSET and EHLO forget it.
         self.transaction = Some(Box::default());
-        policy::sender::check(&self.mta.stores, &self.client(), &request.reverse_path).await.into()
+        let rule = self.mta.config().sender_check;
+        policy::sender::check(&self.mta.stores, rule, &self.client(), &request.reverse_path).await.into()
     }
 
     async fn rcpt(&mut self, recipient: Recipient) -> Decision {
@@ -115,11 +117,18 @@ impl Session {
             hostname: self.mta.config().hostname.clone(),
             queue_id,
             at,
+            author: self.author(server),
         });
         let transaction = self.transaction.get_or_insert_default();
         transaction.queue_id = Some(queue_id);
         transaction.content = Some(Content::new(writer, received, completion));
         Decision::ACCEPT
+    }
+
+    /// Whom a submission without From comes from, if its envelope lets us write that address into a header.
+    fn author(&self, server: &Server) -> Option<Address> {
+        let smtputf8 = server.envelope().is_some_and(|envelope| envelope.mail.smtputf8);
+        self.identity.clone().filter(|address| smtputf8 || address.is_ascii())
     }
 
     async fn content(&mut self, chunk: Bytes) {
@@ -150,6 +159,11 @@ impl Session {
             return Err(Reply::new(451, (4, 3, 0), "the content was lost; send it again"));
         };
         let (body, facts) = content.finish().await.map_err(|error| unstorable(&error))?;
+        if let Some(originators) = &facts.originators
+            && self.mta.config().sender_check == SenderCheck::Header
+        {
+            policy::sender::check_header(&self.mta.stores, &self.client(), originators).await?;
+        }
         if facts.loops {
             // RFC 5321 §6.3
             return Err(Reply::new(554, (5, 4, 6), "the message has passed too many hosts: a loop"));

@@ -214,4 +214,6 @@ async fn within_patience(
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]
+mod sender_tests;
+#[cfg(test)]
 mod tests;

@@ -129,6 +129,9 @@ section! {
         vrfy: Audience = Audience::Authenticated;
         /// Who may ask with EXPN who stands behind an alias.
         expn: Audience = Audience::Authenticated;
+        /// What of a submitted message must name addresses that lead to the account: sender and From, the sender in the
+        /// envelope alone, or nothing.
+        sender_check: SenderCheck = SenderCheck::Header;
         later turn, send;
     }
 }
@@ -140,6 +143,11 @@ fn loopback() -> Vec<Network> {
 choice! {
     /// Who may use a command.
     Audience { Anyone "anyone", Authenticated "authenticated", Never "never" }
+}
+
+choice! {
+    /// What of a submitted message must be the account's own.
+    SenderCheck { Header "header", Envelope "envelope", Off "off" }
 }
 
 section! {

@@ -223,6 +223,7 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
         proxies: proxy_networks(&config.smtp),
         vrfy: audience(config.smtp.vrfy),
         expn: audience(config.smtp.expn),
+        sender_check: sender_check(config.smtp.sender_check),
         routes: config.route.iter().map(route).collect(),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
@@ -248,6 +249,14 @@ fn audience(audience: options::Audience) -> mta::config::Audience {
         options::Audience::Anyone => mta::config::Audience::Anyone,
         options::Audience::Authenticated => mta::config::Audience::Authenticated,
         options::Audience::Never => mta::config::Audience::Never,
+    }
+}
+
+fn sender_check(check: options::SenderCheck) -> mta::config::SenderCheck {
+    match check {
+        options::SenderCheck::Header => mta::config::SenderCheck::Header,
+        options::SenderCheck::Envelope => mta::config::SenderCheck::Envelope,
+        options::SenderCheck::Off => mta::config::SenderCheck::Off,
     }
 }
 

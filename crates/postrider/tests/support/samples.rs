@@ -11,7 +11,7 @@ pub struct Sample {
     pub message: Vec<u8>,
 }
 
-const HEADER: &str = "From: Ann <ann@client.test>\r\nTo: alice@example.test\r\n\
+const HEADER: &str = "From: Ann <alice@example.test>\r\nTo: alice@example.test\r\n\
     Date: Tue, 03 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n";
 
 fn sample(name: &'static str, fields: &str, body: &[u8]) -> Sample {
