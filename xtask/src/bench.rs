@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: Postfix and Postrider side by side, interleaved in one run.
 
+mod connections;
 mod debian;
 mod group;
+mod hostile;
 mod load;
 mod measure;
 mod memory;
@@ -53,7 +55,7 @@ impl Options {
                 "--only" => options.only.push(one_of(
                     argument,
                     arguments.next(),
-                    &["accept", "deliver", "relay", "memory"],
+                    &["accept", "deliver", "relay", "memory", "hostile"],
                 )?),
                 "--only-peer" => options.only_peer.push(one_of(
                     argument,
@@ -74,7 +76,7 @@ impl Options {
 
     fn wants_scenario(&self, name: &str) -> bool {
         if self.only.is_empty() {
-            !(self.quick && name == "memory")
+            !(self.quick && matches!(name, "memory" | "hostile"))
         } else {
             self.only.iter().any(|only| only == name)
         }
@@ -152,6 +154,9 @@ fn measure_all(options: &Options, bench: &Bench) -> Result<ExitCode> {
     }
     if options.wants_scenario("memory") {
         memory::measure(&mut peers, &mut field, &mut report)?;
+    }
+    if options.wants_scenario("hostile") {
+        hostile::measure(options, &mut peers, &mut report)?;
     }
     print!("{}", report.render());
     println!("\neach run as a line of JSON: {}", bench.dir.join("results.jsonl").display());

@@ -1,22 +1,19 @@
 //! How much memory a server takes: idle, with many large messages at once, and with many silent connections.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::connections::{open_idle, raise_own_file_limit};
 use super::group::Memory;
 use super::load::Volley;
 use super::measure::{Field, MemoryWatch};
 use super::peer::Peer;
 use super::report::Report;
 use super::scenario::Mode;
-use crate::error::{Context, Result};
-use crate::shell;
+use crate::error::Result;
 
 const LARGE_SESSIONS: u32 = 100;
 const LARGE_BYTES: u32 = 50 << 20;
@@ -63,7 +60,7 @@ fn one_peer(peer: &mut dyn Peer, field: &mut Field) -> Result<Vec<MemoryRecord>>
     thread::sleep(SETTLE);
     let mut records = vec![record(IDLE.to_owned(), peer.view().memory(), goal(0))];
 
-    let connections = open_idle_connections(peer.port(), peer.idle_connections())?;
+    let connections = open_idle(peer.port(), peer.idle_connections())?;
     thread::sleep(SETTLE);
     records.push(record(format!("{} idle connections", connections.len()), peer.view().memory(), goal(2)));
     drop(connections);
@@ -79,55 +76,6 @@ fn one_peer(peer: &mut dyn Peer, field: &mut Field) -> Result<Vec<MemoryRecord>>
     })?;
     records.push(record(format!("{LARGE_SESSIONS} sessions, each sending 50 MiB"), watch.stop(), goal(1)));
     Ok(records)
-}
-
-/// Each has said EHLO and read the answer, as a client would that then falls silent.
-fn open_idle_connections(port: u16, count: u32) -> Result<Vec<TcpStream>> {
-    (0..count)
-        .map(|index| open_idle_connection(port).context(format!("idle connection {} of {count}", index + 1)))
-        .collect()
-}
-
-fn open_idle_connection(port: u16) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).context("connect")?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).context("timeout")?;
-    read_reply(&stream)?;
-    stream.write_all(b"EHLO client.example.test\r\n").context("EHLO")?;
-    read_reply(&stream)?;
-    Ok(stream)
-}
-
-/// RFC 5321 §4.2.1: the last line of a reply has a blank after its code.
-fn read_reply(stream: &TcpStream) -> Result<()> {
-    let mut reader = BufReader::with_capacity(1024, stream);
-    let mut reply = String::new();
-    loop {
-        reply.clear();
-        let length = reader.read_line(&mut reply).context("reply")?;
-        if length == 0 {
-            return None.context("the server closed the connection");
-        }
-        if reply.as_bytes().get(3) != Some(&b'-') {
-            return Ok(());
-        }
-    }
-}
-
-/// Every idle connection has an end in this process too. The soft limit may always be raised to the hard one.
-fn raise_own_file_limit() {
-    let pid = std::process::id().to_string();
-    let limit = |value: &str| format!("--nofile={value}");
-    let raise = |value: &str| shell::capture(Command::new("prlimit").args(["--pid", &pid, &limit(value)]));
-    let hard = shell::capture(Command::new("prlimit").args([
-        "--pid",
-        &pid,
-        "--nofile",
-        "--output=HARD",
-        "--noheadings",
-    ]));
-    if let Err(error) = hard.and_then(|hard| raise(&format!("{}:", hard.trim()))) {
-        println!("  the limit on open files stays as it is: {error}");
-    }
 }
 
 impl fmt::Display for MemoryRecord {

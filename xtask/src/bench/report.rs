@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::group::Memory;
+use super::hostile::{self, CrowdRecord};
 use super::measure::DISTURBANCE_MAX;
 use super::memory::MemoryRecord;
 use super::scenario::Cell;
@@ -41,6 +42,7 @@ pub struct Report {
     revision: String,
     records: Vec<Record>,
     memory: Vec<MemoryRecord>,
+    crowds: Vec<CrowdRecord>,
     failures: u32,
 }
 
@@ -68,7 +70,15 @@ impl Report {
         git.args(["describe", "--always", "--dirty"]).current_dir(shell::workspace_root());
         let revision =
             shell::capture(&mut git).map_or_else(|_| "unknown".into(), |text| text.trim().to_owned());
-        Ok(Self { file, started, revision, records: Vec::new(), memory: Vec::new(), failures: 0 })
+        Ok(Self {
+            file,
+            started,
+            revision,
+            records: Vec::new(),
+            memory: Vec::new(),
+            crowds: Vec::new(),
+            failures: 0,
+        })
     }
 
     pub fn add(&mut self, record: Record) -> Result<()> {
@@ -82,6 +92,13 @@ impl Report {
         println!("  {record}");
         self.write(&record)?;
         self.memory.push(record);
+        Ok(())
+    }
+
+    pub fn add_crowd(&mut self, record: CrowdRecord) -> Result<()> {
+        println!("  {record}");
+        self.write(&record)?;
+        self.crowds.push(record);
         Ok(())
     }
 
@@ -120,6 +137,9 @@ impl Report {
             out.push_str("\nmemory\n");
         }
         out.extend(self.memory.iter().map(|record| format!("  {record}\n")));
+        if let Some(summary) = hostile::summary(&self.crowds) {
+            let _ = writeln!(out, "\nhostile, medians\n  {summary}");
+        }
         let disturbed = self.records.iter().filter(|run| run.others > DISTURBANCE_MAX).count();
         if disturbed > 0 {
             let all = self.records.len();
