@@ -4,6 +4,7 @@ mod address;
 pub mod address_list;
 pub mod convert;
 mod envelope;
+mod full_name;
 pub mod header;
 pub mod limits;
 mod queue_id;
@@ -20,6 +21,7 @@ pub use envelope::{
     Body, ByMode, DeliverBy, Envelope, Hold, MailParameters, MtPriority, Notify, OriginalRecipient,
     ParameterError, RcptParameters, Recipient, Return,
 };
+pub use full_name::{FULL_NAME_BYTES_MAX, FullName, FullNameError, name_and_address};
 pub use queue_id::{QueueId, QueueIdError};
 pub use reply::{EnhancedStatus, EnhancedStatusError, Reply};
 pub use timestamp::{Timestamp, TimestampError};

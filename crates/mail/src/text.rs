@@ -66,7 +66,7 @@ impl Unit {
 }
 
 /// Not a control, line separator, invisible or direction-changing character.
-fn is_harmless(c: char) -> bool {
+pub(crate) fn is_harmless(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }

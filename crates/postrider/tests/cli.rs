@@ -130,6 +130,38 @@ fn accounts_are_kept_with_and_without_a_server() {
 }
 
 #[test]
+fn full_names_are_kept_shown_and_told() {
+    let mut server = Server::prepare("", Path::new("data"));
+    server.cli_ok(&["domain", "add", DOMAIN]);
+    server.cli_ok(&["account", "add", ALICE, "--name", "Alice  Example"]);
+    server.add_account(BOB);
+    server.launch();
+    server.cli_ok(&["account", "set-name", BOB, "Bob O. Example"]);
+    let listed = server.cli_json(&["account", "list"]);
+    assert_eq!(listed[0]["full_name"], "Alice Example");
+    assert_eq!(listed[1]["full_name"], "Bob O. Example");
+    assert!(server.cli_ok(&["account", "show", ALICE]).contains("Alice Example"));
+    let wrong = server.cli(&["account", "set-name", BOB, "Bob\u{1b}[2J"]);
+    assert_eq!(code(&wrong), 2, "{}", wrong.said());
+    assert!(stderr(&wrong).contains("control characters"), "{}", wrong.said());
+    let script = format!(
+        "import smtplib\ns = smtplib.SMTP('127.0.0.1', {}); s.login({ALICE:?}, {PASSWORD:?})\n\
+         for who in ('bob', 'Alice Exam', 'Example'): print(*s.verify(who))\n",
+        server.port("submission")
+    );
+    server
+        .cli_with(&["account", "passwd", ALICE, "--password-stdin"], format!("{PASSWORD}\n").as_bytes())
+        .ok("passwd");
+    let said = tools::run(Command::new("python3").arg("-c").arg(script), b"").ok("python3");
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("250 b'2.1.5 \"Bob O. Example\" <bob@example.test>'"), "{said}");
+    assert!(said.contains("250 b'2.1.5 Alice Example <alice@example.test>'"), "{said}");
+    assert!(said.contains("553 b'5.1.4 ") && said.contains("ambiguous"), "{said}");
+    server.cli_ok(&["account", "set-name", BOB]);
+    assert_eq!(server.cli_json(&["account", "show", BOB])[0]["full_name"], serde_json::Value::Null);
+}
+
+#[test]
 fn a_password_can_be_changed_while_the_server_runs() {
     let server = Server::start("");
     let done = server.cli_with(&["account", "passwd", BOB, "--password-stdin"], b"another one\n");

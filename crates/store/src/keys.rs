@@ -10,6 +10,7 @@
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
 //! | 0x23 | SCRAM verifiers | account u64 | [`crate::directory::ScramVerifiers`] |
 //! | 0x24 | secret | name | 32 random octets |
+//! | 0x2A | account name | word of the full name or all of it, lower case, 0x00, lookup form of the address | empty |
 //! | 0x30 | mailbox | account u64, mailbox u64 | [`crate::mailbox::Mailbox`] |
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
 //! | 0x32 | mailbox message | mailbox u64, UID u32 | version, MODSEQ u64, [`crate::mailbox::MessageRecord`] |
@@ -45,6 +46,7 @@ pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
 pub const SCRAM: u8 = 0x23;
 pub const SECRET: u8 = 0x24;
+pub const ACCOUNT_NAME: u8 = 0x2A;
 pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;
 pub const MAILBOX_MESSAGE: u8 = 0x32;
@@ -158,6 +160,11 @@ impl<'a> KeyReader<'a> {
         let (text, rest) = self.0.split_at_checked(at).ok_or_else(malformed)?;
         self.0 = rest.get(1..).unwrap_or_default();
         std::str::from_utf8(text).map_err(|_| malformed())
+    }
+
+    /// Text up to the end.
+    pub fn text(&mut self) -> Result<&'a str, StoreError> {
+        std::str::from_utf8(std::mem::take(&mut self.0)).map_err(|_| malformed())
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {

@@ -5,6 +5,7 @@ pub mod mailbox;
 pub mod recipient;
 pub mod sender;
 pub mod users;
+pub mod verify;
 
 use std::net::IpAddr;
 

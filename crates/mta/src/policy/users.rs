@@ -1,50 +1,33 @@
-//! VRFY and EXPN: who may ask about users, and what they are told.
+//! Who may ask about users; EXPN, which tells who stands behind an address.
 
 use mail::{Address, ForwardPath, Reply};
+use proto::smtp::server::Inquiry;
 use store::{
     Stores,
     directory::{Resolution, Target},
 };
 
-use super::Client;
+use super::{
+    Client,
+    verify::{address_in, told},
+};
 use crate::{Config, config::Audience};
 
-/// RFC 5321 §7.3: who may not ask is told nothing, in the same words for every argument.
-pub async fn verify(stores: &Stores, config: &Config, client: &Client<'_>, argument: &str) -> Reply {
-    if !may_ask(config, config.vrfy, client) {
-        return Reply::new(
-            252,
-            (2, 5, 2),
-            "cannot verify the user, but will take the message and attempt delivery",
-        );
-    }
-    match resolve(stores, argument).await {
-        Some(Ok(Resolution::Targets(targets))) => match &targets[..] {
-            [Target::Account(account)] => Reply::new(250, (2, 1, 5), format!("<{}>", account.address)),
-            _ => Reply::new(252, (2, 5, 2), "this is an alias or a list; EXPN tells its members"),
-        },
-        Some(Ok(Resolution::UnknownUser | Resolution::Loop)) => {
-            Reply::new(550, (5, 1, 1), "there is no such user here")
-        }
-        Some(Ok(Resolution::NotHosted)) => {
-            Reply::new(252, (2, 5, 2), "the domain is not ours; cannot verify")
-        }
-        Some(Err(_)) => Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later"),
-        None => Reply::new(553, (5, 1, 3), "that is not an address"),
-    }
-}
-
-pub async fn expand(stores: &Stores, config: &Config, client: &Client<'_>, argument: &str) -> Reply {
+pub async fn expand(stores: &Stores, config: &Config, client: &Client<'_>, inquiry: &Inquiry) -> Reply {
     if !may_ask(config, config.expn, client) {
         return Reply::new(502, (5, 5, 1), "EXPN is not allowed here");
     }
-    match resolve(stores, argument).await {
+    match resolve(stores, &inquiry.argument).await {
+        // RFC 6531 §3.7.4.2
+        Some(Ok(Resolution::Targets(targets))) if !inquiry.smtputf8 && targets.iter().any(takes_utf8) => {
+            Reply::new(550, (5, 6, 8), "a member's address takes UTF-8 to be told; ask with SMTPUTF8")
+        }
         Some(Ok(Resolution::Targets(targets))) => {
             let mut reply = Reply::new(250, (2, 1, 5), "");
             reply.lines = targets
                 .iter()
                 .map(|target| match target {
-                    Target::Account(account) => format!("<{}>", account.address).into(),
+                    Target::Account(account) => told(account, inquiry.smtputf8).into(),
                     Target::Foreign(address) | Target::Unknown(address) => format!("<{address}>").into(),
                 })
                 .collect();
@@ -53,6 +36,13 @@ pub async fn expand(stores: &Stores, config: &Config, client: &Client<'_>, argum
         Some(Ok(_)) => Reply::new(550, (5, 1, 1), "there is no such list here"),
         Some(Err(_)) => Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later"),
         None => Reply::new(553, (5, 1, 3), "that is not an address"),
+    }
+}
+
+fn takes_utf8(target: &Target) -> bool {
+    match target {
+        Target::Account(account) => !account.address.is_ascii(),
+        Target::Foreign(address) | Target::Unknown(address) => !address.is_ascii(),
     }
 }
 
@@ -66,7 +56,7 @@ pub fn may_ask(config: &Config, audience: Audience, client: &Client<'_>) -> bool
 }
 
 async fn resolve(stores: &Stores, argument: &str) -> Option<Result<Resolution, store::StoreError>> {
-    let bare = argument.trim().trim_start_matches('<').trim_end_matches('>');
+    let bare = address_in(argument);
     if let Ok((ForwardPath::Postmaster, _)) = ForwardPath::parse_prefix(&format!("<{bare}>")) {
         return Some(stores.directory.resolve_postmaster().await);
     }

@@ -146,6 +146,57 @@ async fn a_list_is_shown_to_those_we_trust() {
     stranger.dialog("C: EXPN team\nS: 502 5.5.1").await;
 }
 
+/// C052: RFC 5321 §3.5.1, RFC 6531 §3.7.4.2
+#[tokio::test]
+async fn vrfy_tells_friends_names_and_possibilities() {
+    let site = site().await;
+    let (entropy, now) = (world::SystemEntropy, mail::Timestamp::from_millis(1));
+    let directory = &site.stores.directory;
+    for (address, name) in [
+        (BOB, "Bob Smith"),
+        ("ann@here.example", "Ann Smith"),
+        ("eve@here.example", "Eve \"250 OK\" <x>"),
+        ("zoe@here.example", "Zoë Ångström"),
+    ] {
+        let address = address.parse().unwrap();
+        if directory.account(&address).await.unwrap().is_none() {
+            directory.add_account(&address, "secret", None, &entropy, now).await.unwrap();
+        }
+        directory.set_full_name(&address, Some(name.parse().unwrap())).await.unwrap();
+    }
+    let mut friend = site.connect("127.0.0.1").await;
+    friend
+        .dialog(
+            r#"C: VRFY bob
+             S: 250 2.1.5 Bob Smith <bob@here.example>
+             C: VRFY Bob Smith
+             S: 250 2.1.5 Bob Smith <bob@here.example>
+             C: VRFY Robert <bob@here.example>
+             S: 250 2.1.5 Bob Smith <bob@here.example>
+             C: VRFY eve
+             S: 250 2.1.5 "Eve \"250 OK\" <x>" <eve@here.example>
+             C: VRFY zoe
+             S: 250 2.1.5 <zoe@here.example>
+             C: VRFY zoe SMTPUTF8
+             S: 250 2.1.5 Zoë Ångström <zoe@here.example>
+             C: VRFY Jones
+             S: 550 5.1.1
+             C: EXPN bob
+             S: 250 2.1.5 Bob Smith <bob@here.example>
+             C: VRFY smit"#,
+        )
+        .await;
+    let said = friend.expect("553-5.1.4 ").await;
+    assert!(
+        said.ends_with(
+            "553-5.1.4 Ann Smith <ann@here.example>\r\n553 5.1.4 Bob Smith <bob@here.example>\r\n"
+        ),
+        "{said}"
+    );
+    let mut stranger = site.connect("192.0.2.1").await;
+    stranger.dialog("C: VRFY Smith\nS: 252 2.5.2 cannot verify the user").await;
+}
+
 /// C114, C115, C122
 #[tokio::test]
 async fn spellings_of_a_mailbox() {

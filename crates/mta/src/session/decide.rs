@@ -62,14 +62,14 @@ impl Session {
                 let decision = Box::pin(self.finish_scram(outcome)).await;
                 server.answer_auth(decision);
             }
-            Event::Verify(argument) => {
+            Event::Verify(inquiry) => {
                 let config = self.mta.config();
-                let reply = policy::users::verify(&self.mta.stores, &config, &self.client(), &argument).await;
+                let reply = policy::verify::verify(&self.mta.stores, &config, &self.client(), &inquiry).await;
                 server.answer_verify(&reply);
             }
-            Event::Expand(argument) => {
+            Event::Expand(inquiry) => {
                 let config = self.mta.config();
-                let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &argument).await;
+                let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &inquiry).await;
                 server.answer_expand(&reply);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mail::{Address, Domain};
+use mail::{Address, Domain, FullName};
 use store::{
     StoreError,
     directory::{Account, DirectoryError},
@@ -34,8 +34,9 @@ pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminRespon
             directory.remove_domain(&parse_domain(&domain)?).await?;
             AdminResponse::done(format_args!("{domain} is no longer hosted"))
         }
-        AdminRequest::AccountAdd { address, password, quota_bytes } => {
-            add_account(admin, &parse_address(&address)?, password, quota_bytes).await?
+        AdminRequest::AccountAdd { address, password, quota_bytes, full_name } => {
+            let full_name = parse_full_name(full_name)?;
+            add_account(admin, &parse_address(&address)?, password, quota_bytes, full_name).await?
         }
         AdminRequest::AccountList => accounts(admin, directory.accounts().await?).await?,
         AdminRequest::AccountShow { address } => {
@@ -47,6 +48,9 @@ pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminRespon
         }
         AdminRequest::AccountPassword { address, password } => {
             set_password(admin, &parse_address(&address)?, password).await?
+        }
+        AdminRequest::AccountName { address, full_name } => {
+            set_full_name(admin, &parse_address(&address)?, parse_full_name(full_name)?).await?
         }
         AdminRequest::AccountRemove { address } => {
             directory.remove_account(&parse_address(&address)?).await?;
@@ -106,10 +110,15 @@ async fn add_account(
     address: &Address,
     password: Option<Secret>,
     quota_bytes: Option<u64>,
+    full_name: Option<FullName>,
 ) -> Result<AdminResponse, DirectoryError> {
     let (password, told) = password_or_made(&*admin.world.entropy, password)?;
     let (entropy, now) = (&*admin.world.entropy, admin.world.clock.wall());
-    admin.stores.directory.add_account(address, &password, quota_bytes, entropy, now).await?;
+    let directory = &admin.stores.directory;
+    directory.add_account(address, &password, quota_bytes, entropy, now).await?;
+    if full_name.is_some() {
+        directory.set_full_name(address, full_name).await?;
+    }
     Ok(AdminResponse::Password {
         address: address.to_string(),
         password: told,
@@ -129,6 +138,19 @@ async fn set_password(
         password: told,
         message: format!("{address} has a new password"),
     })
+}
+
+async fn set_full_name(
+    admin: &Admin,
+    address: &Address,
+    full_name: Option<FullName>,
+) -> Result<AdminResponse, DirectoryError> {
+    let message = match &full_name {
+        Some(full_name) => format!("{address} is {full_name} now"),
+        None => format!("{address} has no full name any more"),
+    };
+    admin.stores.directory.set_full_name(address, full_name).await?;
+    Ok(AdminResponse::done(message))
 }
 
 /// The password to set, and what to tell about it if it was made here.
@@ -174,6 +196,7 @@ async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse
         let (messages, bytes) = admin.stores.mailboxes.usage(account.id).await?;
         views.push(AccountView {
             address: account.address.to_string(),
+            full_name: account.full_name.map(|name| name.to_string()),
             messages,
             bytes,
             quota_bytes: account.quota_bytes,
@@ -198,6 +221,13 @@ fn parse_address(text: &str) -> Result<Address, DirectoryError> {
             "{text:?} is not an address ({error}); write it like anna@example.org"
         ))
     })
+}
+
+fn parse_full_name(text: Option<String>) -> Result<Option<FullName>, DirectoryError> {
+    text.map(|text| {
+        text.parse().map_err(|error: mail::FullNameError| DirectoryError::Invalid(error.to_string()))
+    })
+    .transpose()
 }
 
 fn parse_domain(text: &str) -> Result<Domain, DirectoryError> {

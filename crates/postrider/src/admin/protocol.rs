@@ -45,6 +45,8 @@ pub enum AdminRequest {
         address: String,
         password: Option<Secret>,
         quota_bytes: Option<u64>,
+        #[serde(default)]
+        full_name: Option<String>,
     },
     AccountList,
     AccountShow {
@@ -53,6 +55,11 @@ pub enum AdminRequest {
     AccountPassword {
         address: String,
         password: Option<Secret>,
+    },
+    /// Without a name the account has none any more.
+    AccountName {
+        address: String,
+        full_name: Option<String>,
     },
     AccountRemove {
         address: String,
@@ -153,6 +160,8 @@ pub struct DomainView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
     pub address: String,
+    #[serde(default)]
+    pub full_name: Option<String>,
     pub messages: u64,
     pub bytes: u64,
     pub quota_bytes: Option<u64>,

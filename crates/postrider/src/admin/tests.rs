@@ -27,6 +27,7 @@ fn requests_survive_the_wire() {
         address: "anna@example.org".to_owned(),
         password: Some(Secret("s3cret\n".to_owned())),
         quota_bytes: Some(5),
+        full_name: Some("Anna".to_owned()),
     });
     round_trip(&AdminRequest::Queue {
         action: QueueAction::Hold,
@@ -92,6 +93,7 @@ async fn the_directory_is_administered() {
         address: address.to_owned(),
         password: None,
         quota_bytes: None,
+        full_name: None,
     };
     let refused = admin.execute(add("anna@example.org")).await;
     assert!(

@@ -36,6 +36,9 @@ pub enum AccountCommand {
         /// The most its mail may take, such as "2 GiB"
         #[arg(long, value_name = "SIZE", value_parser = Size::parse)]
         quota: Option<Size>,
+        /// Full name, which VRFY and EXPN tell: "Anna Example"
+        #[arg(long, value_name = "NAME", value_parser = full_name)]
+        name: Option<String>,
     },
     /// All accounts
     List,
@@ -46,6 +49,12 @@ pub enum AccountCommand {
         address: String,
         #[command(flatten)]
         password: PasswordInput,
+    },
+    /// Set the full name; without one, take it away
+    SetName {
+        address: String,
+        #[arg(value_parser = full_name)]
+        name: Option<String>,
     },
     /// Remove an account with all its mail
     Remove { address: String },
@@ -95,16 +104,18 @@ impl AccountCommand {
 
     pub fn request(self) -> Result<AdminRequest, Failure> {
         Ok(match self {
-            Self::Add { address, password, quota } => AdminRequest::AccountAdd {
+            Self::Add { address, password, quota, name } => AdminRequest::AccountAdd {
                 address,
                 password: password.read()?,
                 quota_bytes: quota.map(|quota| quota.0),
+                full_name: name,
             },
             Self::List => AdminRequest::AccountList,
             Self::Show { address } => AdminRequest::AccountShow { address },
             Self::Passwd { address, password } => {
                 AdminRequest::AccountPassword { address, password: password.read()? }
             }
+            Self::SetName { address, name } => AdminRequest::AccountName { address, full_name: name },
             Self::Remove { address } => AdminRequest::AccountRemove { address },
         })
     }
@@ -141,6 +152,11 @@ impl PasswordInput {
     }
 }
 
+/// As the directory will keep it.
+fn full_name(text: &str) -> Result<String, mail::FullNameError> {
+    text.parse::<mail::FullName>().map(|name| name.to_string())
+}
+
 pub fn show_domains(domains: &[DomainView], output: &mut Output) -> Result<(), Failure> {
     let row = |domain: &DomainView| {
         vec![
@@ -162,10 +178,11 @@ pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<()
             octets(account.bytes),
             account.quota_bytes.map_or_else(|| "none".to_owned(), octets),
             account.created_at.clone(),
+            account.full_name.clone().unwrap_or_default(),
         ]
     };
     let nothing = "no accounts yet; `postrider account add anna@example.org` adds one";
-    output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE"], row, nothing)
+    output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE", "NAME"], row, nothing)
 }
 
 pub fn show_aliases(aliases: &[AliasView], output: &mut Output) -> Result<(), Failure> {

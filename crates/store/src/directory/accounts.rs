@@ -1,9 +1,10 @@
+use bytes::Bytes;
 use mail::{Address, Timestamp};
 use world::Entropy;
 
 use super::{
     Account, Directory, DirectoryError, DomainRecord, account_key, claim, domain_key, domain_of,
-    scram::scram_key, users_counter,
+    names::stage_names, scram::scram_key, users_counter,
 };
 use crate::{
     CONFLICTS_MAX,
@@ -46,6 +47,7 @@ impl Directory {
             inbox_uid_validity: 0,
             quota_bytes,
             created_at: now,
+            full_name: None,
         };
         for _ in 0..CONFLICTS_MAX {
             let domain = self.must_be_addable(address).await?;
@@ -71,10 +73,10 @@ impl Directory {
         self.must_exist(address).await?;
         let (password_hash, scram) = self.passwords.hash(password, entropy).await?;
         for _ in 0..CONFLICTS_MAX {
-            let account = self.must_exist(address).await?;
+            let (account, stored) = self.must_exist(address).await?;
             let id = account.id;
             let mut batch = Batch::new();
-            batch.check(key.clone(), Expect::Equals(account.encode().into()));
+            batch.check(key.clone(), Expect::Equals(stored));
             batch.put(key.clone(), Account { password_hash: password_hash.clone(), ..account }.encode());
             batch.put(scram_key(id), scram.encode());
             match self.engine.commit(batch).await {
@@ -91,12 +93,13 @@ impl Directory {
         let lookup = address.to_lookup();
         let key = account_key(&lookup);
         for _ in 0..CONFLICTS_MAX {
-            let account = self.must_exist(address).await?;
+            let (account, stored) = self.must_exist(address).await?;
             let mut batch = Batch::new();
             self.mailboxes.stage_removal(&mut batch, account.id).await?;
-            batch.check(key.clone(), Expect::Equals(account.encode().into()));
+            batch.check(key.clone(), Expect::Equals(stored));
             batch.delete(key.clone());
             batch.delete(scram_key(account.id));
+            stage_names(&mut batch, &lookup, account.full_name.as_ref(), None);
             self.stage_leaving(&mut batch, &account, &lookup).await?;
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(()),
@@ -136,8 +139,11 @@ impl Directory {
         Ok(domain)
     }
 
-    async fn must_exist(&self, address: &Address) -> Result<Account, DirectoryError> {
-        self.account(address).await?.ok_or_else(|| DirectoryError::AccountUnknown(address.to_string()))
+    /// The account, and its octets as they are stored: those of an earlier version differ from what is encoded now.
+    pub(super) async fn must_exist(&self, address: &Address) -> Result<(Account, Bytes), DirectoryError> {
+        let stored = self.engine.get(&account_key(&address.to_lookup())).await?;
+        let stored = stored.ok_or_else(|| DirectoryError::AccountUnknown(address.to_string()))?;
+        Ok((Account::decode(&stored)?, stored))
     }
 
     /// Numbers the account and adds it with its mailboxes. Conflicts if others were numbered meanwhile.

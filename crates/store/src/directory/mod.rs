@@ -2,6 +2,7 @@
 
 mod accounts;
 mod aliases;
+mod names;
 mod password;
 mod resolve;
 mod scram;
@@ -10,7 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use mail::{Address, Domain, Timestamp};
+use mail::{Address, Domain, FullName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     engine::{CommitError, Engine, Key, KeyRange, Order, StoreError},
     keys::{ACCOUNT, ALIAS, DOMAIN, KeyBuilder, counter},
     mailbox::{AccountId, MailboxId, Mailboxes},
-    value::Value,
+    value::{Value, unknown_version},
 };
 use password::Passwords;
 pub use scram::ScramVerifiers;
@@ -51,6 +52,8 @@ pub struct Account {
     /// Octets; none is no limit.
     pub quota_bytes: Option<u64>,
     pub created_at: Timestamp,
+    /// What VRFY and EXPN tell beside the address.
+    pub full_name: Option<FullName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +122,15 @@ impl Value for DomainRecord {
 
 impl Value for Account {
     const NAME: &'static str = "account";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    /// Version 1 ended before `full_name`.
+    fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
+        match version {
+            1 => Self::decode(&[&[Self::VERSION], octets, &[0]].concat()),
+            _ => Err(unknown_version::<Self>(version)),
+        }
+    }
 }
 
 impl Value for Alias {

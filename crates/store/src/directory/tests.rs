@@ -268,3 +268,56 @@ async fn postmaster_without_a_domain_is_the_oldest_domains() {
     add(&directory, "bob@example.org").await;
     assert_eq!(postmaster().await, "bob@example.org");
 }
+
+#[tokio::test]
+async fn full_names_are_kept_and_found() {
+    let (directory, _) = fixture().await;
+    for user in ["ann", "bea", "cy"] {
+        add(&directory, &format!("{user}@example.org")).await;
+    }
+    let name = |user: &str, name: &str| {
+        let (address, name) = (address(&format!("{user}@example.org")), name.parse().unwrap());
+        let directory = directory.clone();
+        async move { directory.set_full_name(&address, Some(name)).await.unwrap() }
+    };
+    let found = async |text: &str| {
+        let found = directory.accounts_by_name(text, 10).await.unwrap();
+        found.iter().map(|account| account.address.local_part().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    name("ann", "Ann Smith").await;
+    name("bea", "Bea Ann Smith-Jones").await;
+    name("cy", "Cy Änderson").await;
+    assert_eq!(found("smith").await, "ann bea");
+    assert_eq!(found("ANN SMITH").await, "ann", "the whole name goes before a part of one");
+    assert_eq!(found("jon be").await, "bea");
+    assert_eq!(found("ÄNDERS").await, "cy");
+    assert_eq!(found("mith").await, "");
+    for nothing in ["", "\"", "smith\r\n", "smith cy"] {
+        assert_eq!(found(nothing).await, "", "{nothing:?}");
+    }
+    name("ann", "Ann Miller").await;
+    assert_eq!(found("smith").await, "bea");
+    directory.set_full_name(&address("ann@example.org"), None).await.unwrap();
+    assert_eq!(found("ann").await, "bea");
+    directory.remove_account(&address("bea@example.org")).await.unwrap();
+    assert_eq!(found("ann").await, "");
+    let unknown = directory.set_full_name(&address("bea@example.org"), None).await;
+    assert!(matches!(unknown, Err(DirectoryError::AccountUnknown(_))));
+}
+
+#[tokio::test]
+async fn an_account_of_version_1_is_read_and_changed() {
+    let (directory, engine) = fixture().await;
+    let account = add(&directory, "ann@example.org").await;
+    let mut octets = account.encode();
+    assert_eq!(octets.pop(), Some(0), "full_name stands last");
+    octets[0] = 1;
+    let mut batch = Batch::new();
+    batch.put(account_key("ann@example.org"), octets);
+    engine.commit(batch).await.unwrap();
+    assert_eq!(directory.account(&account.address).await.unwrap(), Some(account.clone()));
+    directory.set_password(&account.address, "new", &Counting::default()).await.unwrap();
+    assert!(directory.authenticate("ann@example.org", "new").await.unwrap().is_some());
+    directory.set_full_name(&account.address, Some("Ann".parse().unwrap())).await.unwrap();
+    assert_eq!(directory.accounts_by_name("ann", 5).await.unwrap().len(), 1);
+}

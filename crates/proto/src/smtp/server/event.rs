@@ -34,9 +34,9 @@ pub enum Event {
     /// For `answer_auth`, like `Authenticate`; to be refused unless proven.
     Scram(ScramOutcome),
     /// VRFY, for `answer_verify`.
-    Verify(String),
+    Verify(Inquiry),
     /// EXPN, for `answer_expand`.
-    Expand(String),
+    Expand(Inquiry),
 }
 
 /// MAIL.
@@ -44,6 +44,14 @@ pub enum Event {
 pub struct MailRequest {
     pub reverse_path: ReversePath,
     pub parameters: MailParameters,
+}
+
+/// What VRFY or EXPN asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    pub argument: String,
+    /// RFC 6531 §3.7.4.2: the client takes an answer in UTF-8; otherwise what is not ASCII in it becomes `?`.
+    pub smtputf8: bool,
 }
 
 /// The driver's answer.

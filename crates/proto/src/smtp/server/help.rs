@@ -4,7 +4,7 @@ use mail::Reply;
 use smallvec::SmallVec;
 
 use super::{
-    Server,
+    Inquiry, Server,
     state::{Question, State},
     texts,
 };
@@ -43,45 +43,50 @@ impl Server {
     }
 
     pub(super) fn handle_vrfy(&mut self, argument: &str) {
-        self.state = State::Deciding(Question::Verify(self.without_smtputf8(argument).into()));
+        self.state = State::Deciding(Question::Verify(Box::new(self.inquiry(argument))));
     }
 
     pub(super) fn handle_expn(&mut self, argument: &str) {
         if !self.extensions.expn {
             return self.reply_error(&texts::not_served());
         }
-        self.state = State::Deciding(Question::Expand(self.without_smtputf8(argument).into()));
+        self.state = State::Deciding(Question::Expand(Box::new(self.inquiry(argument))));
     }
 
     /// RFC 6531 §3.7.4.2: the parameter says that the client can read UTF-8 in the answer.
-    fn without_smtputf8<'a>(&self, argument: &'a str) -> &'a str {
+    fn inquiry(&self, argument: &str) -> Inquiry {
         match argument.rsplit_once(' ') {
             Some((argument, word)) if self.extensions.smtputf8 && word.eq_ignore_ascii_case("SMTPUTF8") => {
-                argument.trim_end()
+                Inquiry { argument: argument.trim_end().to_owned(), smtputf8: true }
             }
-            _ => argument,
+            _ => Inquiry { argument: argument.to_owned(), smtputf8: false },
         }
     }
 
     /// Answers `Event::Verify`.
     pub fn answer_verify(&mut self, reply: &Reply) {
-        if matches!(self.state, State::Deciding(Question::Verify(_))) {
+        if let State::Deciding(Question::Verify(inquiry)) = &self.state {
+            let reply = readable(reply, inquiry);
             self.state = State::Command;
-            self.reply(&ascii(reply));
+            self.reply(&reply);
         }
     }
 
     /// Answers `Event::Expand`.
     pub fn answer_expand(&mut self, reply: &Reply) {
-        if matches!(self.state, State::Deciding(Question::Expand(_))) {
+        if let State::Deciding(Question::Expand(inquiry)) = &self.state {
+            let reply = readable(reply, inquiry);
             self.state = State::Command;
-            self.reply(&ascii(reply));
+            self.reply(&reply);
         }
     }
 }
 
 /// RFC 6531 §3.7.4.2: without the parameter an answer stays within ASCII.
-fn ascii(reply: &Reply) -> Reply {
+fn readable(reply: &Reply, inquiry: &Inquiry) -> Reply {
+    if inquiry.smtputf8 {
+        return reply.clone();
+    }
     let lines: SmallVec<_> =
         reply
             .lines

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 pub use config::{Config, Extensions, Flavour, HoldMax, Limits, StartTls};
-pub use event::{Abort, Decision, Event, MailRequest};
+pub use event::{Abort, Decision, Event, Inquiry, MailRequest};
 use mail::{Envelope, Reply};
 pub use session::Session;
 use session::{Counters, Transaction};

@@ -2,7 +2,7 @@
 
 use mail::{Recipient, Reply};
 
-use super::{Event, MailRequest};
+use super::{Event, Inquiry, MailRequest};
 use crate::{
     sasl::{Credentials, SaslServer, ScramOutcome, ScramUser},
     smtp::data::DataDecoder,
@@ -51,8 +51,8 @@ pub(super) enum Question {
     /// For the exchange to go on.
     ScramVerifier(Box<ScramUser>, Box<SaslServer>),
     Scram(Box<ScramOutcome>),
-    Verify(Box<str>),
-    Expand(Box<str>),
+    Verify(Box<Inquiry>),
+    Expand(Box<Inquiry>),
 }
 
 #[derive(Debug)]
@@ -87,8 +87,8 @@ impl Question {
             Self::Authenticate(credentials) => Event::Authenticate(Credentials::clone(credentials)),
             Self::ScramVerifier(user, _) => Event::ScramVerifier(ScramUser::clone(user)),
             Self::Scram(outcome) => Event::Scram(ScramOutcome::clone(outcome)),
-            Self::Verify(argument) => Event::Verify(argument.to_string()),
-            Self::Expand(argument) => Event::Expand(argument.to_string()),
+            Self::Verify(inquiry) => Event::Verify(Inquiry::clone(inquiry)),
+            Self::Expand(inquiry) => Event::Expand(Inquiry::clone(inquiry)),
         }
     }
 }

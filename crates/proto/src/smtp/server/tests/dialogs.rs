@@ -288,6 +288,8 @@ fn help_vrfy_and_expn() {
          S: 252 2.5.2 cannot verify
          C: EXPN list
          S: 250 2.1.5 <b?b@ours.example>
+         C: EXPN list smtputf8
+         S: 250 2.1.5 <bÃ¼b@ours.example>
          C: RCPT TO:<bob@ours.example>
          S: 250 2.1.5 recipient OK",
     );
