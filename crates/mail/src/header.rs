@@ -40,8 +40,12 @@ pub fn body_start(message: &[u8]) -> usize {
 
 /// The unfolded value of the first field of that name, any case, without white space around it.
 pub fn value(message: &[u8], name: &str) -> Option<Vec<u8>> {
-    let field = named(message, name).next()?;
-    message.get(field.value).map(unfold)
+    values(message, name).next()
+}
+
+/// The unfolded values of all fields of that name, in order.
+pub fn values<'a>(message: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    named(message, name).filter_map(|field| message.get(field.value).map(unfold))
 }
 
 /// How many fields of that name there are.

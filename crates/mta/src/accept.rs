@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
 use store::{
     Batch, CommitError, PendingBlob,
-    ledger::Event,
+    ledger::{Event, Verdict},
     spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
 };
 
@@ -44,6 +44,8 @@ pub struct Origin {
     pub tls: Option<String>,
     pub identity: Option<String>,
     pub message_id: Option<String>,
+    /// What policy said.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// Commits the message and hands its entries to the scheduler. Once this returns, it is on stable storage.
@@ -56,11 +58,15 @@ pub async fn accept(mta: &Arc<Mta>, acceptance: Acceptance) -> Result<(), Commit
 }
 
 /// Adds everything that accepting means to a batch; after its commit [`hand_over`] the entries.
-pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, acceptance: Acceptance) -> Vec<QueueEntry> {
+pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Acceptance) -> Vec<QueueEntry> {
     let stores = &mta.stores;
     let (id, at) = (acceptance.queue_id, acceptance.at);
     let event = accepted_event(&acceptance);
     stores.ledger.append(batch, id, at, &event);
+    let verdicts = std::mem::take(&mut acceptance.origin.verdicts);
+    if !verdicts.is_empty() {
+        stores.ledger.append(batch, id, at, &Event::Verdicts { verdicts });
+    }
     if let Event::Accepted { reverse_path, recipients, message_id, .. } = &event {
         let terms =
             recipients.iter().chain(message_id).chain((!reverse_path.is_empty()).then_some(reverse_path));

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use proto::smtp::server::{Flavour, Limits};
 use world::tls::{ClientTls, ServerTls};
 
-use crate::route::Route;
+use crate::{policy::limits::ClientLimits, route::Route};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -28,9 +28,10 @@ pub struct Config {
     pub tls: Option<ServerTls>,
     /// For deliveries whose certificate need not verify, and for those that must.
     pub client_tls: ClientTlsPair,
-    pub connections: ConnectionLimits,
     /// What one session may use up.
     pub session: Limits,
+    /// What clients may use up over time.
+    pub clients: ClientLimits,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
 }
@@ -46,20 +47,6 @@ pub struct ProxyNetworks {
 pub struct ClientTlsPair {
     pub opportunistic: ClientTls,
     pub verified: ClientTls,
-}
-
-/// How many connections one listener bears.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionLimits {
-    pub all_max: usize,
-    /// IPv6 peers count by their /64.
-    pub per_ip_max: usize,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self { all_max: 12_000, per_ip_max: 12_000 }
-    }
 }
 
 /// Who may use a command that tells about users.
@@ -95,13 +82,31 @@ pub enum TlsMode {
 }
 
 /// An IP network: `127.0.0.0/8`, `2001:db8::/32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     address: IpAddr,
     prefix_bits: u8,
 }
 
 impl Network {
+    /// What one customer has (an address, or a /64 of IPv6), and the network around it: a /24, or a /48.
+    pub fn around(ip: IpAddr) -> [Self; 2] {
+        let prefixes = if ip.to_canonical().is_ipv4() { [32, 24] } else { [64, 48] };
+        prefixes.map(|prefix_bits| Self::of(ip.to_canonical(), prefix_bits))
+    }
+
+    fn of(ip: IpAddr, prefix_bits: u8) -> Self {
+        let address = match ip {
+            IpAddr::V4(ip) => {
+                IpAddr::V4((ip.to_bits() & !(u32::MAX.checked_shr(prefix_bits.into()).unwrap_or(0))).into())
+            }
+            IpAddr::V6(ip) => {
+                IpAddr::V6((ip.to_bits() & !(u128::MAX.checked_shr(prefix_bits.into()).unwrap_or(0))).into())
+            }
+        };
+        Self { address, prefix_bits }
+    }
+
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.address, ip.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(ip)) => same_prefix(
@@ -113,6 +118,17 @@ impl Network {
                 same_prefix(network.to_bits(), ip.to_bits(), self.prefix_bits)
             }
             _ => false,
+        }
+    }
+}
+
+/// An address alone where the network is no larger.
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let alone = if self.address.is_ipv4() { 32 } else { 128 };
+        match self.prefix_bits {
+            bits if bits == alone => self.address.fmt(f),
+            bits => write!(f, "{}/{bits}", self.address),
         }
     }
 }
@@ -140,6 +156,14 @@ impl std::str::FromStr for Network {
 #[cfg(test)]
 mod tests {
     use super::Network;
+
+    #[test]
+    fn networks_around_an_address() {
+        let around = |ip: &str| Network::around(ip.parse().unwrap()).map(|network| network.to_string());
+        assert_eq!(around("192.0.2.7"), ["192.0.2.7", "192.0.2.0/24"]);
+        assert_eq!(around("::ffff:192.0.2.7"), around("192.0.2.7"));
+        assert_eq!(around("2001:db8:1:2:3::4"), ["2001:db8:1:2::/64", "2001:db8:1::/48"]);
+    }
 
     #[test]
     fn a_network_holds_its_addresses_and_no_others() {

@@ -35,6 +35,7 @@ pub struct Mta {
     config: RwLock<Arc<Config>>,
     queue_ids: QueueIds,
     dispatcher: Dispatcher,
+    memory: policy::Memory,
     shutdown: Shutdown,
 }
 
@@ -56,6 +57,7 @@ impl Mta {
         let mta = Arc::new(Self {
             queue_ids: QueueIds::new(&*world.entropy),
             dispatcher: Dispatcher::new(),
+            memory: policy::Memory::new(world.clock.now()),
             config: RwLock::new(Arc::new(config)),
             stores,
             world,
@@ -69,6 +71,11 @@ impl Mta {
     /// The configuration in force; sessions and deliveries take it anew for each message.
     pub fn config(&self) -> Arc<Config> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What policy remembers of clients.
+    pub fn memory(&self) -> &policy::Memory {
+        &self.memory
     }
 
     /// Puts a new configuration in force for whatever starts from now on.

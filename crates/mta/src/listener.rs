@@ -2,15 +2,16 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use proto::smtp::server;
+use mail::Reply;
+use proto::smtp::server::{self, Flavour};
 use tokio::io::AsyncWriteExt;
 use world::{BoxStream, ListenAddress, Listener, Peer, SessionGuard, tls::TlsSummary};
 
 use crate::{
     Mta,
     config::{Config, ListenerConfig, TlsMode},
-    policy::limits::Connections,
-    session,
+    policy::{Client, Judge, Verdict, connections::Admission},
+    session::{self, Arrival},
 };
 
 impl Mta {
@@ -19,16 +20,11 @@ impl Mta {
     }
 
     /// Serves a listener until shutdown, then waits for its sessions to end.
-    pub async fn serve(
-        self: Arc<Self>,
-        listener: Box<dyn Listener>,
-        config: ListenerConfig,
-        connections: Connections,
-    ) {
+    pub async fn serve(self: Arc<Self>, listener: Box<dyn Listener>, config: ListenerConfig) {
         let mut protocols = Protocols::new(&self, config);
         let (clock, shutdown) = (self.world.clock.clone(), self.shutdown.clone());
         world::serve_connections(listener, clock, shutdown, u32::MAX, |stream, peer, guard| {
-            self.begin(stream, peer, guard, &mut protocols, &connections);
+            self.begin(stream, peer, guard, &mut protocols);
         })
         .await;
     }
@@ -39,29 +35,49 @@ impl Mta {
         peer: Peer,
         guard: Option<SessionGuard>,
         protocols: &mut Protocols,
-        connections: &Connections,
     ) {
-        let Some(admission) = connections.admit(peer.ip(), &self.config().connections) else {
-            tokio::spawn(async move {
-                refuse(stream).await;
-                drop(guard);
-            });
-            return;
+        let flavour = protocols.listener.flavour;
+        let (admission, verdicts) = match self.admit(peer, flavour) {
+            Ok(admitted) => admitted,
+            Err(reply) => {
+                tokio::spawn(async move {
+                    refuse(stream, &reply).await;
+                    drop(guard);
+                });
+                return;
+            }
         };
         let protocol = protocols.for_peer(self, peer);
         let implicit_tls = protocols.listener.tls == TlsMode::Implicit;
         let mta = self.clone();
         tokio::spawn(async move {
             // RFC 8314 §3.3: implicit TLS comes before the first octet of SMTP.
-            if implicit_tls {
-                if let Some((stream, tls)) = Box::pin(mta.secure(stream, peer)).await {
-                    session::run(mta, stream, peer, protocol, Some(tls)).await;
-                }
+            let secured = if implicit_tls {
+                Box::pin(mta.secure(stream, peer)).await.map(|(stream, tls)| (stream, Some(tls)))
             } else {
-                session::run(mta, stream, peer, protocol, None).await;
+                Some((stream, None))
+            };
+            if let Some((stream, tls)) = secured {
+                let arrival = Arrival { peer, tls, admission: Some(admission), verdicts };
+                session::run(mta, stream, arrival, protocol).await;
             }
-            drop((admission, guard));
+            drop(guard);
         });
+    }
+
+    fn admit(&self, peer: Peer, flavour: Flavour) -> Result<(Admission, Vec<Verdict>), Reply> {
+        let config = self.config();
+        let client = Client { ip: peer.ip(), flavour, identity: None };
+        let mut judge = self.judge(&config, client);
+        let admission = judge.connect()?;
+        Ok((admission, judge.verdicts))
+    }
+
+    /// For one phase of a session with this client.
+    pub(crate) fn judge<'a>(&'a self, config: &'a Config, client: Client<'a>) -> Judge<'a> {
+        let now = self.world.clock.now();
+        let (stores, memory) = (&self.stores, &self.memory);
+        Judge { stores, config, memory, client, now, rehearsal: false, verdicts: Vec::new() }
     }
 
     async fn secure(&self, stream: BoxStream, peer: Peer) -> Option<(BoxStream, TlsSummary)> {
@@ -100,7 +116,8 @@ impl Protocols {
 }
 
 /// RFC 5321 §3.8: 421 when the service cannot be given.
-async fn refuse(mut stream: BoxStream) {
-    let farewell = stream.write_all(b"421 4.7.0 too many connections, try again later\r\n");
-    drop(tokio::time::timeout(Duration::from_secs(5), farewell).await);
+async fn refuse(mut stream: BoxStream, reply: &Reply) {
+    let mut farewell = Vec::with_capacity(128);
+    reply.write(&mut farewell);
+    drop(tokio::time::timeout(Duration::from_secs(5), stream.write_all(&farewell)).await);
 }

@@ -12,11 +12,10 @@ use world::{
 
 use crate::{
     Config, Mta,
-    config::{
-        Audience, ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode,
-    },
+    config::{Audience, ClientTlsPair, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
+    policy::limits::ClientLimits,
     route::Route,
-    session,
+    session::{self, Arrival},
 };
 
 pub(crate) struct Site {
@@ -43,8 +42,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
             opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
             verified: ClientTls::new(Verify::RootsAndName, "").unwrap(),
         },
-        connections: ConnectionLimits::default(),
         session: Limits::default(),
+        clients: ClientLimits::default(),
         history_kept_for: Duration::from_hours(1),
     }
 }
@@ -69,6 +68,16 @@ impl Site {
     }
 
     pub(crate) async fn connect_to(&self, ip: &str, flavour: Flavour) -> Wire {
+        let mut wire = self.connect_in_silence(ip, flavour);
+        wire.expect("220 mx.here.example").await;
+        let hello = if flavour == Flavour::Lmtp { "LHLO" } else { "EHLO" };
+        wire.say(&format!("{hello} client.example")).await;
+        wire.expect("250").await;
+        wire
+    }
+
+    /// Connected, and nothing said yet.
+    pub(crate) fn connect_in_silence(&self, ip: &str, flavour: Flavour) -> Wire {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let peer = Peer::Tcp {
             remote: format!("{ip}:1234").parse().unwrap(),
@@ -76,13 +85,9 @@ impl Site {
         };
         let listener = ListenerConfig { flavour, tls: TlsMode::None };
         let protocol = session::protocol(&self.mta.config(), &listener, peer.ip().is_loopback());
-        tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), peer, Arc::new(protocol), None));
-        let mut wire = Wire(ours);
-        wire.expect("220 mx.here.example").await;
-        let hello = if flavour == Flavour::Lmtp { "LHLO" } else { "EHLO" };
-        wire.say(&format!("{hello} client.example")).await;
-        wire.expect("250").await;
-        wire
+        let arrival = Arrival { peer, tls: None, admission: None, verdicts: Vec::new() };
+        tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), arrival, Arc::new(protocol)));
+        Wire(ours)
     }
 
     /// Waits for the message that the account's INBOX gets as its n-th.

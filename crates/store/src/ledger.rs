@@ -17,7 +17,7 @@ use crate::{
     batch::Batch,
     engine::{CommitError, Engine, Key, KeyRange, Order, StoreError},
     keys::{KeyBuilder, KeyReader, LEDGER_EVENT, LEDGER_INDEX},
-    value::Value,
+    value::{Value, unknown_version},
 };
 
 /// Events read of one message; more than any message has unless something runs wild.
@@ -46,10 +46,9 @@ pub enum Event {
         bytes: u64,
         message_id: Option<String>,
     },
-    /// A policy's word with the rule that decided.
-    Verdict {
-        rule: String,
-        outcome: String,
+    /// What policy said while the message came, in the order it was asked.
+    Verdicts {
+        verdicts: Vec<Verdict>,
     },
     /// One try at one lane.
     Attempt {
@@ -98,9 +97,31 @@ pub enum Event {
     },
 }
 
+/// A policy's word: which rule, what it looked at, what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub rule: String,
+    /// Names and values.
+    pub inputs: Vec<(String, String)>,
+    pub outcome: String,
+}
+
 impl Value for Event {
     const NAME: &'static str = "ledger event";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    /// Version 1 had one verdict an event, without inputs; all else was the same.
+    fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
+        const VERDICT: u8 = 1;
+        let decoded = match (version, octets.split_first()) {
+            (1, Some((&VERDICT, fields))) => postcard::from_bytes(fields).map(|(rule, outcome)| {
+                Self::Verdicts { verdicts: vec![Verdict { rule, inputs: Vec::new(), outcome }] }
+            }),
+            (1, _) => postcard::from_bytes(octets),
+            _ => return Err(unknown_version::<Self>(version)),
+        };
+        decoded.map_err(|error| StoreError::Value(format!("a {} cannot be read: {error}", Self::NAME)))
+    }
 }
 
 impl Ledger {
@@ -197,7 +218,7 @@ impl Event {
             | Self::Expired { recipients, .. }
             | Self::Told { recipients, .. }
             | Self::Operator { recipients, .. } => recipients,
-            Self::Verdict { .. } | Self::Attempt { .. } | Self::ReportOn { .. } => Vec::new(),
+            Self::Verdicts { .. } | Self::Attempt { .. } | Self::ReportOn { .. } => Vec::new(),
         }
     }
 }
@@ -247,6 +268,25 @@ mod tests {
         }
     }
 
+    fn verdicts(rule: &str, inputs: &[(&str, &str)]) -> Event {
+        let inputs = inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let verdict = Verdict { rule: rule.to_owned(), inputs, outcome: "passed".to_owned() };
+        Event::Verdicts { verdicts: vec![verdict] }
+    }
+
+    #[test]
+    fn events_of_the_first_version_are_read() {
+        let old = postcard::to_extend(&("relay", "passed"), vec![1, 1]).unwrap();
+        assert_eq!(Event::decode(&old).unwrap(), verdicts("relay", &[]));
+        let other = accepted("bob@example.org");
+        let mut old = other.encode();
+        old[0] = 1;
+        assert_eq!(Event::decode(&old).unwrap(), other);
+        let judged = verdicts("relay", &[("client", "192.0.2.1")]);
+        assert_eq!(Event::decode(&judged.encode()).unwrap(), judged);
+        assert!(Event::decode(&[9, 0]).unwrap_err().to_string().contains("newer"));
+    }
+
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
@@ -255,7 +295,7 @@ mod tests {
     async fn events_come_back_in_order() {
         let (ledger, engine) = ledger();
         let id = QueueId::new(at(1000), 1);
-        let verdict = |number: u8| Event::Verdict { rule: number.to_string(), outcome: String::new() };
+        let verdict = |number: u8| verdicts(&number.to_string(), &[]);
         let mut batch = Batch::new();
         ledger.append(&mut batch, id, at(2000), &verdict(3));
         ledger.append(&mut batch, id, at(1000), &verdict(1));

@@ -1,20 +1,51 @@
-//! What a client may do, a file a check. Each answers with a reply that names the rule, or lets pass.
+//! What a client may do. The phases ([`Judge::connect`], [`helo`](Judge::helo), [`mail`](Judge::mail),
+//! [`rcpt`](Judge::rcpt), [`data`](Judge::data)) ask the checks in order; a check is one file and answers with a
+//! [`Verdict`]: the rule, what it looked at, and the outcome.
 
+pub mod connections;
 pub mod limits;
+mod loops;
 pub mod mailbox;
-pub mod recipient;
-pub mod sender;
+mod rate;
+pub mod rates;
+mod recipient;
+mod relay;
+mod sender;
+mod success_report;
 pub mod users;
+pub mod verdict;
 pub mod verify;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
+use mail::{Address, ForwardPath, RcptParameters, Reply, ReversePath, address_list::OriginatorError};
 use proto::smtp::server::Flavour;
+use store::Stores;
 
-use crate::Config;
+use crate::{
+    Config,
+    accept::AcceptedRecipient,
+    route::{self, Destination, Way},
+};
+use connections::{Admission, Connections};
+use rates::{Countable, Rates};
+pub use verdict::{Kept, Verdict};
+
+/// What policy remembers of clients.
+#[derive(Debug)]
+pub struct Memory {
+    pub connections: Connections,
+    pub rates: Rates,
+}
+
+impl Memory {
+    pub fn new(now: Instant) -> Self {
+        Self { connections: Connections::default(), rates: Rates::new(now) }
+    }
+}
 
 /// What the checks know of a client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
     pub ip: IpAddr,
     pub flavour: Flavour,
@@ -25,6 +56,118 @@ pub struct Client<'a> {
 impl Client<'_> {
     /// RFC 5321 §7.9: relaying is for those we know.
     pub fn may_relay(&self, config: &Config) -> bool {
-        self.identity.is_some() || config.trusted_networks.iter().any(|network| network.contains(self.ip))
+        self.identity.is_some() || self.is_trusted(config)
     }
+
+    fn is_trusted(&self, config: &Config) -> bool {
+        config.trusted_networks.iter().any(|network| network.contains(self.ip))
+    }
+
+    /// True if no limit of a network holds for it.
+    pub fn is_exempt(&self, config: &Config) -> bool {
+        self.is_trusted(config) || config.clients.is_exempt(self.ip)
+    }
+}
+
+/// What a message's header section tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a> {
+    /// The addresses of From and Sender, as submission wants to know them.
+    pub originators: Option<&'a Result<Vec<Address>, OriginatorError>>,
+    /// Received lines.
+    pub hops: usize,
+    /// The addresses of Delivered-To, in the form they are looked up by.
+    pub delivered_to: &'a [String],
+}
+
+/// Judges one client in one phase; what the checks said is in `verdicts`.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    pub stores: &'a Stores,
+    pub config: &'a Config,
+    pub memory: &'a Memory,
+    pub client: Client<'a>,
+    pub now: Instant,
+    /// It is only asked what would be said: nothing is counted or logged.
+    pub rehearsal: bool,
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Judge<'_> {
+    /// Before the first octet.
+    pub fn connect(&mut self) -> Result<Admission, Reply> {
+        self.note_some(rate::check(self, Countable::Connections))?;
+        let admitted = self.memory.connections.admit(self.client.ip, &self.config.clients);
+        admitted.map_err(|full| {
+            let reply = connections::refusal();
+            let _ = self.note(connections::verdict(full, reply.clone()));
+            reply
+        })
+    }
+
+    /// RFC 5321 §4.1.4: whatever the client calls itself is taken, but not from one that made too many errors.
+    pub fn helo(&mut self) -> Result<(), Reply> {
+        self.note_some(rate::check_errors(self))
+    }
+
+    pub async fn mail(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
+        self.note_some(rate::check_errors(self))?;
+        self.note_some(sender::check(self, reverse_path).await)?;
+        self.note_some(rate::check(self, Countable::Messages))
+    }
+
+    /// The ways to a recipient.
+    pub async fn rcpt(&mut self, path: &ForwardPath, rcpt: &RcptParameters) -> Result<Vec<Way>, Reply> {
+        let destination = match route::destination(&self.stores.directory, &self.config.routes, path).await {
+            Ok(destination) => destination,
+            Err(error) => return Err(unreadable(&error)),
+        };
+        self.note(relay::check(self, path, &destination))?;
+        self.note(recipient::check(path, &destination))?;
+        self.note_some(success_report::check(self, rcpt))?;
+        self.note_some(rate::check(self, Countable::Recipients))?;
+        match destination {
+            Destination::Ways { ways, .. } => Ok(ways),
+            _ => Err(Reply::new(550, (5, 1, 1), "there is no way to this address")),
+        }
+    }
+
+    /// The content is here; nothing of it is accepted yet.
+    pub async fn data(&mut self, header: &Header<'_>, recipients: &[AcceptedRecipient]) -> Result<(), Reply> {
+        self.note_some(loops::check(header, recipients))?;
+        match header.originators {
+            Some(originators) => self.note_some(sender::check_header(self, originators).await),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts what the session did since it was last asked. An error says that it was too much.
+    pub fn charge(&mut self, what: Countable, count: u32) -> Result<(), Reply> {
+        self.note_some(rate::charge(self, what, count))
+    }
+
+    fn note_some(&mut self, verdict: Option<Verdict>) -> Result<(), Reply> {
+        verdict.map_or(Ok(()), |verdict| self.note(verdict))
+    }
+
+    fn note(&mut self, verdict: Verdict) -> Result<(), Reply> {
+        let refusal = verdict.refusal().cloned();
+        if let Some(reply) = &refusal {
+            self.log(&verdict, reply);
+        }
+        self.verdicts.push(verdict);
+        refusal.map_or(Ok(()), Err)
+    }
+
+    fn log(&self, verdict: &Verdict, reply: &Reply) {
+        if !self.rehearsal && rate::may_log(self) {
+            let (rule, inputs) = (verdict.rule, verdict.inputs_text());
+            tracing::info!(client = %self.client.ip, rule, inputs, %reply, "refused");
+        }
+    }
+}
+
+fn unreadable(error: &store::StoreError) -> Reply {
+    tracing::error!(%error, "the directory cannot be read");
+    Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later")
 }

@@ -1,38 +1,38 @@
-//! RCPT: unknown users and foreign domains are refused here, not bounced later.
+//! RCPT: unknown users and domains without a way are refused here, not bounced later.
 
 use mail::{ForwardPath, Reply};
-use store::Stores;
 
-use super::Client;
-use crate::{
-    Config,
-    route::{self, Destination, Way},
-};
+use super::Verdict;
+use crate::route::{Destination, Way};
 
-/// The ways to this recipient, or the reply that refuses it.
-pub async fn check(
-    stores: &Stores,
-    config: &Config,
-    client: &Client<'_>,
-    path: &ForwardPath,
-) -> Result<Vec<Way>, Reply> {
-    match route::destination(&stores.directory, &config.routes, path).await {
-        Ok(Destination::Ways { foreign: true, .. } | Destination::NoRoute | Destination::Refused)
-            if !client.may_relay(config) =>
-        {
-            // RFC 5321 §7.9, §3.6.2
-            Err(Reply::new(550, (5, 7, 1), "relaying is not allowed; authenticate to send to other domains"))
+/// Lanes named in one verdict.
+const LANES_NAMED_MAX: usize = 5;
+
+pub fn check(path: &ForwardPath, destination: &Destination) -> Verdict {
+    let (enhanced, text) = match destination {
+        Destination::Ways { ways, .. } if ways.is_empty() => {
+            ((5, 1, 1), "there is nobody behind this address")
         }
-        Ok(Destination::Ways { ways, .. }) => Ok(ways),
-        Ok(Destination::UnknownUser) => Err(Reply::new(550, (5, 1, 1), "there is no such user here")),
-        Ok(Destination::Loop) => {
-            Err(Reply::new(550, (5, 4, 6), "the aliases of this address lead in a circle"))
+        Destination::Ways { ways, .. } => {
+            return Verdict::pass("recipient", "there is a way")
+                .with("recipient", path)
+                .with("lane", lanes(ways));
         }
-        Ok(Destination::NoRoute) => Err(Reply::new(550, (5, 4, 4), "no route leads to this domain")),
-        Ok(Destination::Refused) => Err(Reply::new(550, (5, 7, 1), "mail to this address is refused here")),
-        Err(error) => {
-            tracing::error!(%error, "the directory cannot be read");
-            Err(Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later"))
+        Destination::UnknownUser => ((5, 1, 1), "there is no such user here"),
+        Destination::Loop => ((5, 4, 6), "the aliases of this address lead in a circle"),
+        Destination::NoRoute => ((5, 4, 4), "no route leads to this domain"),
+        Destination::Refused => ((5, 7, 1), "mail to this address is refused here"),
+    };
+    Verdict::refuse("recipient", Reply::new(550, enhanced, text)).with("recipient", path)
+}
+
+fn lanes(ways: &[Way]) -> String {
+    let mut lanes: Vec<&str> = Vec::new();
+    for way in ways {
+        let lane: &str = &way.lane.0;
+        if !lanes.contains(&lane) && lanes.len() < LANES_NAMED_MAX {
+            lanes.push(lane);
         }
     }
+    lanes.join(",")
 }

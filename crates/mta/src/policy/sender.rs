@@ -8,65 +8,59 @@ use store::{
     directory::{Resolution, Target},
 };
 
-use super::Client;
+use super::{Judge, Verdict};
 use crate::config::SenderCheck;
 
-/// MAIL.
-pub async fn check(
-    stores: &Stores,
-    rule: SenderCheck,
-    client: &Client<'_>,
-    reverse_path: &ReversePath,
-) -> Result<(), Reply> {
-    if client.flavour != Flavour::Submission {
-        return Ok(());
+const RULE: &str = "sender";
+
+/// MAIL. None where any sender may come.
+pub async fn check(judge: &Judge<'_>, reverse_path: &ReversePath) -> Option<Verdict> {
+    if judge.client.flavour != Flavour::Submission {
+        return None;
     }
     // RFC 6409 §4.3
-    let Some(identity) = client.identity else {
-        return Err(Reply::new(530, (5, 7, 0), "authenticate first"));
+    let Some(identity) = judge.client.identity else {
+        return Some(Verdict::refuse(RULE, Reply::new(530, (5, 7, 0), "authenticate first")));
     };
-    match reverse_path {
-        ReversePath::Address(address) if rule != SenderCheck::Off => {
-            must_own(stores, identity, address, "this sender address does not belong to your account").await
+    let verdict = match reverse_path {
+        ReversePath::Address(address) if judge.config.sender_check != SenderCheck::Off => {
+            let refusal = "this sender address does not belong to your account";
+            must_own(judge.stores, identity, address, refusal).await
         }
         // What a person's program sends as a notification has none.
-        _ => Ok(()),
-    }
+        _ => Verdict::pass(RULE, "any sender may come"),
+    };
+    Some(verdict.with("account", identity).with("sender", reverse_path))
 }
 
 /// After the content. `originators`: what From and Sender say, both of which must be own, or why that is uncertain.
 pub async fn check_header(
-    stores: &Stores,
-    client: &Client<'_>,
+    judge: &Judge<'_>,
     originators: &Result<Vec<Address>, OriginatorError>,
-) -> Result<(), Reply> {
-    let Some(identity) = client.identity else { return Ok(()) };
+) -> Option<Verdict> {
+    let identity = judge.client.identity.filter(|_| judge.config.sender_check == SenderCheck::Header)?;
     let originators = match originators {
         Ok(originators) => originators,
         Err(error) => {
-            return Err(Reply::new(550, (5, 6, 0), format!("who wrote the message is unclear: {error}")));
+            let text = format!("who wrote the message is unclear: {error}");
+            return Some(Verdict::refuse(RULE, Reply::new(550, (5, 6, 0), text)));
         }
     };
     for address in originators {
-        let text = "From or Sender names an address that does not belong to your account";
-        must_own(stores, identity, address, text).await?;
+        let refusal = "From or Sender names an address that does not belong to your account";
+        let verdict = must_own(judge.stores, identity, address, refusal).await;
+        if verdict.refusal().is_some() {
+            return Some(verdict.with("account", identity).with("address", address));
+        }
     }
-    Ok(())
+    Some(Verdict::pass(RULE, "From and Sender are the account's own").with("account", identity))
 }
 
-async fn must_own(
-    stores: &Stores,
-    identity: &Address,
-    address: &Address,
-    refusal: &'static str,
-) -> Result<(), Reply> {
+async fn must_own(stores: &Stores, identity: &Address, address: &Address, refusal: &'static str) -> Verdict {
     match owns(stores, identity, address).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Reply::new(550, (5, 7, 1), refusal)),
-        Err(error) => {
-            tracing::error!(%error, "the directory cannot be read");
-            Err(Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later"))
-        }
+        Ok(true) => Verdict::pass(RULE, "the address is the account's own"),
+        Ok(false) => Verdict::refuse(RULE, Reply::new(550, (5, 7, 1), refusal)),
+        Err(error) => Verdict::refuse(RULE, super::unreadable(&error)),
     }
 }
 

@@ -37,8 +37,10 @@ pub(super) struct Completion {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) message_id: Option<String>,
-    /// RFC 5321 §6.3
-    pub(super) loops: bool,
+    /// Received lines.
+    pub(super) hops: usize,
+    /// The addresses of Delivered-To, in the form they are looked up by.
+    pub(super) delivered_to: Vec<String>,
     /// The addresses of From and Sender, as submission wants to know them; none was asked for.
     pub(super) originators: Option<Result<Vec<Address>, OriginatorError>>,
 }
@@ -74,7 +76,8 @@ impl Content {
         let is_cut = start.len() > HEADER_BYTES_MAX;
         self.facts = Facts {
             message_id: header::message_id(&start),
-            loops: header::count(&start, "Received") >= RECEIVED_HEADERS_MAX,
+            hops: header::count(&start, "Received"),
+            delivered_to: delivered_to(&start),
             originators: self.completion.is_some().then(|| {
                 if is_cut { Err(OriginatorError::TooLong) } else { address_list::originators(&start) }
             }),
@@ -86,6 +89,13 @@ impl Content {
         }
         self.writer.write(out.into()).await
     }
+}
+
+/// RFC 9228 §2: one address a field.
+fn delivered_to(header: &[u8]) -> Vec<String> {
+    let values = header::values(header, "Delivered-To").take(RECEIVED_HEADERS_MAX);
+    let text = |value: Vec<u8>| String::from_utf8(value.trim_ascii().to_vec()).ok();
+    values.filter_map(text).filter_map(|text| Some(text.parse::<Address>().ok()?.to_lookup())).collect()
 }
 
 fn ends_header(octets: &[u8], from: usize) -> bool {

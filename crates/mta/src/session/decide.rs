@@ -1,8 +1,8 @@
 //! The machine's questions and our answers.
 
 use bytes::Bytes;
-use mail::{Address, ForwardPath, QueueId, Recipient, Reply, received::Received};
-use proto::smtp::server::{self, Decision, Event, Flavour, MailRequest, Server};
+use mail::{Address, QueueId, Reply, received::Received};
+use proto::smtp::server::{self, Decision, Event, Flavour, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
 use super::{
@@ -11,14 +11,14 @@ use super::{
 };
 use crate::{
     accept::{self, Acceptance, AcceptedRecipient, Origin},
-    config::SenderCheck,
-    policy,
+    policy::{self, Kept},
 };
 
 /// One mail transaction, from MAIL on.
 #[derive(Default)]
 pub(super) struct Transaction {
-    recipients: Vec<AcceptedRecipient>,
+    pub(super) recipients: Vec<AcceptedRecipient>,
+    pub(super) verdicts: Kept,
     queue_id: Option<QueueId>,
     content: Option<Content>,
     /// Why the content cannot be kept; it is read to its end and then answered with this.
@@ -30,7 +30,7 @@ impl Session {
         match event {
             Event::Hello { .. } => {
                 server.extensions_mut().expn = self.announces_expn();
-                server.answer_hello(Decision::ACCEPT);
+                server.answer_hello(self.hello());
             }
             Event::Mail(request) => {
                 let decision = self.mail(&request).await;
@@ -72,35 +72,6 @@ impl Session {
                 let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &inquiry).await;
                 server.answer_expand(&reply);
             }
-        }
-    }
-
-    async fn mail(&mut self, request: &MailRequest) -> Decision {
-        // The last transaction may have ended without a word: RSET and EHLO forget it.
-        self.transaction = Some(Box::default());
-        let rule = self.mta.config().sender_check;
-        policy::sender::check(&self.mta.stores, rule, &self.client(), &request.reverse_path).await.into()
-    }
-
-    async fn rcpt(&mut self, recipient: Recipient) -> Decision {
-        let config = self.mta.config();
-        let path = &recipient.forward_path;
-        match policy::recipient::check(&self.mta.stores, &config, &self.client(), path).await {
-            Ok(ways) => {
-                let original = match &recipient.forward_path {
-                    ForwardPath::Address(address) => address.clone(),
-                    ForwardPath::Postmaster => match ways.first() {
-                        Some(way) => way.address.clone(),
-                        None => {
-                            return Decision::Reject(Reply::new(550, (5, 1, 1), "there is no postmaster"));
-                        }
-                    },
-                };
-                let transaction = self.transaction.get_or_insert_default();
-                transaction.recipients.push(AcceptedRecipient { original, rcpt: recipient.rcpt, ways });
-                Decision::ACCEPT
-            }
-            Err(reply) => Decision::Reject(reply),
         }
     }
 
@@ -159,15 +130,7 @@ impl Session {
             return Err(Reply::new(451, (4, 3, 0), "the content was lost; send it again"));
         };
         let (body, facts) = content.finish().await.map_err(|error| unstorable(&error))?;
-        if let Some(originators) = &facts.originators
-            && self.mta.config().sender_check == SenderCheck::Header
-        {
-            policy::sender::check_header(&self.mta.stores, &self.client(), originators).await?;
-        }
-        if facts.loops {
-            // RFC 5321 §6.3
-            return Err(Reply::new(554, (5, 4, 6), "the message has passed too many hosts: a loop"));
-        }
+        self.judge_content(&mut transaction, &facts).await?;
         Ok((transaction, body, facts))
     }
 
@@ -192,7 +155,7 @@ impl Session {
             mail: envelope.mail.clone(),
             recipients: transaction.recipients,
             body,
-            origin: self.origin(server, facts),
+            origin: self.origin(server, facts, transaction.verdicts),
         };
         let reply = match accept::accept(&self.mta, acceptance).await {
             Ok(()) => {
@@ -252,7 +215,7 @@ impl Session {
         }
     }
 
-    fn origin(&self, server: &Server, facts: Facts) -> Origin {
+    fn origin(&self, server: &Server, facts: Facts, verdicts: Kept) -> Origin {
         Origin {
             service: self.service(),
             client_ip: Some(self.peer.ip().to_string()),
@@ -260,6 +223,7 @@ impl Session {
             tls: self.tls.as_ref().map(tls_words),
             identity: self.identity.as_ref().map(Address::to_string),
             message_id: facts.message_id,
+            verdicts: verdicts.into_history(),
         }
     }
 }

@@ -2,13 +2,14 @@
 
 mod content;
 mod decide;
+mod judge;
 mod login;
 
 use std::{io, sync::Arc, time::Duration};
 
 use proto::{
     machine::{Machine, Step},
-    smtp::server::{self, Extensions, Flavour, Server, StartTls},
+    smtp::server::{self, Extensions, Flavour, Server, StartTls, Tally},
 };
 use tokio::io::AsyncWriteExt;
 use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsSummary};
@@ -16,7 +17,7 @@ use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsSummary};
 use crate::{
     Mta,
     config::{Audience, Config, ListenerConfig, TlsMode},
-    policy::{self, Client},
+    policy::{self, Client, Verdict, connections::Admission},
 };
 
 /// A client that does not take our replies for this long is gone.
@@ -36,16 +37,26 @@ pub(crate) struct Session {
     identity: Option<mail::Address>,
     transaction: Option<Box<decide::Transaction>>,
     failed_logins: u32,
+    #[expect(dead_code, reason = "given back when dropped")]
+    admission: Option<Admission>,
+    /// What policy said of the connection, for each of its messages.
+    verdicts: Vec<Verdict>,
+    /// What of the client's doings was counted already.
+    counted: Tally,
+}
+
+/// A connection that may have a session.
+pub(crate) struct Arrival {
+    pub(crate) peer: Peer,
+    pub(crate) tls: Option<TlsSummary>,
+    /// None where nobody counts.
+    pub(crate) admission: Option<Admission>,
+    pub(crate) verdicts: Vec<Verdict>,
 }
 
 /// Serves the connection until it ends.
-pub(crate) async fn run(
-    mta: Arc<Mta>,
-    stream: BoxStream,
-    peer: Peer,
-    protocol: Arc<server::Config>,
-    tls: Option<TlsSummary>,
-) {
+pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, protocol: Arc<server::Config>) {
+    let Arrival { peer, tls, admission, verdicts } = arrival;
     let session = Session {
         mta,
         peer,
@@ -55,6 +66,9 @@ pub(crate) async fn run(
         identity: None,
         transaction: None,
         failed_logins: 0,
+        admission,
+        verdicts,
+        counted: Tally::default(),
     };
     if let Err(error) = session.drive(stream, protocol).await {
         tracing::debug!(client = %peer.ip(), %error, "the connection broke off");
@@ -95,6 +109,7 @@ impl Session {
         loop {
             match server.poll(self.mta.world.clock.now()) {
                 Step::Write(octets) => {
+                    self.reckon(&mut server, &mut shutdown).await;
                     write(&*self.mta.world.clock, &mut stream, &octets, &mut shutdown).await?;
                 }
                 Step::Event(event) => self.decide(&mut server, event).await,
@@ -213,6 +228,8 @@ async fn within_patience(
 
 #[cfg(test)]
 mod conformance_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod sender_tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use mail::{QueueId, Timestamp};
 use store::{
-    ledger::Event,
+    ledger::{Event, Verdict},
     spool::{EntryStatus, QueueEntry},
 };
 
@@ -12,7 +12,10 @@ use store::{
 pub fn event(event: &Event) -> (&'static str, String) {
     match event {
         Event::Accepted { .. } => ("accepted", accepted(event)),
-        Event::Verdict { rule, outcome } => ("verdict", format!("rule {rule}: {outcome}")),
+        Event::Verdicts { verdicts } => {
+            let texts: Vec<String> = verdicts.iter().map(verdict).collect();
+            ("verdict", texts.join("; "))
+        }
         Event::Attempt { lane, host, address, tls, duration_ms, outcome } => {
             let mut text = format!("tried {}", host.as_deref().unwrap_or(lane));
             append(&mut text, " at ", address.as_deref());
@@ -42,6 +45,13 @@ pub fn event(event: &Event) -> (&'static str, String) {
         }
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
     }
+}
+
+/// `relay: the domain is hosted here (client=192.0.2.1 recipient=bob@example.org)`
+pub fn verdict(verdict: &Verdict) -> String {
+    let inputs: Vec<String> = verdict.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let inputs = if inputs.is_empty() { String::new() } else { format!(" ({})", inputs.join(" ")) };
+    format!("{}: {}{inputs}", verdict.rule, verdict.outcome)
 }
 
 fn accepted(event: &Event) -> String {

@@ -59,9 +59,21 @@ async fn history(admin: &Admin, id: QueueId) -> Result<HistoryView, StoreError> 
     let queued = admin.stores.spool.entries_of(id).await?;
     Ok(HistoryView {
         id: id.to_string(),
-        events: events.iter().map(|(at, event)| event_view(*at, event)).collect(),
+        events: events.iter().flat_map(|(at, event)| event_views(*at, event)).collect(),
         queued: queued.iter().map(view).collect(),
     })
+}
+
+/// One view each, but policy's verdicts apart.
+fn event_views(at: Timestamp, event: &Event) -> Vec<EventView> {
+    let Event::Verdicts { verdicts } = event else { return vec![event_view(at, event)] };
+    let view = |verdict| EventView {
+        at: at.rfc3339(),
+        kind: "verdict".to_owned(),
+        text: explain::verdict(verdict),
+        details: serde_json::to_value(verdict).unwrap_or_default(),
+    };
+    verdicts.iter().map(view).collect()
 }
 
 fn event_view(at: Timestamp, event: &Event) -> EventView {

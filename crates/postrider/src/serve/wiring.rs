@@ -8,8 +8,8 @@ use std::{
 use access::pop3::{Pop3Listener, Pop3Service, Pop3Tls};
 use mta::{
     Mta,
-    config::{ClientTlsPair, ConnectionLimits, ListenerConfig, ProxyNetworks, TlsMode},
-    policy::limits::Connections,
+    config::{ClientTlsPair, ListenerConfig, ProxyNetworks, TlsMode},
+    policy::limits::ClientLimits,
     route::{Login, Route, RouteTls, Smarthost, Via},
 };
 use proto::smtp::server::{Flavour, Limits};
@@ -74,7 +74,6 @@ impl Services {
         ));
         let pop3 = Arc::new(RwLock::new(Pop3Options::new(config, &server_tls)));
         let mut services = Self { mta, pop3, listeners: Vec::new(), tasks: JoinSet::new() };
-        let connections = Connections::default();
         for (listener, options) in bound {
             let (service, address) = (options.service, listener.local());
             tracing::info!(%service, %address, "listening");
@@ -86,7 +85,7 @@ impl Services {
             match flavour(service) {
                 Some(flavour) => {
                     let listener_config = ListenerConfig { flavour, tls: tls_mode(options) };
-                    let serve = services.mta.clone().serve(listener, listener_config, connections.clone());
+                    let serve = services.mta.clone().serve(listener, listener_config);
                     services.tasks.spawn(serve);
                 }
                 None => services.serve_pop3(&pop3_service, listener, tls_mode(options), shutdown),
@@ -230,8 +229,8 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
         delay_notice_after: config.queue.delay_notice_after.0,
         tls: Some(server_tls.clone()),
         client_tls,
-        connections: ConnectionLimits::default(),
         session,
+        clients: ClientLimits::default(),
         history_kept_for: HISTORY_KEPT_FOR,
     })
 }

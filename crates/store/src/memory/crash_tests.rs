@@ -33,7 +33,7 @@ async fn accept(stores: &Stores, id: QueueId) -> Result<(), CommitError> {
     let mut batch = Batch::new();
     let blob = add_body(&stores.engine, &mut batch, &body_of(id)).await;
     stores.spool.add(&mut batch, &entry(id, 0, "local", 1, blob));
-    let event = Event::Verdict { rule: "accept".to_owned(), outcome: String::new() };
+    let event = Event::Verdicts { verdicts: Vec::new() };
     stores.ledger.append(&mut batch, id, at(1), &event);
     stores.engine.commit(batch).await.map(drop)
 }

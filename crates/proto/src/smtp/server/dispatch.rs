@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use mail::Reply;
+
 use super::{
     Abort, Flavour, Server, StartTls,
     state::{Pause, Progress, State},
@@ -16,7 +18,7 @@ impl Server {
     pub(super) fn advance(&mut self, now: Instant) -> Progress {
         match &mut self.state {
             State::Greeting | State::RefusingGreeting(_) => self.greet(),
-            State::Command | State::Refusing => return self.read_line(now, command::line_bytes_max),
+            State::Command | State::Refusing(_) => return self.read_line(now, command::line_bytes_max),
             State::SaslResponse(_) => return self.read_line(now, |_| mail::limits::AUTH_LINE_BYTES_MAX),
             State::Data(_) => return self.read_data(now),
             State::Chunk(chunk) => {
@@ -52,7 +54,7 @@ impl Server {
     fn handle_line(&mut self, line: &[u8]) {
         match std::mem::replace(&mut self.state, State::Command) {
             State::SaslResponse(exchange) => self.handle_sasl_response(exchange, line),
-            State::Refusing => self.handle_refused_command(line),
+            State::Refusing(greeting) => self.handle_refused_command(line, greeting),
             _ => self.handle_command(line),
         }
     }
@@ -74,6 +76,7 @@ impl Server {
     }
 
     fn handle_command(&mut self, line: &[u8]) {
+        self.tally.commands = self.tally.commands.saturating_add(1);
         self.counters.commands = self.counters.commands.saturating_add(1);
         if self.counters.commands > self.config.limits.commands_max {
             return self.reply(&texts::too_many_commands());
@@ -117,12 +120,15 @@ impl Server {
     }
 
     /// RFC 5321 §3.1: after a refusing greeting the server waits for QUIT.
-    fn handle_refused_command(&mut self, line: &[u8]) {
+    fn handle_refused_command(&mut self, line: &[u8], greeting: Box<Reply>) {
         if command::parse(line) == Ok(Command::Quit) {
             return self.handle_quit();
         }
-        self.state = State::Refusing;
-        self.reply_error(&texts::bad_sequence("no service here; QUIT is all that is left"));
+        // RFC 7504 §3: a host that never takes mail says so each time.
+        let never = greeting.code == 521;
+        let reply = if never { Reply::clone(&greeting) } else { texts::no_service() };
+        self.state = State::Refusing(greeting);
+        self.reply_error(&reply);
     }
 
     fn handle_quit(&mut self) {

@@ -21,8 +21,9 @@ impl Server {
             return;
         }
         if let State::RefusingGreeting(reply) = std::mem::replace(&mut self.state, State::Command) {
-            self.state = State::Refusing;
-            return self.reply(&reply);
+            self.reply(&reply);
+            self.state = State::Refusing(reply);
+            return;
         }
         let protocol = if self.config.flavour == Flavour::Lmtp { "LMTP" } else { "ESMTP" };
         self.reply(&Reply::plain(220, format!("{} {protocol} Postrider", self.config.hostname)));
@@ -32,6 +33,7 @@ impl Server {
     pub(super) fn talks_early(&mut self) -> bool {
         let early = !self.input.is_empty() && self.config.refuse_early_talk;
         if early {
+            self.tally.faults = self.tally.faults.saturating_add(1);
             self.reply(&texts::early_talk());
             self.close();
         }

@@ -23,8 +23,8 @@ use bytes::BytesMut;
 pub use config::{Config, Extensions, Flavour, HoldMax, Limits, StartTls};
 pub use event::{Abort, Decision, Event, Inquiry, MailRequest};
 use mail::{Envelope, Reply};
-pub use session::Session;
 use session::{Counters, Transaction};
+pub use session::{Session, Tally};
 use state::{Pause, Progress, State};
 
 use super::line::LineReader;
@@ -48,6 +48,7 @@ pub struct Server {
     lines: LineReader,
     output: Vec<u8>,
     counters: Counters,
+    tally: Tally,
     binding: ChannelBinding,
     /// To be told before anything else.
     aborted: Option<Abort>,
@@ -70,6 +71,7 @@ impl Server {
             lines: LineReader::default(),
             output: Vec::new(),
             counters: Counters::default(),
+            tally: Tally::default(),
             binding: ChannelBinding::default(),
             aborted: None,
             deadline: None,
@@ -78,8 +80,8 @@ impl Server {
         }
     }
 
-    /// A session that takes no mail: it greets with this 5yz reply and then answers 503 until QUIT (RFC 5321 §3.1,
-    /// RFC 7504 §3).
+    /// A session that takes no mail: it greets with this 5yz reply and then answers 503 until QUIT (RFC 5321 §3.1), or
+    /// with the greeting if that is 521 (RFC 7504 §3).
     pub fn refusing(config: Arc<Config>, tls: bool, greeting: Reply) -> Self {
         Self { state: State::RefusingGreeting(Box::new(greeting)), ..Self::new(config, tls) }
     }
@@ -116,6 +118,19 @@ impl Server {
         self.shutting_down = true;
     }
 
+    /// What the client did so far, for those who count over many sessions.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Ends the session with this 421 reply if the client may speak now; in the middle of something it does nothing.
+    pub fn dismiss(&mut self, reply: &Reply) {
+        if matches!(self.state, State::Command | State::Refusing(_)) {
+            self.reply(reply);
+            self.close();
+        }
+    }
+
     /// TLS is there, and the session starts over without a greeting (RFC 3207 §4.2).
     pub fn handle_tls_established(&mut self) {
         if matches!(self.state, State::StartingTls) {
@@ -144,6 +159,7 @@ impl Server {
 
     /// A reply to a command that should not have come; too many of them end the session.
     fn reply_error(&mut self, reply: &Reply) {
+        self.tally.faults = self.tally.faults.saturating_add(1);
         self.counters.errors = self.counters.errors.saturating_add(1);
         if self.counters.errors >= self.config.limits.errors_max {
             return self.reply(&texts::too_many_errors());

@@ -42,7 +42,15 @@ pub(super) struct Content {
     progress: Option<(Instant, u64)>,
 }
 
-/// What a session has used up.
+/// What a client did since the connection began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub commands: u32,
+    /// Commands that should not have come, refused recipients, words before their time.
+    pub faults: u32,
+}
+
+/// What a session has used up since the last accepted message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) commands: u32,

@@ -13,8 +13,8 @@ use crate::{
 pub(super) enum State {
     Greeting,
     RefusingGreeting(Box<Reply>),
-    /// Everything but QUIT gets 503.
-    Refusing,
+    /// Everything but QUIT gets 503, or this greeting again if it was 521.
+    Refusing(Box<Reply>),
     Command,
     SaslResponse(Box<SaslServer>),
     /// DATA's content, up to the lone dot.

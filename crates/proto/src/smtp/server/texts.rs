@@ -88,6 +88,10 @@ pub(super) fn bad_sequence(text: &'static str) -> Reply {
     Reply::new(503, (5, 5, 1), text)
 }
 
+pub(super) fn no_service() -> Reply {
+    bad_sequence("no service here; QUIT is all that is left")
+}
+
 pub(super) fn needs_tls() -> Reply {
     Reply::new(530, (5, 7, 0), "must issue a STARTTLS command first")
 }

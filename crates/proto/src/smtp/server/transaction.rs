@@ -113,6 +113,7 @@ impl Server {
                 self.reply(&reply.unwrap_or_else(texts::recipient_ok));
             }
             Decision::Reject(reply) => {
+                self.tally.faults = self.tally.faults.saturating_add(1);
                 let refused = self.counters.refused_recipients.saturating_add(1);
                 self.counters.refused_recipients = refused;
                 let flood = refused >= self.config.limits.refused_recipients_max;

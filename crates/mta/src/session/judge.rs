@@ -1,0 +1,105 @@
+//! What the session asks of policy, phase by phase, and what follows from the answers.
+
+use std::time::Duration;
+
+use mail::{ForwardPath, Recipient, Reply};
+use proto::smtp::server::{Decision, MailRequest, Server};
+use world::Shutdown;
+
+use super::{Session, content::Facts, decide::Transaction};
+use crate::{
+    accept::AcceptedRecipient,
+    policy::{Header, Verdict, limits::Tarpit, rates::Countable},
+};
+
+impl Session {
+    pub(super) fn hello(&mut self) -> Decision {
+        let config = self.mta.config();
+        self.mta.judge(&config, self.client()).helo().into()
+    }
+
+    pub(super) async fn mail(&mut self, request: &MailRequest) -> Decision {
+        let config = self.mta.config();
+        let mut judge = self.mta.judge(&config, self.client());
+        let judged = judge.mail(&request.reverse_path).await;
+        let verdicts = judge.verdicts;
+        // The last transaction may have ended without a word: RSET and EHLO forget it.
+        let transaction = self.transaction.insert(Box::default());
+        transaction.verdicts.extend(self.verdicts.iter().cloned().chain(verdicts));
+        judged.into()
+    }
+
+    pub(super) async fn rcpt(&mut self, recipient: Recipient) -> Decision {
+        let config = self.mta.config();
+        let mut judge = self.mta.judge(&config, self.client());
+        let ways = match judge.rcpt(&recipient.forward_path, &recipient.rcpt).await {
+            Ok(ways) => ways,
+            Err(reply) => return Decision::Reject(reply),
+        };
+        let verdicts = judge.verdicts;
+        let original = match (recipient.forward_path, ways.first()) {
+            (ForwardPath::Address(address), _) => address,
+            (ForwardPath::Postmaster, Some(way)) => way.address.clone(),
+            (ForwardPath::Postmaster, None) => {
+                return Decision::Reject(Reply::new(550, (5, 1, 1), "there is no postmaster"));
+            }
+        };
+        let transaction = self.transaction.get_or_insert_default();
+        transaction.verdicts.extend(verdicts);
+        transaction.recipients.push(AcceptedRecipient { original, rcpt: recipient.rcpt, ways });
+        Decision::ACCEPT
+    }
+
+    /// The content is here, and not yet accepted.
+    pub(super) async fn judge_content(
+        &mut self,
+        transaction: &mut Transaction,
+        facts: &Facts,
+    ) -> Result<(), Reply> {
+        let config = self.mta.config();
+        let mut judge = self.mta.judge(&config, self.client());
+        let header = Header {
+            originators: facts.originators.as_ref(),
+            hops: facts.hops,
+            delivered_to: &facts.delivered_to,
+        };
+        let judged = judge.data(&header, &transaction.recipients).await;
+        transaction.verdicts.extend(judge.verdicts);
+        judged
+    }
+
+    /// Before a reply is written: counts what the client did, slows it down for its errors, dismisses it if its network
+    /// did too much.
+    pub(super) async fn reckon(&mut self, server: &mut Server, shutdown: &mut Shutdown) {
+        let (before, tally) = (self.counted, server.tally());
+        self.counted = tally;
+        let config = self.mta.config();
+        if tally == before || self.client().is_exempt(&config) {
+            return;
+        }
+        let mut judge = self.mta.judge(&config, self.client());
+        let faults = tally.faults.saturating_sub(before.faults);
+        let charged = judge.charge(Countable::Commands, tally.commands.saturating_sub(before.commands));
+        if let Err(reply) = charged.and_then(|()| judge.charge(Countable::Errors, faults)) {
+            server.dismiss(&reply);
+        }
+        let delay = config.clients.tarpit.delay(tally.faults);
+        if faults > 0 && !delay.is_zero() {
+            self.remember_tarpit(tally.faults, delay);
+            let clock = &self.mta.world.clock;
+            tokio::select! {
+                () = clock.sleep_until(clock.now() + delay) => {}
+                () = shutdown.given() => {}
+            }
+        }
+    }
+
+    /// One verdict a session, the latest.
+    fn remember_tarpit(&mut self, faults: u32, delay: Duration) {
+        self.verdicts.retain(|verdict| verdict.rule != Tarpit::RULE);
+        let seconds = delay.as_secs_f32();
+        let verdict =
+            Verdict::pass(Tarpit::RULE, "answered late").with("errors", faults).with("seconds", seconds);
+        self.verdicts.push(verdict);
+    }
+}

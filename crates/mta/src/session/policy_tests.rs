@@ -1,0 +1,208 @@
+//! Policy as a client meets it.
+
+use std::time::Duration;
+
+use proto::smtp::server::Flavour;
+use store::ledger::Event;
+
+use crate::{
+    Config,
+    policy::limits::Rate,
+    testing::{Site, config},
+};
+
+const MESSAGE: &str = "C: MAIL FROM:<alice@there.example>
+    S: 250
+    C: RCPT TO:<bob@here.example>
+    S: 250
+    C: DATA
+    S: 354
+    C: x
+    C: .
+    S: 250";
+
+fn few(count: u32) -> Rate {
+    Rate::new(count, Duration::from_hours(1))
+}
+
+fn limited(limit: impl FnOnce(&mut Config)) -> Config {
+    let mut config = config(vec![]);
+    limit(&mut config);
+    config
+}
+
+#[tokio::test]
+async fn the_history_keeps_what_policy_said() {
+    let site = Site::new(limited(|config| config.clients.network.messages = Some(few(10)))).await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.say("MAIL FROM:<alice@there.example>").await;
+    wire.expect("250").await;
+    wire.dialog(
+        "C: RCPT TO:<carol@elsewhere.example>
+         S: 550 5.7.1
+         C: RCPT TO:<bob@here.example>
+         S: 250
+         C: DATA
+         S: 354
+         C: x
+         C: .",
+    )
+    .await;
+    let reply = wire.expect("250 2.0.0 accepted as").await;
+    let id = reply.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+    let events = site.stores.ledger.events(id).await.unwrap();
+    let verdicts = events.into_iter().find_map(|(_, event)| match event {
+        Event::Verdicts { verdicts } => Some(verdicts),
+        _ => None,
+    });
+    let told: Vec<String> = verdicts
+        .unwrap()
+        .into_iter()
+        .map(|verdict| format!("{} {:?} {}", verdict.rule, verdict.inputs, verdict.outcome))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#"rate [("counted", "messages"), ("from", "192.0.2.1")] within limits"#,
+            r#"relay [("client", "192.0.2.1"), ("recipient", "bob@here.example")] the domain is hosted here"#,
+            r#"recipient [("recipient", "bob@here.example"), ("lane", "local")] there is a way"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_network_may_send_so_many_messages_and_is_told_when_to_come_back() {
+    let site = Site::new(limited(|config| config.clients.network.messages = Some(few(2)))).await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog(MESSAGE).await;
+    wire.dialog(MESSAGE).await;
+    wire.say("MAIL FROM:<alice@there.example>").await;
+    let reply = wire.expect("450 4.7.1 too many messages from your network; try again in").await;
+    assert!(reply.contains("30 minutes"), "{reply}");
+    // Its neighbours are not held up, and who is trusted is not counted.
+    site.connect("192.0.2.2").await.dialog(MESSAGE).await;
+    let mut trusted = site.connect("127.0.0.1").await;
+    for _ in 0..5 {
+        trusted.dialog(MESSAGE).await;
+    }
+}
+
+#[tokio::test]
+async fn recipients_count_by_network_and_the_whole_of_it_too() {
+    let site = Site::new(limited(|config| {
+        config.clients.network.recipients = Some(few(1));
+        config.clients.aggregate_factor = 2;
+    }))
+    .await;
+    site.connect("192.0.2.1").await.dialog(MESSAGE).await;
+    site.connect("192.0.2.2").await.dialog(MESSAGE).await;
+    site.connect("192.0.2.3")
+        .await
+        .dialog(
+            "C: MAIL FROM:<alice@there.example>
+             S: 250
+             C: RCPT TO:<bob@here.example>
+             S: 450 4.7.1 too many recipients from your network",
+        )
+        .await;
+    site.connect("198.51.100.1").await.dialog(MESSAGE).await;
+}
+
+#[tokio::test]
+async fn an_account_has_its_own_quota_wherever_it_sends_from() {
+    let site = Site::new(limited(|config| config.clients.account.recipients = Some(few(2)))).await;
+    for (ip, answer) in [("127.0.0.1", "250"), ("127.0.0.2", "250"), ("127.0.0.3", "450 4.7.1 too many")] {
+        let mut wire = site.connect_to(ip, Flavour::Submission).await;
+        wire.dialog(&format!(
+            "C: AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAc2VjcmV0
+             S: 235
+             C: MAIL FROM:<bob@here.example>
+             S: 250
+             C: RCPT TO:<bob@here.example>
+             S: {answer}"
+        ))
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_makes_too_many_errors_is_sent_away_and_stays_away() {
+    let site = Site::new(limited(|config| {
+        config.clients.network.errors = Some(few(2));
+        config.clients.tarpit.delay = Duration::ZERO;
+    }))
+    .await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog(
+        "C: XYZZY
+         S: 500
+         C: XYZZY
+         S: 500
+         C: XYZZY
+         S: 500",
+    )
+    .await;
+    wire.expect("421 4.7.0 too many errors from your network").await;
+    let mut wire = site.connect_in_silence("192.0.2.1", Flavour::Smtp);
+    wire.expect("220").await;
+    wire.say("EHLO client.example").await;
+    wire.expect("421 4.7.0 too many errors").await;
+    site.connect("192.0.2.2").await;
+}
+
+#[tokio::test]
+async fn commands_are_counted_over_sessions() {
+    let site = Site::new(limited(|config| config.clients.network.commands = Some(few(3)))).await;
+    site.connect("192.0.2.1").await.dialog("C: NOOP\nS: 250").await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog("C: NOOP\nS: 250").await;
+    wire.expect("421 4.7.0 too many commands from your network").await;
+}
+
+#[tokio::test]
+async fn strangers_get_few_success_reports() {
+    let site = Site::new(limited(|config| config.clients.network.success_reports = Some(few(1)))).await;
+    let script = |answer: &str| {
+        format!(
+            "C: RSET
+             S: 250
+             C: MAIL FROM:<alice@there.example>
+             S: 250
+             C: RCPT TO:<bob@here.example> NOTIFY=SUCCESS
+             S: {answer}
+             C: RCPT TO:<bob@here.example> NOTIFY=FAILURE
+             S: 250"
+        )
+    };
+    let mut stranger = site.connect("192.0.2.1").await;
+    stranger.dialog(&script("250")).await;
+    stranger.dialog(&script("450 4.7.1 too many requests for success reports")).await;
+    let mut trusted = site.connect("127.0.0.1").await;
+    trusted.dialog(&script("250")).await;
+    trusted.dialog(&script("250")).await;
+}
+
+/// RFC 9228 §3
+#[tokio::test]
+async fn what_was_delivered_for_an_address_does_not_come_back_for_it() {
+    let site = Site::new(config(vec![])).await;
+    let mut wire = site.connect("192.0.2.1").await;
+    for (delivered_to, answer) in [("Bob@HERE.example", "554 5.4.6"), ("carol@here.example", "250")] {
+        wire.dialog(&format!(
+            "C: MAIL FROM:<alice@there.example>
+             S: 250
+             C: RCPT TO:<bob@here.example>
+             S: 250
+             C: DATA
+             S: 354
+             C: Delivered-To: nobody
+             C: Delivered-To: {delivered_to}
+             C: 
+             C: x
+             C: .
+             S: {answer}"
+        ))
+        .await;
+    }
+    site.mail("bob@here.example", 1).await;
+}
