@@ -53,6 +53,11 @@ impl Link {
         self.client.capabilities()
     }
 
+    /// See [`Client::is_spent`].
+    pub fn is_spent(&self) -> bool {
+        self.client.is_spent()
+    }
+
     /// Why the handshake failed, if it did.
     pub fn tls_error(&self) -> Option<&str> {
         self.tls_error.as_deref()

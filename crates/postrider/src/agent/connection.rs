@@ -85,6 +85,11 @@ impl Connection {
         }
     }
 
+    /// The server takes no further message on this connection.
+    pub fn is_spent(&self) -> bool {
+        self.link.is_spent()
+    }
+
     /// Says QUIT and closes; what the server answers matters no more.
     pub async fn quit(self) {
         self.link.quit().await;
@@ -184,6 +189,9 @@ fn refusal(outcome: RecipientOutcome) -> Option<String> {
         RecipientOutcome::Refused { reply, .. } => Some(reply.to_string()),
         RecipientOutcome::TooMany(Some(reply)) => Some(format!("{reply} (send again for the rest)")),
         RecipientOutcome::TooMany(None) => Some("not tried: too many recipients for one message".to_owned()),
+        RecipientOutcome::OtherSession => {
+            Some("not tried: the server takes fewer domains at once; send again for it".to_owned())
+        }
         RecipientOutcome::Final(reply) => (!reply.is_success()).then(|| reply.to_string()),
     }
 }
@@ -194,6 +202,7 @@ fn told(outcome: Outcome) -> (bool, String) {
         Outcome::Replied(reply) => (reply.is_success(), reply.to_string()),
         Outcome::Refused { reply, .. } => (false, reply.to_string()),
         Outcome::NoRecipients => (false, "no recipient was accepted".to_owned()),
+        Outcome::Spent => (false, "the server takes no more messages on this connection".to_owned()),
         Outcome::Each => (true, "each recipient was answered".to_owned()),
         Outcome::Unsupported(Missing::SmtpUtf8) => {
             (false, "the server does not take addresses beyond ASCII (SMTPUTF8)".to_owned())

@@ -139,6 +139,10 @@ async fn session(
 ) -> Result<(), Failure> {
     let mut connection = Connection::open(&world, &submission).await?;
     while tally.take() {
+        if connection.is_spent() {
+            connection.quit().await;
+            connection = Connection::open(&world, &submission).await?;
+        }
         let mut content = Some(message.clone());
         let receipt = connection
             .transact(&submission.from, &submission.recipients, message.len() as u64, || Ok(content.take()))

@@ -116,6 +116,9 @@ section! {
         message_bytes_max: Size = Size::mib(50);
         /// Recipients of one message; further ones get 452, and the client sends again for them.
         recipients_max: u32 = 1000;
+        /// Messages begun on one connection; a client that goes on is told 421. Without it there is no limit. Clients
+        /// are told both limits beforehand (LIMITS, RFC 9422).
+        transactions_max: Option<u32> = None, example "100";
         /// A client that sends no command for so long is told 421 (RFC 5321 §4.5.3.2.7 wants 5 minutes at least).
         command_timeout: Span = Span::seconds(300);
         /// The same while a message arrives, and does not get on.

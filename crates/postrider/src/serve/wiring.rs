@@ -208,6 +208,7 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
     let session = Limits {
         message_bytes_max: config.smtp.message_bytes_max.0,
         recipients_max: usize::try_from(config.smtp.recipients_max).unwrap_or(usize::MAX),
+        transactions_max: config.smtp.transactions_max.unwrap_or(u32::MAX),
         command_timeout: config.smtp.command_timeout.0,
         progress_timeout: config.smtp.data_timeout.0,
         ..Limits::default()

@@ -51,15 +51,25 @@ async fn deliver(
     let (sent, connection) = attempt(mta, &config, smarthost, connection, entry).await;
     let attempt = Attempt {
         host: Some(smarthost.host.clone()),
-        address: connection.as_ref().map(|connection| connection.address.to_string()).or(sent.address),
+        address: connection
+            .as_ref()
+            .map(|connection| connection.address.to_string())
+            .or(sent.address.clone()),
         tls: connection.as_ref().and_then(|connection| connection.tls_words()),
         duration: mta.world.clock.now().saturating_duration_since(began),
-        outcome: sent.summary,
+        outcome: sent.summary.clone(),
     };
-    outcome::settle(mta, entry, sent.fates, Some(attempt)).await;
-    connection.filter(|connection| connection.usable)
+    outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
+    match connection {
+        Some(connection) if connection.usable && connection.link.is_spent() => {
+            connection.quit().await;
+            None
+        }
+        connection => connection.filter(|connection| connection.usable),
+    }
 }
 
+/// Over as many connections as the server's limits ask for.
 async fn attempt(
     mta: &Arc<Mta>,
     config: &Config,
@@ -67,17 +77,40 @@ async fn attempt(
     reused: Option<Box<Connection>>,
     entry: &QueueEntry,
 ) -> (Sent, Option<Box<Connection>>) {
+    let (mut sent, mut connection) =
+        attempt_once(mta, config, smarthost, reused, entry, vec![None; entry.recipients.len()]).await;
+    while sent.other_session && sent.open() > 0 {
+        let open = sent.open();
+        if let Some(spent) = connection.take().filter(|connection| connection.usable) {
+            spent.quit().await;
+        }
+        (sent, connection) = attempt_once(mta, config, smarthost, None, entry, sent.fates).await;
+        if sent.open() >= open {
+            break;
+        }
+    }
+    (sent, connection)
+}
+
+async fn attempt_once(
+    mta: &Arc<Mta>,
+    config: &Config,
+    smarthost: &Smarthost,
+    reused: Option<Box<Connection>>,
+    entry: &QueueEntry,
+    fates: Vec<Option<Fate>>,
+) -> (Sent, Option<Box<Connection>>) {
     if let Some(mut connection) = reused {
-        let sent = send::send(mta, &mut connection, entry).await;
+        let sent = send::send(mta, &mut connection, entry, fates.clone()).await;
         // A server may close an idle connection at any time; that says nothing about the message.
         if !sent.chunking_refused && (!sent.untouched || connection.usable) {
             return (sent, Some(connection));
         }
     }
-    let (sent, connection) = attempt_anew(mta, config, smarthost, entry, true).await;
+    let (sent, connection) = attempt_anew(mta, config, smarthost, entry, fates.clone(), true).await;
     if sent.chunking_refused {
         // RFC 3030 §2 is announced by mistake: what every server knows is left.
-        return attempt_anew(mta, config, smarthost, entry, false).await;
+        return attempt_anew(mta, config, smarthost, entry, fates, false).await;
     }
     (sent, connection)
 }
@@ -87,14 +120,15 @@ async fn attempt_anew(
     config: &Config,
     smarthost: &Smarthost,
     entry: &QueueEntry,
+    fates: Vec<Option<Fate>>,
     chunking: bool,
 ) -> (Sent, Option<Box<Connection>>) {
     match connect::connect(mta, config, smarthost, chunking).await {
         Ok(mut connection) => {
-            let sent = send::send(mta, &mut connection, entry).await;
+            let sent = send::send(mta, &mut connection, entry, fates).await;
             (sent, Some(connection))
         }
-        Err(trouble) => (Sent::nothing(entry, &Fate::Deferred(trouble)), None),
+        Err(trouble) => (Sent::nothing(fates, &Fate::Deferred(trouble)), None),
     }
 }
 
@@ -112,5 +146,7 @@ fn smarthost<'a>(config: &'a Config, entry: &QueueEntry) -> Option<&'a Arc<Smart
 
 #[cfg(test)]
 mod dsn_tests;
+#[cfg(test)]
+mod limits_tests;
 #[cfg(test)]
 mod tests;

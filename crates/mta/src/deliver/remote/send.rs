@@ -15,9 +15,10 @@ use crate::{
 /// RFC 3461 §4.2: octets of an ORCPT, encoded, with its type.
 const ORCPT_BYTES_MAX: usize = 500;
 
-/// What came of it, for each recipient of the entry.
+/// What came of it.
 pub(super) struct Sent {
-    pub(super) fates: Vec<Fate>,
+    /// One for each recipient of the entry; none where the server's limits left it over.
+    pub(super) fates: Vec<Option<Fate>>,
     /// The last word, for the history.
     pub(super) summary: String,
     /// Where we tried, if no connection is left to tell.
@@ -26,17 +27,29 @@ pub(super) struct Sent {
     pub(super) untouched: bool,
     /// The server announced BDAT and did not know it.
     pub(super) chunking_refused: bool,
+    /// What is left over may go over another connection at once (RFC 9422 §5).
+    pub(super) other_session: bool,
 }
 
 impl Sent {
-    /// The same for every recipient.
-    pub(super) fn nothing(entry: &QueueEntry, fate: &Fate) -> Self {
+    /// The same for every recipient that has no fate yet.
+    pub(super) fn nothing(mut fates: Vec<Option<Fate>>, fate: &Fate) -> Self {
         let summary = match fate {
             Fate::Deferred(trouble) | Fate::Failed(trouble) => trouble.reason.clone(),
             Fate::Delivered { to, .. } => to.clone(),
         };
-        let fates = entry.recipients.iter().map(|_| fate.clone()).collect();
-        Self { fates, summary, address: None, untouched: true, chunking_refused: false }
+        fates.iter_mut().filter(|slot| slot.is_none()).for_each(|slot| *slot = Some(fate.clone()));
+        Self { fates, summary, address: None, untouched: true, chunking_refused: false, other_session: false }
+    }
+
+    /// How many recipients are left over.
+    pub(super) fn open(&self) -> usize {
+        self.fates.iter().filter(|fate| fate.is_none()).count()
+    }
+
+    pub(super) fn into_fates(self) -> Vec<Fate> {
+        let trouble = || Trouble::new((4, 5, 3), "the host took no more recipients for now");
+        self.fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Deferred(trouble()))).collect()
     }
 }
 
@@ -49,6 +62,9 @@ struct Progress<'a> {
     summary: String,
     untouched: bool,
     chunking_refused: bool,
+    /// Indices of recipients that this session does not take.
+    elsewhere: Vec<usize>,
+    other_session: bool,
 }
 
 /// RFC 3461 §5.2.1: a host with DSN gets what we were given; the address that an alias changed as the original one.
@@ -64,36 +80,46 @@ enum Next {
     Done,
 }
 
-pub(super) async fn send(mta: &Arc<Mta>, connection: &mut Connection, entry: &QueueEntry) -> Sent {
+/// Sends to the recipients that have no fate yet.
+pub(super) async fn send(
+    mta: &Arc<Mta>,
+    connection: &mut Connection,
+    entry: &QueueEntry,
+    fates: Vec<Option<Fate>>,
+) -> Sent {
     let host = connection.link.capabilities();
     let content = match Content::prepare(mta, entry, host, connection.chunking).await {
         Ok(content) => content,
-        Err(unsent) => return Sent::nothing(entry, &unsent.fate(&connection.host)),
+        Err(unsent) => return Sent::nothing(fates, &unsent.fate(&connection.host)),
     };
     let mut progress = Progress {
         entry,
-        fates: vec![None; entry.recipients.len()],
+        fates,
         mail: MailParameters { body: content.body, ..entry.mail.clone() },
         content,
         summary: String::new(),
         untouched: true,
         chunking_refused: false,
+        elsewhere: Vec::new(),
+        other_session: false,
     };
     loop {
         let before = (progress.open().len(), progress.mail.clone());
         let next = transact(connection, &mut progress).await;
         let after = (progress.open().len(), progress.mail.clone());
-        if matches!(next, Next::Done) || after.0 == 0 || after == before || !connection.usable {
+        progress.other_session = !progress.elsewhere.is_empty() || connection.link.is_spent();
+        let is_over = after.0 == 0 || after == before || connection.link.is_spent();
+        if matches!(next, Next::Done) || is_over || !connection.usable {
             return progress.finish();
         }
     }
 }
 
 impl Progress<'_> {
-    /// Indices of recipients that have no fate yet.
+    /// Indices of recipients that have no fate yet and may get it here.
     fn open(&self) -> Vec<usize> {
         let open = self.fates.iter().enumerate().filter(|(_, fate)| fate.is_none());
-        open.map(|(index, _)| index).collect()
+        open.map(|(index, _)| index).filter(|index| !self.elsewhere.contains(index)).collect()
     }
 
     fn transaction(&self, open: &[usize]) -> Transaction {
@@ -124,15 +150,14 @@ impl Progress<'_> {
     }
 
     fn finish(self) -> Sent {
-        let trouble = || Trouble::new((4, 5, 3), "the host took no more recipients for now");
-        let fates = self.fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Deferred(trouble())));
         let note = self.content.note().map(|note| format!(" ({note})"));
         Sent {
-            fates: fates.collect(),
+            fates: self.fates,
             summary: self.summary + note.as_deref().unwrap_or_default(),
             address: None,
             untouched: self.untouched,
             chunking_refused: self.chunking_refused,
+            other_session: self.other_session,
         }
     }
 }
@@ -158,6 +183,9 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> N
             Some(Event::Recipient { index, outcome }) => {
                 progress.untouched = false;
                 let Some(index) = open.get(index) else { continue };
+                if outcome == RecipientOutcome::OtherSession {
+                    progress.elsewhere.push(*index);
+                }
                 match recipient_fate(connection, outcome) {
                     Some(fate) => progress.decide(*index, fate),
                     // RFC 5321 §4.5.3.1.10: not taken, so what becomes of this transaction is not about it.
@@ -210,7 +238,7 @@ fn recipient_fate(connection: &Connection, outcome: RecipientOutcome) -> Option<
         RecipientOutcome::Refused { reply, temporary: false } => {
             Some(Fate::Failed(refusal(connection, &reply)))
         }
-        RecipientOutcome::TooMany(_) => None,
+        RecipientOutcome::TooMany(_) | RecipientOutcome::OtherSession => None,
         RecipientOutcome::Final(reply) => Some(replied(connection, &reply)),
     }
 }
@@ -231,6 +259,7 @@ fn done(connection: &mut Connection, progress: &mut Progress<'_>, open: &[usize]
             Next::Done
         }
         Outcome::NoRecipients | Outcome::Each => Next::Again,
+        Outcome::Spent => Next::Done,
         Outcome::Unsupported(missing) => progress.demand_less(connection, open, missing),
     }
 }

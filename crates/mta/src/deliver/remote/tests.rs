@@ -63,7 +63,7 @@ async fn play(stream: tokio::net::TcpStream, script: &str) {
     }
 }
 
-async fn submit(site: &Site, recipients: &[&str]) {
+pub(super) async fn submit(site: &Site, recipients: &[&str]) {
     let mut wire = site.connect("127.0.0.1").await;
     wire.dialog("C: MAIL FROM:<bob@here.example>\nS: 250").await;
     for recipient in recipients {

@@ -2,6 +2,7 @@
 
 use mail::Reply;
 
+use super::Limits;
 use crate::sasl::Mechanism;
 
 /// The extensions we know of. Everything else that a server announces is passed over.
@@ -21,6 +22,8 @@ pub struct Capabilities {
     pub deliver_by: Option<u32>,
     pub mt_priority: bool,
     pub future_release: bool,
+    /// RFC 9422
+    pub limits: Limits,
     /// SCRAM-SHA-256.
     pub scram: bool,
     /// The mechanism we prefer of those it has that show the password.
@@ -55,6 +58,7 @@ impl Capabilities {
             }
             "MT-PRIORITY" => self.mt_priority = true,
             "FUTURERELEASE" => self.future_release = true,
+            "LIMITS" => words.for_each(|word| self.limits.add(word)),
             "AUTH" => {
                 let offered: Vec<&[u8]> = words.map(str::as_bytes).collect();
                 self.scram |= offered.iter().any(|name| Mechanism::CLIENT_SCRAM.has_name(name));

@@ -21,6 +21,8 @@ pub(super) struct Delivery {
     accepted: Vec<usize>,
     /// MAIL, DATA or a chunk was.
     refused: Option<(Stage, Reply)>,
+    /// RCPTs sent.
+    asked: u32,
     /// A recipient was one too many, so the rest need not be asked.
     full: bool,
     encoder: Encoder,
@@ -52,6 +54,7 @@ impl Delivery {
             next: Next::Mail,
             accepted: Vec::new(),
             refused: None,
+            asked: 0,
             full: false,
             encoder: Encoder::new(framing),
             chunked,
@@ -65,6 +68,11 @@ impl Client {
     /// Begins a transaction. Only after `Ready`; at other times nothing happens.
     pub fn send(&mut self, transaction: Transaction) {
         if !matches!(self.phase, Phase::Ready { .. }) {
+            return;
+        }
+        if self.is_spent() {
+            self.events.push_back(Event::TransactionDone(Outcome::Spent));
+            self.phase = Phase::Ready { told: false };
             return;
         }
         if let Some(missing) = commands::missing(&transaction, &self.capabilities) {
@@ -130,6 +138,7 @@ impl Client {
                 Next::Mail => {
                     commands::write_mail(&delivery.transaction, &self.capabilities, &mut self.output);
                     self.expected.push_back(Expected::Mail);
+                    self.usage.begin_transaction();
                     delivery.next = Next::Rcpt(0);
                 }
                 Next::Rcpt(index) => self.ask_recipient(index),
@@ -146,12 +155,19 @@ impl Client {
 
     fn ask_recipient(&mut self, index: usize) {
         let Some(delivery) = self.delivery.as_mut() else { return };
+        let limits = &self.capabilities.limits;
+        let is_full = delivery.full || limits.recipients_max.is_some_and(|most| delivery.asked >= most);
         match delivery.transaction.recipients.get(index) {
-            Some(_) if delivery.full => {
+            Some(_) if is_full => {
                 let outcome = RecipientOutcome::TooMany(None);
                 self.events.push_back(Event::Recipient { index, outcome });
             }
+            Some(recipient) if !self.usage.admits(limits, &recipient.forward_path) => {
+                let outcome = RecipientOutcome::OtherSession;
+                self.events.push_back(Event::Recipient { index, outcome });
+            }
             Some(recipient) => {
+                delivery.asked += 1;
                 commands::write_rcpt(recipient, &self.capabilities, &mut self.output);
                 self.expected.push_back(Expected::Rcpt(index));
             }

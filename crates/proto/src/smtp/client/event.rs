@@ -38,6 +38,8 @@ pub enum RecipientOutcome {
     /// The server takes no more recipients in this transaction; send it in the next at once (RFC 5321 §4.5.3.1.10).
     /// No reply: we did not even ask.
     TooMany(Option<Reply>),
+    /// Not asked: its domain is one too many for this session, so it goes over another (RFC 9422 §4.3).
+    OtherSession,
     /// LMTP's reply for this recipient (RFC 2033 §4.2).
     Final(Reply),
 }
@@ -52,6 +54,8 @@ pub enum Outcome {
     NoRecipients,
     /// LMTP: each recipient had its event.
     Each,
+    /// The server takes no further transaction in this session (RFC 9422 §4.1); nothing was sent.
+    Spent,
     /// The message needs what the server does not have; nothing was sent.
     Unsupported(Missing),
 }

@@ -11,6 +11,7 @@ mod content;
 mod delivery;
 mod event;
 mod handshake;
+mod limits;
 
 use std::{collections::VecDeque, time::Duration, time::Instant};
 
@@ -19,6 +20,8 @@ pub use capabilities::Capabilities;
 pub use config::{Config, Timeouts, TlsPolicy};
 use delivery::Delivery;
 pub use event::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
+pub use limits::Limits;
+use limits::Usage;
 use mail::Reply;
 
 use super::reply::ReplyReader;
@@ -37,6 +40,7 @@ pub struct Client {
     /// What the commands on their way will be answered to, in order.
     expected: VecDeque<Expected>,
     delivery: Option<Box<Delivery>>,
+    usage: Usage,
     /// A transaction ended in a way that may leave something behind.
     needs_rset: bool,
     input: BytesMut,
@@ -94,6 +98,7 @@ impl Client {
             phase: Phase::Handshake,
             expected: VecDeque::from([Expected::Greeting]),
             delivery: None,
+            usage: Usage::default(),
             needs_rset: false,
             input: BytesMut::new(),
             replies: ReplyReader::default(),
@@ -108,6 +113,11 @@ impl Client {
     /// What the server announced last.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// The server takes no further transaction on this connection (RFC 9422 §4.1).
+    pub fn is_spent(&self) -> bool {
+        self.usage.is_spent(&self.capabilities.limits)
     }
 
     pub fn tls(&self) -> bool {

@@ -116,8 +116,8 @@ pub struct Limits {
     /// Refused recipients since the last accepted message.
     pub refused_recipients_max: u32,
     pub auth_failures_max: u32,
-    /// Messages in one connection.
-    pub messages_max: u32,
+    /// MAIL commands in one connection, whatever comes of them; the next gets 421.
+    pub transactions_max: u32,
     /// BDAT commands in one transaction.
     pub chunks_max: u32,
     /// Until the next command is complete.
@@ -129,6 +129,20 @@ pub struct Limits {
     pub progress_bytes_min: u64,
 }
 
+impl Limits {
+    /// The limits that clients are told, as far as six digits can say them (RFC 9422 §4).
+    pub(super) fn announcement(&self) -> Option<String> {
+        let told =
+            [("RCPTMAX", u32::try_from(self.recipients_max).ok()), ("MAILMAX", Some(self.transactions_max))];
+        let told: Vec<String> = told
+            .into_iter()
+            .filter_map(|(name, most)| Some((name, most.filter(|most| (1..=999_999).contains(most))?)))
+            .map(|(name, most)| format!("{name}={most}"))
+            .collect();
+        (!told.is_empty()).then(|| format!("LIMITS {}", told.join(" ")))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -138,7 +152,7 @@ impl Default for Limits {
             commands_max: 10_000,
             refused_recipients_max: 200,
             auth_failures_max: 3,
-            messages_max: u32::MAX,
+            transactions_max: u32::MAX,
             chunks_max: 100_000,
             command_timeout: SERVER_COMMAND_TIMEOUT,
             content_timeout: Duration::from_hours(1),

@@ -226,7 +226,7 @@ impl Server {
         self.state = State::Command;
         if replies.iter().any(Reply::is_success) {
             self.counters =
-                super::Counters { messages: self.counters.messages.saturating_add(1), ..Default::default() };
+                super::Counters { transactions: self.counters.transactions, ..Default::default() };
         }
         self.end_transaction(replies);
     }

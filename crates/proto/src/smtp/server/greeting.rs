@@ -77,6 +77,7 @@ impl Server {
         lines.push(self.config.hostname.to_string().into());
         lines.extend(["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"].map(Cow::Borrowed));
         lines.push(format!("SIZE {}", self.config.limits.message_bytes_max).into());
+        lines.extend(self.config.limits.announcement().map(Cow::Owned));
         let extensions = self.extensions;
         let switched = [
             ("CHUNKING", extensions.chunking),

@@ -57,7 +57,7 @@ pub(super) struct Counters {
     pub(super) errors: u32,
     pub(super) refused_recipients: u32,
     pub(super) auth_failures: u32,
-    pub(super) messages: u32,
+    pub(super) transactions: u32,
 }
 
 impl Transaction {

@@ -140,8 +140,8 @@ pub(super) fn too_many_commands() -> Reply {
     Reply::new(421, (4, 7, 0), "too many commands without a message")
 }
 
-pub(super) fn too_many_messages() -> Reply {
-    Reply::new(421, (4, 7, 0), "enough messages for one connection; connect again")
+pub(super) fn too_many_transactions() -> Reply {
+    Reply::new(421, (4, 7, 0), "enough transactions for one connection; connect again")
 }
 
 pub(super) fn timed_out() -> Reply {

@@ -15,15 +15,17 @@ const RECIPIENTS_EXCESS_MAX: usize = 10_000;
 
 impl Server {
     pub(super) fn handle_mail(&mut self, reverse_path: ReversePath, parameters: &str) {
+        if self.counters.transactions >= self.config.limits.transactions_max {
+            return self.reply(&texts::too_many_transactions());
+        }
+        // RFC 9422 §4.1: every MAIL counts.
+        self.counters.transactions = self.counters.transactions.saturating_add(1);
         let parameters = match parameter::parse_mail(parameters, self.accepted_parameters()) {
             Ok(parameters) => parameters,
             Err(error) => return self.reply_error(&texts::bad_parameter(error)),
         };
         if let Some(reply) = self.mail_refusal(&reverse_path, &parameters) {
             return self.reply_error(&reply);
-        }
-        if self.counters.messages >= self.config.limits.messages_max {
-            return self.reply(&texts::too_many_messages());
         }
         self.state = State::Deciding(Question::Mail(Box::new(MailRequest { reverse_path, parameters })));
     }

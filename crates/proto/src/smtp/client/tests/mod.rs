@@ -5,6 +5,7 @@ mod conformance;
 mod conversation;
 mod deliveries;
 mod handshakes;
+mod limits;
 mod time;
 
 use mail::{Body, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};
@@ -116,6 +117,7 @@ fn describe(event: &Event) -> String {
             }
             RecipientOutcome::TooMany(None) => format!("{index} too many"),
             RecipientOutcome::TooMany(Some(reply)) => format!("{index} too many: {reply}"),
+            RecipientOutcome::OtherSession => format!("{index} in another session"),
             RecipientOutcome::Final(reply) => format!("{index} final: {reply}"),
         },
         Event::TransactionDone(Outcome::Replied(reply)) => format!("done: {reply}"),

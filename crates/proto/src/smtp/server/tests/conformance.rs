@@ -123,6 +123,7 @@ fn hello_in_all_its_forms() {
          S: 250-ENHANCEDSTATUSCODES
          S: 250-HELP
          S: 250-SIZE 52428800
+         S: 250-LIMITS RCPTMAX=1000
          S: 250-CHUNKING
          S: 250 SMTPUTF8
          C: RCPT TO:<bob@ours.example>

@@ -16,6 +16,7 @@ fn greeting_hello_and_quit() {
          S: 250-ENHANCEDSTATUSCODES
          S: 250-HELP
          S: 250-SIZE 52428800
+         S: 250-LIMITS RCPTMAX=1000
          S: 250-CHUNKING
          S: 250 SMTPUTF8
          C: EHLO
@@ -42,6 +43,7 @@ fn everything_that_can_be_announced() {
          S: 250-ENHANCEDSTATUSCODES
          S: 250-HELP
          S: 250-SIZE 52428800
+         S: 250-LIMITS RCPTMAX=1000
          S: 250-CHUNKING
          S: 250-BINARYMIME
          S: 250-SMTPUTF8
@@ -422,6 +424,7 @@ fn lmtp_has_its_own_hello_and_a_reply_for_each_recipient() {
          S: 250-ENHANCEDSTATUSCODES
          S: 250-HELP
          S: 250-SIZE 52428800
+         S: 250-LIMITS RCPTMAX=1000
          S: 250-CHUNKING
          S: 250 SMTPUTF8
          C: MAIL FROM:<a@b.example>

@@ -72,7 +72,7 @@ fn too_many_refused_recipients_end_the_session() {
 fn an_accepted_message_pays_for_earlier_commands() {
     let mut config = config();
     config.limits.commands_max = 8;
-    config.limits.messages_max = 6;
+    config.limits.transactions_max = 6;
     let mut session = greeted(config);
     for _ in 0..6 {
         session.say(b"XYZZY\r\nMAIL FROM:<>\r\nRCPT TO:<bob@ours.example>\r\nDATA\r\n");
@@ -253,4 +253,42 @@ proptest::proptest! {
         proptest::prop_assert_eq!(whole.seen, cut_up.seen);
         proptest::prop_assert!(whole.closed && cut_up.closed);
     }
+}
+
+/// C291: what is announced is what holds, and it is said anew with each EHLO.
+#[test]
+fn limits_are_announced_and_hold() {
+    let mut config = everything();
+    (config.limits.recipients_max, config.limits.transactions_max) = (2, 3);
+    let mut session = Session::new(config);
+    session.say(b"");
+    let announced = "\r\n250-LIMITS RCPTMAX=2 MAILMAX=3\r\n";
+    assert!(session.say(b"EHLO c.example\r\n").contains(announced));
+    session.say(b"STARTTLS\r\n");
+    assert!(session.say(b"EHLO c.example\r\n").contains(announced));
+    session.say(b"AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n");
+    assert!(session.say(b"EHLO c.example\r\n").contains(announced));
+    let rcpt = b"RCPT TO:<bob@ours.example>\r\n".repeat(3);
+    let said = session.say(&[b"MAIL FROM:<>\r\n", &rcpt[..]].concat());
+    assert_eq!((said.matches("250 2.1.5").count(), said.matches("452 4.5.3").count()), (2, 1));
+    assert!(
+        session
+            .say(b"RSET\r\nMAIL FROM:<\r\nMAIL FROM:<> X\r\n")
+            .ends_with("555 5.5.4 unknown parameter\r\n")
+    );
+    assert!(session.say(b"MAIL FROM:<>\r\n").starts_with("250"), "a line that is no MAIL did not count");
+    assert!(
+        session
+            .say(b"RSET\r\nMAIL FROM:<>\r\n")
+            .ends_with("421 4.7.0 enough transactions for one connection; connect again\r\n")
+    );
+}
+
+#[test]
+fn limits_beyond_six_digits_are_not_announced() {
+    let mut config = config();
+    (config.limits.recipients_max, config.limits.transactions_max) = (1_000_000, 999_999);
+    let mut session = Session::new(config);
+    session.say(b"");
+    assert!(session.say(b"EHLO c.example\r\n").contains("\r\n250-LIMITS MAILMAX=999999\r\n"));
 }
