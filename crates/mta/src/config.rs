@@ -3,7 +3,8 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use proto::smtp::server::{Flavour, Limits};
-use world::tls::{ClientTls, ServerTls};
+use world::tls::ClientTls;
+pub use world::tls::TlsMode;
 
 use crate::{policy::limits::ClientLimits, route::Route};
 
@@ -24,8 +25,6 @@ pub struct Config {
     pub expire_after: Duration,
     /// The sender of a message that is still on its way after this long is told, once.
     pub delay_notice_after: Duration,
-    /// Certificate for STARTTLS and implicit TLS; none offers neither.
-    pub tls: Option<ServerTls>,
     /// For deliveries whose certificate need not verify, and for those that must.
     pub client_tls: ClientTlsPair,
     /// What one session may use up.
@@ -72,13 +71,6 @@ pub enum SenderCheck {
 pub struct ListenerConfig {
     pub flavour: Flavour,
     pub tls: TlsMode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
-    None,
-    Starttls,
-    Implicit,
 }
 
 /// An IP network: `127.0.0.0/8`, `2001:db8::/32`.

@@ -5,13 +5,13 @@ use std::{io, sync::Arc, time::Duration};
 use mail::Reply;
 use proto::smtp::server::{self, Flavour};
 use tokio::io::AsyncWriteExt;
-use world::{BoxStream, ListenAddress, Listener, Peer, SessionGuard, tls::TlsSummary};
+use world::{BoxStream, ListenAddress, Listener, Peer, SessionGuard, tls::ServerTls};
 
 use crate::{
     Mta,
     config::{Config, ListenerConfig, TlsMode},
     policy::{Client, Judge, Verdict, connections::Admission},
-    session::{self, Arrival},
+    session::{self, Arrival, Security},
 };
 
 impl Mta {
@@ -48,17 +48,17 @@ impl Mta {
             }
         };
         let protocol = protocols.for_peer(self, peer);
-        let implicit_tls = protocols.listener.tls == TlsMode::Implicit;
+        let tls = protocols.listener.tls.clone();
         let mta = self.clone();
         tokio::spawn(async move {
-            // RFC 8314 §3.3: implicit TLS comes before the first octet of SMTP.
-            let secured = if implicit_tls {
-                Box::pin(mta.secure(stream, peer)).await.map(|(stream, tls)| (stream, Some(tls)))
-            } else {
-                Some((stream, None))
+            let secured = match tls {
+                TlsMode::None => Some((stream, Security::None)),
+                TlsMode::Starttls(tls) => Some((stream, Security::OnRequest(tls))),
+                // RFC 8314 §3.3: implicit TLS comes before the first octet of SMTP.
+                TlsMode::Implicit(tls) => Box::pin(secure(&tls, stream, peer)).await,
             };
-            if let Some((stream, tls)) = secured {
-                let arrival = Arrival { peer, tls, admission: Some(admission), verdicts };
+            if let Some((stream, security)) = secured {
+                let arrival = Arrival { peer, security, admission: Some(admission), verdicts };
                 session::run(mta, stream, arrival, protocol).await;
             }
             drop(guard);
@@ -79,14 +79,14 @@ impl Mta {
         let (stores, memory) = (&self.stores, &self.memory);
         Judge { stores, config, memory, client, now, rehearsal: false, verdicts: Vec::new() }
     }
+}
 
-    async fn secure(&self, stream: BoxStream, peer: Peer) -> Option<(BoxStream, TlsSummary)> {
-        match self.config().tls.clone()?.accept(stream).await {
-            Ok(secured) => Some(secured),
-            Err(error) => {
-                tracing::info!(client = %peer.ip(), %error, "the TLS handshake failed");
-                None
-            }
+async fn secure(tls: &ServerTls, stream: BoxStream, peer: Peer) -> Option<(BoxStream, Security)> {
+    match tls.accept(stream).await {
+        Ok((stream, summary)) => Some((stream, Security::Active(summary))),
+        Err(error) => {
+            tracing::info!(client = %peer.ip(), %error, "the TLS handshake failed");
+            None
         }
     }
 }

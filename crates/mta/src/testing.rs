@@ -15,7 +15,7 @@ use crate::{
     config::{Audience, ClientTlsPair, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
     policy::limits::ClientLimits,
     route::Route,
-    session::{self, Arrival},
+    session::{self, Arrival, Security},
 };
 
 pub(crate) struct Site {
@@ -37,7 +37,6 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),
         delay_notice_after: Duration::from_mins(30),
-        tls: None,
         client_tls: ClientTlsPair {
             opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
             verified: ClientTls::new(Verify::RootsAndName, "").unwrap(),
@@ -85,7 +84,7 @@ impl Site {
         };
         let listener = ListenerConfig { flavour, tls: TlsMode::None };
         let protocol = session::protocol(&self.mta.config(), &listener, peer.ip().is_loopback());
-        let arrival = Arrival { peer, tls: None, admission: None, verdicts: Vec::new() };
+        let arrival = Arrival { peer, security: Security::None, admission: None, verdicts: Vec::new() };
         tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), arrival, Arc::new(protocol)));
         Wire(ours)
     }

@@ -10,12 +10,12 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
 };
 
 use support::{
+    s_client::{SClient, s_client},
     samples::{self, Sample, assert_same},
     server::{ALICE, BOB, PASSWORD, Server},
     tools,
@@ -29,54 +29,6 @@ const ALICE_PLAIN: &str = "AGFsaWNlQGV4YW1wbGUudGVzdABjb3JyZWN0IGhvcnNlIGJhdHRlc
 
 fn at(server: &Server, service: &str) -> String {
     format!("127.0.0.1:{}", server.port(service))
-}
-
-/// `openssl s_client`, with which we talk line by line; `timeout` ends it if it hangs.
-struct SClient {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-fn s_client(address: &str, more: &[&str]) -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["60", "openssl", "s_client", "-brief", "-nocommands", "-ign_eof", "-crlf", "-connect"]);
-    command.arg(address).args(more);
-    command
-}
-
-impl SClient {
-    fn start(address: &str, more: &[&str]) -> Self {
-        let mut command = s_client(address, more);
-        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = pipes.spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, input, output: BufReader::new(output) }
-    }
-
-    /// `C: ` lines are said, `S: ` lines are how the next reply's last line begins.
-    fn dialog(&mut self, script: &str) {
-        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if let Some(said) = line.strip_prefix("C:") {
-                self.input.write_all(format!("{}\n", said.trim_start()).as_bytes()).unwrap();
-                continue;
-            }
-            let wanted = line.strip_prefix("S: ").unwrap();
-            let mut reply = String::new();
-            while reply.as_bytes().get(3) != Some(&b' ') {
-                reply.clear();
-                assert!(self.output.read_line(&mut reply).unwrap() > 0, "wanted {wanted:?}, and it ended");
-            }
-            assert!(reply.starts_with(wanted), "wanted {wanted:?}, the server said {reply:?}");
-        }
-    }
-
-    /// Waits for its end; what it told about the connection.
-    fn end(self) -> String {
-        drop(self.input);
-        let ended = self.child.wait_with_output().unwrap();
-        String::from_utf8_lossy(&ended.stderr).into_owned()
-    }
 }
 
 #[test]

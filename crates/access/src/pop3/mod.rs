@@ -18,7 +18,7 @@ use proto::{
 use store::{Directory, Mailboxes};
 use world::{
     BoxStream, Clock, Entropy, Peer, Shutdown,
-    tls::{ServerTls, TlsSummary},
+    tls::{TlsMode, TlsSummary},
 };
 
 use lock::MaildropLocks;
@@ -38,7 +38,7 @@ pub struct Pop3Service {
 pub struct Pop3Listener {
     /// Our name in the greeting.
     pub hostname: Arc<str>,
-    pub tls: Pop3Tls,
+    pub tls: TlsMode,
     /// Passwords in clear for everybody. Peers on this host may always send them so.
     pub allow_plaintext_auth: bool,
     /// At least [`IDLE_TIMEOUT_MIN`], which is also the default.
@@ -47,18 +47,8 @@ pub struct Pop3Listener {
     pub sessions_max: usize,
 }
 
-/// When TLS begins.
-#[derive(Clone, Debug)]
-pub enum Pop3Tls {
-    Never,
-    /// With STLS (RFC 2595).
-    Stls(ServerTls),
-    /// Before the greeting (RFC 8314 §3.3).
-    Implicit(ServerTls),
-}
-
 impl Pop3Listener {
-    pub fn new(hostname: &str, tls: Pop3Tls) -> Self {
+    pub fn new(hostname: &str, tls: TlsMode) -> Self {
         Self {
             hostname: hostname.into(),
             tls,
@@ -95,9 +85,9 @@ impl Pop3Service {
     ) {
         let mut binding = ChannelBinding::default();
         let (stream, tls, stls) = match &listener.tls {
-            Pop3Tls::Never => (stream, Tls::Unavailable, None),
-            Pop3Tls::Stls(tls) => (stream, Tls::Available, Some(tls.clone())),
-            Pop3Tls::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
+            TlsMode::None => (stream, Tls::Unavailable, None),
+            TlsMode::Starttls(tls) => (stream, Tls::Available, Some(tls.clone())),
+            TlsMode::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
                 Ok((stream, agreed)) => {
                     binding = channel_binding(agreed);
                     (stream, Tls::Active, None)

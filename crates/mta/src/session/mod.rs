@@ -12,7 +12,10 @@ use proto::{
     smtp::server::{self, Extensions, Flavour, Server, StartTls, Tally},
 };
 use tokio::io::AsyncWriteExt;
-use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsSummary};
+use world::{
+    BoxStream, Clock, Peer, Shutdown,
+    tls::{ServerTls, TlsSummary},
+};
 
 use crate::{
     Mta,
@@ -32,6 +35,8 @@ pub(crate) struct Session {
     flavour: Flavour,
     /// As the greeting said it, whatever a reload changes.
     hostname: Arc<str>,
+    /// For STARTTLS, where it is offered.
+    server_tls: Option<ServerTls>,
     tls: Option<TlsSummary>,
     /// The authenticated account's address.
     identity: Option<mail::Address>,
@@ -48,20 +53,35 @@ pub(crate) struct Session {
 /// A connection that may have a session.
 pub(crate) struct Arrival {
     pub(crate) peer: Peer,
-    pub(crate) tls: Option<TlsSummary>,
+    pub(crate) security: Security,
     /// None where nobody counts.
     pub(crate) admission: Option<Admission>,
     pub(crate) verdicts: Vec<Verdict>,
 }
 
+/// How a connection begins.
+pub(crate) enum Security {
+    None,
+    /// With STARTTLS.
+    OnRequest(ServerTls),
+    /// TLS is there before the greeting.
+    Active(TlsSummary),
+}
+
 /// Serves the connection until it ends.
 pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, protocol: Arc<server::Config>) {
-    let Arrival { peer, tls, admission, verdicts } = arrival;
+    let Arrival { peer, security, admission, verdicts } = arrival;
+    let (server_tls, tls) = match security {
+        Security::None => (None, None),
+        Security::OnRequest(server_tls) => (Some(server_tls), None),
+        Security::Active(tls) => (None, Some(tls)),
+    };
     let session = Session {
         mta,
         peer,
         flavour: protocol.flavour,
         hostname: protocol.hostname.clone(),
+        server_tls,
         tls,
         identity: None,
         transaction: None,
@@ -89,9 +109,9 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             expn: config.expn != Audience::Never,
             ..Extensions::default()
         },
-        starttls: match listener.tls {
-            TlsMode::Starttls if config.tls.is_some() => StartTls::Offered,
-            TlsMode::Starttls | TlsMode::None | TlsMode::Implicit => StartTls::Off,
+        starttls: match &listener.tls {
+            TlsMode::Starttls(_) => StartTls::Offered,
+            TlsMode::None | TlsMode::Implicit(_) => StartTls::Off,
         },
         auth: offers_auth,
         plaintext_auth: offers_auth && loopback,
@@ -131,7 +151,7 @@ impl Session {
     }
 
     async fn start_tls(&mut self, server: &mut Server, stream: BoxStream) -> io::Result<BoxStream> {
-        let tls = self.mta.config().tls.clone().ok_or(io::ErrorKind::Unsupported)?;
+        let tls = self.server_tls.take().ok_or(io::ErrorKind::Unsupported)?;
         let (stream, summary) = Box::pin(tls.accept(stream)).await?;
         // RFC 3207 §4.2: what was learnt in clear is forgotten.
         self.tls = Some(summary);

@@ -9,8 +9,9 @@ use toml::{
 use world::ListenAddress;
 
 use super::{
-    options::{Config, Route, Service, Tls, TlsSource, Via},
+    options::{AskedFor, Config, Listener, ListenerTls, Route, Service, Tls, TlsSource, Via},
     problem::Problems,
+    types::HostName,
 };
 
 /// Adds a problem for each combination that cannot work.
@@ -23,6 +24,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     }
     check_listeners(config, root, problems);
     check_tls(&config.tls, root, problems);
+    check_certificates(config, root, problems);
     for (index, route) in config.route.iter().enumerate() {
         check_route(route, &|key| span_in(root, "route", Some(index), key), problems);
     }
@@ -32,7 +34,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
 fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
     let mut seen = HashSet::new();
     for (index, listener) in config.listener.iter().enumerate() {
-        let at = |key| span_in(root, "listener", Some(index), key);
+        let at = |key: &str| span_in(root, "listener", Some(index), key);
         let chosen_by_system = listener.address.to_string().ends_with(":0");
         if !seen.insert(&listener.address) && !chosen_by_system {
             let message = format!("another [[listener]] has the address {} already", listener.address);
@@ -47,6 +49,48 @@ fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems)
         if listener.proxy_protocol && config.smtp.proxy_networks.is_empty() {
             let message = "proxy_protocol = true needs the proxies' addresses in proxy_networks in [smtp]";
             problems.add(at("proxy_protocol"), message);
+        }
+        check_asking(config, listener, &at, problems);
+    }
+}
+
+/// A certificate that is asked for has to be of use.
+fn check_asking(
+    config: &Config,
+    listener: &Listener,
+    at: &dyn Fn(&str) -> Range<usize>,
+    problems: &mut Problems,
+) {
+    if listener.client_certificates == AskedFor::Off {
+        return;
+    }
+    if config.tls.client_ca.is_none() && config.client_certificate.is_empty() {
+        let message =
+            "client_certificates = \"optional\" needs client_ca in [tls], or a [[client_certificate]]";
+        problems.add(at("client_certificates"), message);
+    }
+    if listener.tls == Some(ListenerTls::None) {
+        problems.add(at("client_certificates"), "client certificates come with TLS, and tls = \"none\" here");
+    }
+    if matches!(listener.service, Service::Smtp | Service::Lmtp) {
+        let message =
+            "client certificates are for logging in, which submission, submissions, pop3 and pop3s offer";
+        problems.add(at("client_certificates"), message);
+    }
+}
+
+fn check_certificates(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
+    for (index, certificate) in config.certificate.iter().enumerate() {
+        let is_wrong = |name: &&String| HostName::parse(name.strip_prefix("*.").unwrap_or(name)).is_err();
+        if let Some(wrong) = certificate.names.iter().find(is_wrong) {
+            let message = format!("{wrong:?} is no host name, and no \"*.\" with one behind it");
+            problems.add(span_in(root, "certificate", Some(index), "names"), message);
+        }
+    }
+    for (index, certificate) in config.client_certificate.iter().enumerate() {
+        if certificate.account.parse::<mail::Address>().is_err() {
+            let message = format!("{:?} is not an address such as \"ann@example.org\"", certificate.account);
+            problems.add(span_in(root, "client_certificate", Some(index), "account"), message);
         }
     }
 }
@@ -88,6 +132,9 @@ fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut 
 }
 
 fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
+    if config.tls.watch_interval.0.is_zero() {
+        problems.add(span_in(root, "tls", None, "watch_interval"), "watch_interval must be more than 0");
+    }
     let queue = &config.queue;
     if queue.retry_delays.is_empty() || queue.retry_delays.iter().any(|delay| delay.0.is_zero()) {
         let message =

@@ -66,6 +66,11 @@ impl Config {
         resolve(&mut self.data_dir);
         self.tls.certificate.iter_mut().for_each(resolve);
         self.tls.key.iter_mut().for_each(resolve);
+        self.tls.client_ca.iter_mut().for_each(resolve);
+        for certificate in &mut self.certificate {
+            resolve(&mut certificate.certificate);
+            resolve(&mut certificate.key);
+        }
         self.route.iter_mut().filter_map(|route| route.password_file.as_mut()).for_each(resolve);
     }
 }

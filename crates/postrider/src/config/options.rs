@@ -6,7 +6,7 @@ use world::ListenAddress;
 
 use super::{
     section::section,
-    types::{HostName, Network, Pattern, Size, Span, choice},
+    types::{Fingerprint, HostName, Network, Pattern, Size, Span, choice},
 };
 
 section! {
@@ -18,8 +18,13 @@ section! {
         data_dir: PathBuf = "/var/lib/postrider".into();
         /// Where connections arrive. One section for each address.
         listener: Vec<Listener> = Vec::new();
-        /// Certificates.
+        /// The default certificate, and how certificates are looked after.
         tls: Tls;
+        /// Further certificates, for clients that ask for their names (SNI); others get that of [tls]. One section for
+        /// each.
+        certificate: Vec<FurtherCertificate> = Vec::new();
+        /// Certificates of clients that stand for an account, whoever signed them. One section for each.
+        client_certificate: Vec<ClientCertificate> = Vec::new();
         /// Where everything but message bodies is kept.
         store: Store;
         /// Where message bodies are kept.
@@ -49,7 +54,15 @@ section! {
         /// Whether a proxy in front of it tells the client's address (PROXY protocol, version 1 or 2). Then only the proxies
         /// of proxy_networks in [smtp] may connect, and each connection has to begin so.
         proxy_protocol: bool = false;
+        /// Whether clients are asked for a certificate. Whoever has one that client_ca in [tls] vouches for, or that a
+        /// [[client_certificate]] names, may log in by it (SASL EXTERNAL); the others log in as usual.
+        client_certificates: AskedFor = AskedFor::Off;
     }
+}
+
+choice! {
+    /// Whether a client is asked for its certificate.
+    AskedFor { Off "off", Optional "optional" }
 }
 
 choice! {
@@ -64,7 +77,7 @@ choice! {
 }
 
 section! {
-    /// Certificates.
+    /// The default certificate, and how certificates are looked after.
     Tls "[tls]" {
         /// Where the certificate comes from. A self-signed one is made once and kept in the data directory.
         mode: TlsSource = TlsSource::SelfSigned;
@@ -72,7 +85,35 @@ section! {
         certificate: Option<PathBuf> = None, example "\"/etc/postrider/fullchain.pem\"";
         /// PEM file with the private key, for mode "files"; relative to the configuration file.
         key: Option<PathBuf> = None, example "\"/etc/postrider/privkey.pem\"";
+        /// PEM file with the certificates of those who may vouch for clients, which are then known by the mail address
+        /// (rfc822Name) in their certificate; relative to the configuration file.
+        client_ca: Option<PathBuf> = None, example "\"/etc/postrider/client-ca.pem\"";
+        /// How often it is looked whether the files have changed. New ones count for connections from then on; files
+        /// that cannot be used change nothing. SIGHUP looks at once.
+        watch_interval: Span = Span::seconds(60);
         later acme_email, acme_directory;
+    }
+}
+
+section! {
+    /// Further certificates, for clients that ask for their names (SNI); others get that of [tls]. One section for each.
+    FurtherCertificate "[[certificate]]" {
+        /// PEM file with the certificate and its chain; relative to the configuration file.
+        certificate: PathBuf, example "\"/etc/postrider/example.net.pem\"";
+        /// PEM file with the private key; relative to the configuration file.
+        key: PathBuf, example "\"/etc/postrider/example.net.key\"";
+        /// The names it is shown for. Without it: the DNS names that stand in the certificate.
+        names: Vec<String> = Vec::new(), example "[\"mail.example.net\", \"*.example.net\"]";
+    }
+}
+
+section! {
+    /// Certificates of clients that stand for an account, whoever signed them. One section for each.
+    ClientCertificate "[[client_certificate]]" {
+        /// SHA-256 of the certificate, as `openssl x509 -noout -fingerprint -sha256` prints it.
+        fingerprint: Fingerprint, example "\"3F:4A:…:9C\"";
+        /// The account's address.
+        account: String, example "\"ann@example.org\"";
     }
 }
 

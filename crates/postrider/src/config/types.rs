@@ -27,6 +27,7 @@ pub struct Parsed<T> {
 
 pub type Network = Parsed<mta::config::Network>;
 pub type Pattern = Parsed<mta::route::RecipientPattern>;
+pub type Fingerprint = Parsed<world::tls::Fingerprint>;
 
 impl<T: std::str::FromStr<Err = String>> Parsed<T> {
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -196,6 +197,7 @@ text_setting!(
     "listen address such as \"0.0.0.0:25\", \"[::]:25\" or \"unix:/path\"",
     str::parse
 );
+text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
 text_setting!(HostName, "host name such as \"mx1.example.org\"", HostName::parse);
 
 impl Setting for Size {

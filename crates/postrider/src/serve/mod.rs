@@ -1,5 +1,6 @@
 //! The server: opens the store, starts the services, waits for signals, stops in order.
 
+mod certificates;
 mod proxied;
 mod quick_start;
 mod signals;

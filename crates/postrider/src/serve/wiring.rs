@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use access::pop3::{Pop3Listener, Pop3Service, Pop3Tls};
+use access::pop3::{Pop3Listener, Pop3Service};
 use mta::{
     Mta,
     config::{ClientTlsPair, ListenerConfig, ProxyNetworks, TlsMode},
@@ -17,7 +17,7 @@ use store::Stores;
 use tokio::task::JoinSet;
 use world::{
     Listener, Shutdown, World,
-    tls::{ClientTls, ServerTls, Verify},
+    tls::{ClientTls, Keyring, ServerTls, Verify},
 };
 
 use crate::{
@@ -25,10 +25,10 @@ use crate::{
     admin::protocol::ListenerView,
     config::{
         Config,
-        options::{self, ListenerTls, Service},
+        options::{self, AskedFor, ListenerTls, Service},
         types::Network,
     },
-    serve::proxied::ProxiedListener,
+    serve::{certificates::Certificates, proxied::ProxiedListener},
     tls,
 };
 
@@ -41,18 +41,14 @@ const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Services {
     mta: Arc<Mta>,
-    pop3: Arc<RwLock<Pop3Options>>,
+    certificates: Arc<Certificates>,
+    pop3: Vec<Pop3Slot>,
     listeners: Vec<ListenerView>,
     tasks: JoinSet<()>,
 }
 
-/// POP3 listeners by when TLS begins.
-#[derive(Debug)]
-struct Pop3Options {
-    never: Arc<Pop3Listener>,
-    stls: Arc<Pop3Listener>,
-    implicit: Arc<Pop3Listener>,
-}
+/// What a POP3 listener offers; a reload puts something else there.
+type Pop3Slot = Arc<RwLock<Arc<Pop3Listener>>>;
 
 impl Services {
     /// Binds every listener before anything is served, so that a start fails whole or not at all.
@@ -62,8 +58,8 @@ impl Services {
         world: &World,
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
-        let server_tls = tls::server_tls(config)?;
-        let mta_config = mta_config(config, &server_tls)?;
+        let certificates = Arc::new(Certificates::load(config, world.clock.clone())?);
+        let mta_config = mta_config(config)?;
         let bound = bind(config, world).await?;
         let mta = Mta::start(mta_config, stores.clone(), world.clone(), shutdown.clone()).await?;
         let pop3_service = Arc::new(Pop3Service::new(
@@ -72,8 +68,9 @@ impl Services {
             world.clock.clone(),
             world.entropy.clone(),
         ));
-        let pop3 = Arc::new(RwLock::new(Pop3Options::new(config, &server_tls)));
-        let mut services = Self { mta, pop3, listeners: Vec::new(), tasks: JoinSet::new() };
+        let mut services =
+            Self { mta, certificates, pop3: Vec::new(), listeners: Vec::new(), tasks: JoinSet::new() };
+        services.tasks.spawn(services.certificates.clone().watch(shutdown.clone()));
         for (listener, options) in bound {
             let (service, address) = (options.service, listener.local());
             tracing::info!(%service, %address, "listening");
@@ -82,13 +79,14 @@ impl Services {
                 .push(ListenerView { service: service.to_string(), address: address.to_string() });
             let listener =
                 if options.proxy_protocol { services.behind_proxy(listener, world) } else { listener };
-            match flavour(service) {
-                Some(flavour) => {
-                    let listener_config = ListenerConfig { flavour, tls: tls_mode(options) };
-                    let serve = services.mta.clone().serve(listener, listener_config);
-                    services.tasks.spawn(serve);
-                }
-                None => services.serve_pop3(&pop3_service, listener, tls_mode(options), shutdown),
+            let tls = tls_mode(options, services.certificates.keyring())?;
+            if let Some(flavour) = flavour(service) {
+                let listener_config = ListenerConfig { flavour, tls };
+                let serve = services.mta.clone().serve(listener, listener_config);
+                services.tasks.spawn(serve);
+            } else {
+                let offer = Pop3Listener::new(&config.hostname.0, tls);
+                services.serve_pop3(&pop3_service, listener, offer, shutdown);
             }
         }
         Ok(services)
@@ -106,11 +104,12 @@ impl Services {
         &mut self,
         service: &Arc<Pop3Service>,
         listener: Box<dyn Listener>,
-        mode: TlsMode,
+        offer: Pop3Listener,
         shutdown: &Shutdown,
     ) {
-        let options = self.pop3.clone();
-        let current = move || options.read().unwrap_or_else(PoisonError::into_inner).for_mode(mode);
+        let slot = Arc::new(RwLock::new(Arc::new(offer)));
+        self.pop3.push(slot.clone());
+        let current = move || slot.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.tasks.spawn(service.clone().listen(listener, current, shutdown.clone()));
     }
 
@@ -125,9 +124,13 @@ impl Services {
 
     /// Puts routes, limits and certificates of another configuration in force.
     pub fn reload(&self, config: &Config) -> Result<(), Failure> {
-        let server_tls = tls::server_tls(config)?;
-        let mta_config = mta_config(config, &server_tls)?;
-        *self.pop3.write().unwrap_or_else(PoisonError::into_inner) = Pop3Options::new(config, &server_tls);
+        let renewal = self.certificates.prepare(config)?;
+        let mta_config = mta_config(config)?;
+        self.certificates.put_in_force(renewal);
+        for slot in &self.pop3 {
+            let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
+            *offer = Arc::new(Pop3Listener::new(&config.hostname.0, offer.tls.clone()));
+        }
         self.mta.reload(mta_config);
         Ok(())
     }
@@ -177,34 +180,31 @@ fn flavour(service: Service) -> Option<Flavour> {
     }
 }
 
-fn tls_mode(listener: &options::Listener) -> TlsMode {
-    match (listener.tls, listener.service) {
+fn tls_mode(listener: &options::Listener, keyring: &Keyring) -> Result<TlsMode, Failure> {
+    let asks_certificate = listener.client_certificates == AskedFor::Optional;
+    let protocols = alpn_names(listener.service);
+    let server_tls = || {
+        ServerTls::new(keyring, world::tls::ListenerTls { protocols, asks_certificate }).map_err(Failure::new)
+    };
+    Ok(match (listener.tls, listener.service) {
         (Some(ListenerTls::None), _) => TlsMode::None,
-        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s) => TlsMode::Implicit,
-        (Some(ListenerTls::Starttls) | None, _) => TlsMode::Starttls,
+        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s) => {
+            TlsMode::Implicit(server_tls()?)
+        }
+        (Some(ListenerTls::Starttls) | None, _) => TlsMode::Starttls(server_tls()?),
+    })
+}
+
+/// IANA has registered `pop3` (RFC 2595), and none for SMTP, where clients that use ALPN at all say these.
+fn alpn_names(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Smtp | Service::Submission | Service::Submissions => &["smtp", "esmtp"],
+        Service::Lmtp => &["lmtp", "smtp"],
+        Service::Pop3 | Service::Pop3s => &["pop3"],
     }
 }
 
-impl Pop3Options {
-    fn new(config: &Config, server_tls: &ServerTls) -> Self {
-        let listener = |tls| Arc::new(Pop3Listener::new(&config.hostname.0, tls));
-        Self {
-            never: listener(Pop3Tls::Never),
-            stls: listener(Pop3Tls::Stls(server_tls.clone())),
-            implicit: listener(Pop3Tls::Implicit(server_tls.clone())),
-        }
-    }
-
-    fn for_mode(&self, mode: TlsMode) -> Arc<Pop3Listener> {
-        match mode {
-            TlsMode::None => self.never.clone(),
-            TlsMode::Starttls => self.stls.clone(),
-            TlsMode::Implicit => self.implicit.clone(),
-        }
-    }
-}
-
-fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Failure> {
+fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
     let session = Limits {
         message_bytes_max: config.smtp.message_bytes_max.0,
         recipients_max: usize::try_from(config.smtp.recipients_max).unwrap_or(usize::MAX),
@@ -228,7 +228,6 @@ fn mta_config(config: &Config, server_tls: &ServerTls) -> Result<mta::Config, Fa
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
         delay_notice_after: config.queue.delay_notice_after.0,
-        tls: Some(server_tls.clone()),
         client_tls,
         session,
         clients: ClientLimits::default(),

@@ -9,10 +9,12 @@
 //! | `POSTRIDER_TEST_TOOLS`, `POSTRIDER_TEST_SKIPS` | where `cargo xtask test` puts programs, and reads what was skipped |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod certificates;
 pub mod dialog;
 pub mod load;
 pub mod ports;
 pub mod random;
+pub mod s_client;
 pub mod samples;
 pub mod server;
 pub mod sink;

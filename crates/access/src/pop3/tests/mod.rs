@@ -93,7 +93,7 @@ impl House {
         self.stores.engine.commit(batch).await.unwrap();
     }
 
-    fn connect(&self, tls: Pop3Tls, peer: &str) -> Client {
+    fn connect(&self, tls: TlsMode, peer: &str) -> Client {
         let (ours, theirs) = tokio::io::duplex(1024);
         let remote = peer.parse().unwrap();
         let peer = Peer::Tcp { remote, local: "192.0.2.1:110".parse().unwrap() };
@@ -103,7 +103,7 @@ impl House {
     }
 
     async fn connect_locally(&self) -> Client {
-        let mut client = self.connect(Pop3Tls::Never, "127.0.0.1:4711");
+        let mut client = self.connect(TlsMode::None, "127.0.0.1:4711");
         client.expect("+OK mx.example.org POP3 server ready").await;
         client
     }

@@ -1,9 +1,14 @@
-use world::tls::{ClientTls, Identity, Verify};
+use world::tls::{
+    Certificate, ClientTls, ClientTrust, Identity, Keyring, Keys, ListenerTls, ServerTls, Verify,
+};
 
 use super::*;
 
 fn tls() -> ServerTls {
-    ServerTls::new(&Identity::self_signed(vec!["mx.example.org".to_owned()]).unwrap()).unwrap()
+    let identity = Identity::self_signed(vec!["mx.example.org".to_owned()]).unwrap();
+    let certificate = Certificate::new(&identity, &[]).unwrap();
+    let keyring = Keyring::new(Keys::new(&certificate, &[], ClientTrust::default()));
+    ServerTls::new(&keyring, ListenerTls { protocols: &["pop3"], asks_certificate: false }).unwrap()
 }
 
 async fn secure(client: Client) -> (Client, TlsSummary) {
@@ -28,7 +33,7 @@ async fn capabilities(client: &mut Client) -> Vec<String> {
 #[tokio::test]
 async fn a_stranger_in_clear_may_not_send_a_password() {
     let house = House::new();
-    let mut client = house.connect(Pop3Tls::Never, "198.51.100.7:4711");
+    let mut client = house.connect(TlsMode::None, "198.51.100.7:4711");
     client
         .converse(
             "S: +OK mx.example.org POP3 server ready
@@ -46,7 +51,7 @@ async fn a_stranger_in_clear_may_not_send_a_password() {
 #[tokio::test]
 async fn stls_opens_the_way() {
     let house = House::new();
-    let mut client = house.connect(Pop3Tls::Stls(tls()), "198.51.100.7:4711");
+    let mut client = house.connect(TlsMode::Starttls(tls()), "198.51.100.7:4711");
     client.expect("+OK mx.example.org POP3 server ready").await;
     let before = capabilities(&mut client).await;
     assert!(before.contains(&"STLS".to_owned()) && !before.contains(&"USER".to_owned()));
@@ -62,7 +67,7 @@ async fn stls_opens_the_way() {
 #[tokio::test]
 async fn implicit_tls_comes_before_the_greeting() {
     let house = House::new();
-    let (mut client, _) = secure(house.connect(Pop3Tls::Implicit(tls()), "198.51.100.7:4711")).await;
+    let (mut client, _) = secure(house.connect(TlsMode::Implicit(tls()), "198.51.100.7:4711")).await;
     client.expect("+OK mx.example.org POP3 server ready").await;
     assert!(capabilities(&mut client).await.contains(
         &"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN".to_owned()
@@ -72,7 +77,7 @@ async fn implicit_tls_comes_before_the_greeting() {
 #[tokio::test]
 async fn a_failed_handshake_ends_the_session() {
     let house = House::new();
-    let mut client = house.connect(Pop3Tls::Stls(tls()), "198.51.100.7:4711");
+    let mut client = house.connect(TlsMode::Starttls(tls()), "198.51.100.7:4711");
     client.expect("+OK mx.example.org POP3 server ready").await;
     client.converse("C: STLS\nS: +OK begin TLS\nC: USER alice@example.org").await;
     let mut rest = Vec::new();
@@ -95,7 +100,7 @@ async fn a_waiting_session_is_small() {
     let house = House::new();
     let (_ours, theirs) = tokio::io::duplex(64);
     let theirs: BoxStream = Box::new(theirs);
-    let listener = Arc::new(Pop3Listener::new("mx.example.org", Pop3Tls::Never));
+    let listener = Arc::new(Pop3Listener::new("mx.example.org", TlsMode::None));
     let session = house.service.clone().serve(listener, theirs, Peer::Unix, house.shutdown.clone());
     assert!(size_of_val(&session) < 2048, "{}", size_of_val(&session));
 }
@@ -107,7 +112,7 @@ async fn a_listener_serves_until_shutdown_and_turns_away_too_many() {
     let listener = net.listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let world::ListenAddress::Tcp(address) = listener.local() else { panic!("it is a TCP listener") };
     let options =
-        Arc::new(Pop3Listener { sessions_max: 1, ..Pop3Listener::new("mx.example.org", Pop3Tls::Never) });
+        Arc::new(Pop3Listener { sessions_max: 1, ..Pop3Listener::new("mx.example.org", TlsMode::None) });
     let listening =
         tokio::spawn(house.service.clone().listen(listener, move || options.clone(), house.shutdown.clone()));
     let mut first = BufReader::new(net.connect(address, None).await.unwrap());

@@ -1,0 +1,246 @@
+//! TLS as openssl and Python see it: certificates by name and their renewal, ALPN, tickets, and what attackers try.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod support;
+
+use std::{fs, io::Write, path::Path, process::Command, thread, time::Duration};
+
+use support::{
+    certificates::{self, Files},
+    s_client::SClient,
+    server::{ALICE, Server},
+    tools, wait_for,
+};
+
+const CLOSE_NOTIFY: &str = include_str!("support/python/close_notify.py");
+/// Services with the arguments that openssl needs to reach their TLS, and the name that ALPN has for them.
+const SERVICES: [(&str, &[&str], &str); 5] = [
+    ("smtp", &["-starttls", "smtp"], "smtp"),
+    ("submission", &["-starttls", "smtp"], "smtp"),
+    ("submissions", &[], "smtp"),
+    ("pop3", &["-starttls", "pop3"], "pop3"),
+    ("pop3s", &[], "pop3"),
+];
+
+fn has_openssl(test: &str) -> bool {
+    tools::find("openssl", test).is_some()
+}
+
+/// What openssl tells about a handshake; it says QUIT behind it.
+fn shake(server: &Server, service: &str, more: &[&str]) -> String {
+    let (_, starttls, _) = SERVICES.iter().find(|(name, ..)| *name == service).unwrap();
+    let mut command = Command::new("timeout");
+    let address = format!("127.0.0.1:{}", server.port(service));
+    command.args(["60", "openssl", "s_client", "-ign_eof", "-crlf", "-connect", &address]);
+    command.args(*starttls).args(more);
+    tools::run(&mut command, b"QUIT\n").said()
+}
+
+/// The common name of the certificate that is shown to whom asks for this name.
+fn shown(server: &Server, service: &str, name: &str) -> String {
+    let said = shake(server, service, &["-servername", name]);
+    let subject = said.lines().find_map(|line| line.strip_prefix("subject=CN = "));
+    subject.unwrap_or_else(|| panic!("{service}, {name}: {said}")).to_owned()
+}
+
+/// A server whose default certificate and those behind it come from files; `more` goes in front of the sections.
+fn server_with(more: &str, default: impl Fn(&Path) -> (Files, Vec<Files>)) -> (Server, Files, Vec<Files>) {
+    let mut server = Server::prepare("", Path::new("data"));
+    let (default, others) = default(server.path());
+    let mut config = fs::read_to_string(server.config()).unwrap();
+    config.push_str(&format!("[tls]\nmode = \"files\"\n{}{more}", default.lines()));
+    for other in &others {
+        config.push_str(&format!("[[certificate]]\n{}", other.lines()));
+    }
+    fs::write(server.config(), config).unwrap();
+    server.populate();
+    server.launch();
+    (server, default, others)
+}
+
+fn certificate(folder: &Path, subject: &str, alternatives: &str) -> Files {
+    certificates::self_signed(folder, subject, subject, alternatives)
+}
+
+#[test]
+fn each_name_has_its_certificate_on_every_service() {
+    if !has_openssl("certificates by name") {
+        return;
+    }
+    let (server, ..) = server_with("", |folder| {
+        let others = ["DNS:mail.example.net", "DNS:*.example.com,DNS:example.com"];
+        let others = [("net", others[0]), ("com", others[1])];
+        let others = others.map(|(subject, names)| certificate(folder, subject, names));
+        (certificate(folder, "default", "DNS:mx.example.test"), others.to_vec())
+    });
+    for (service, ..) in SERVICES {
+        let names =
+            ["mail.example.net", "MX9.example.com", "mx.example.test", "nobody.invalid", "a.b.example.com"];
+        let subjects = names.map(|name| shown(&server, service, name));
+        // RFC 6066 §3: no alert for a name that nobody has.
+        assert_eq!(subjects, ["net", "com", "default", "default", "default"], "{service}");
+    }
+}
+
+#[test]
+fn a_foreign_application_protocol_is_refused_at_the_handshake() {
+    if !has_openssl("ALPN") {
+        return;
+    }
+    let server = Server::start("");
+    for (service, _, own) in SERVICES {
+        let foreign = if own == "smtp" { "pop3" } else { "smtp" };
+        for offered in ["http/1.1", "imap", foreign, "h2,http/1.1"] {
+            let said = shake(&server, service, &["-alpn", offered]);
+            // RFC 7301 §3.2, alert 120
+            assert!(said.contains("no application protocol"), "{service} {offered}: {said}");
+        }
+        let said = shake(&server, service, &["-alpn", &format!("http/1.1,{own}")]);
+        assert!(said.contains(&format!("ALPN protocol: {own}")), "{service}: {said}");
+        assert!(shake(&server, service, &[]).contains("No ALPN negotiated"), "{service}");
+    }
+}
+
+#[test]
+fn certificates_are_renewed_under_running_sessions() {
+    if !has_openssl("certificate renewal") {
+        return;
+    }
+    let (server, default, _) = server_with("watch_interval = \"1d\"\n", |folder| {
+        (certificate(folder, "old", "DNS:mx.example.test"), Vec::new())
+    });
+    let mut session = SClient::start(&format!("127.0.0.1:{}", server.port("submissions")), &[]);
+    session.dialog("S: 220\nC: EHLO client.test\nS: 250");
+    certificate(server.path(), "new", "DNS:mx.example.test").replace(&default);
+    assert_eq!(shown(&server, "submissions", "mx.example.test"), "old", "nobody looked yet");
+    server.signal("HUP");
+    for (service, ..) in SERVICES {
+        wait_for("the new certificate", || {
+            (shown(&server, service, "mx.example.test") == "new").then_some(())
+        });
+    }
+    session.dialog("C: NOOP\nS: 250\nC: QUIT\nS: 221");
+
+    // A key that does not fit, as in the middle of a renewal: the old pair stays.
+    let other = certificate(server.path(), "other", "DNS:mx.example.test");
+    fs::copy(&other.certificate, &default.certificate).unwrap();
+    server.signal("HUP");
+    wait_for("the complaint", || {
+        server.logged().contains("the new configuration cannot be used").then_some(())
+    });
+    assert!(server.logged().contains("the certificate and its key cannot be used"), "{}", server.logged());
+    assert_eq!(shown(&server, "smtp", "mx.example.test"), "new");
+}
+
+#[test]
+fn changed_files_are_noticed_without_a_signal() {
+    if !has_openssl("changed certificates") {
+        return;
+    }
+    let (server, default, others) = server_with("watch_interval = \"1s\"\n", |folder| {
+        (
+            certificate(folder, "old", "DNS:mx.example.test"),
+            vec![certificate(folder, "net", "DNS:example.net")],
+        )
+    });
+    assert_eq!(shown(&server, "smtp", "example.net"), "net");
+    certificate(server.path(), "net2", "DNS:example.net").replace(&others[0]);
+    wait_for("the new certificate", || (shown(&server, "smtp", "example.net") == "net2").then_some(()));
+    fs::write(&default.certificate, "-----BEGIN CERTIFICATE-----\nhalf a fi").unwrap();
+    wait_for("the complaint", || {
+        server
+            .logged()
+            .contains("certificates have changed and cannot be used; the old ones stay")
+            .then_some(())
+    });
+    for (name, subject) in [("mx.example.test", "old"), ("example.net", "net2")] {
+        assert_eq!(shown(&server, "pop3s", name), subject);
+    }
+    certificate(server.path(), "new", "DNS:mx.example.test").replace(&default);
+    wait_for("the repair", || (shown(&server, "smtp", "mx.example.test") == "new").then_some(()));
+}
+
+#[test]
+fn a_session_is_not_resumed_on_another_service() {
+    if !has_openssl("session tickets") {
+        return;
+    }
+    let server = Server::start("");
+    let ticket = server.path().join("ticket");
+    let ticket = ticket.to_str().unwrap();
+    for version in ["-tls1_3", "-tls1_2"] {
+        for (first, ..) in SERVICES {
+            let said = shake(&server, first, &[version, "-sess_out", ticket]);
+            assert!(said.contains("New, TLSv1."), "{said}");
+            for (second, ..) in SERVICES {
+                let said = shake(&server, second, &[version, "-sess_in", ticket]);
+                let expected = if first == second { "Reused, TLSv1." } else { "New, TLSv1." };
+                assert!(said.contains(expected), "{version} from {first} to {second}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tls_that_ends_in_the_middle_of_a_message_ends_the_connection() {
+    let Some(python) = tools::find("python3", "close_notify in a message") else { return };
+    let mut server = Server::start("");
+    for how in ["data", "bdat"] {
+        let port = server.port("smtp").to_string();
+        let done = tools::python(&python, CLOSE_NOTIFY, &[&port, how], b"").ok("close_notify.py");
+        let said = String::from_utf8(done).unwrap();
+        assert!(said.ends_with("closed\n") && !said.contains("b'2"), "{how}: {said}");
+    }
+    assert!(server.mailbox(ALICE, 0).is_empty(), "half a message is none");
+    server.still_serves("after TLS ended early");
+}
+
+/// Gives s_client's commands one at a time, until the server has enough.
+fn repeat(server: &Server, command: &str, version: &str) -> String {
+    let address = format!("127.0.0.1:{}", server.port("submissions"));
+    let mut openssl = Command::new("timeout");
+    openssl.args(["60", "openssl", "s_client", "-connect", &address, version]);
+    let mut client = SClient::run(openssl);
+    client.dialog("S: 220 mx.example.test");
+    for _ in 0..200 {
+        // Each has to be a read of its own for openssl to take it for a command.
+        if client.input.write_all(format!("{command}\n").as_bytes()).is_err() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    client.end()
+}
+
+#[test]
+fn floods_of_renegotiations_and_key_updates_are_cut_off() {
+    if !has_openssl("TLS floods") {
+        return;
+    }
+    let mut server = Server::start("");
+    let said = repeat(&server, "R", "-tls1_2");
+    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
+    let said = repeat(&server, "K", "-tls1_3");
+    assert!(said.matches("KEYUPDATE").count() < 200 && said.contains("alert"), "{said}");
+    server.still_serves("after the floods");
+}
+
+#[test]
+fn a_handshake_that_does_not_come_to_an_end_is_dropped() {
+    let mut server = Server::start("");
+    let mut slow = support::wire::Smtp::dial(server.port("submissions")).unwrap();
+    // The start of a record that would hold a ClientHello, and then an octet now and then.
+    slow.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap();
+    let ended = wait_for("the server to lose patience", || {
+        thread::sleep(Duration::from_millis(200));
+        slow.write(b"x").err()
+    });
+    assert!(!ended.to_string().is_empty());
+    server.still_serves("while handshakes stall");
+}
