@@ -18,6 +18,14 @@ address = "unix:/run/postrider.sock"
 mode = "files"
 certificate = "chain.pem"
 key = "/etc/key.pem"
+client_ca = "clients.pem"
+[[certificate]]
+certificate = "net.pem"
+key = "net.key"
+names = ["mail.example.net", "*.example.net"]
+[[client_certificate]]
+fingerprint = "3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A:3F:4A"
+account = "ann@example.org"
 [store]
 engine = "embedded"
 [blobs]
@@ -157,6 +165,19 @@ fn options_are_checked_together() {
         ("[[listener]]\nservice = \"lmtp\"\naddress = \"[::]:25\"\n", "7:11: port 25 is for SMTP"),
         ("[tls]\nmode = \"files\"\nkey = \"k\"\n", "6:8: mode = \"files\" needs certificate"),
         ("[tls]\nkey = \"k\"\n", "6:7: key needs mode = \"files\""),
+        ("[tls]\nwatch_interval = \"0s\"\n", "6:18: watch_interval must be more than 0"),
+        (
+            "[[certificate]]\ncertificate = \"c\"\nkey = \"k\"\nnames = [\"a.*\"]\n",
+            "8:9: \"a.*\" is no host name, and no",
+        ),
+        (
+            "[[listener]]\nservice = \"pop3s\"\naddress = \"[::]:995\"\nclient_certificates = \"optional\"\n",
+            "8:23: client_certificates = \"optional\" needs client_ca in [tls]",
+        ),
+        (
+            "client_certificates = \"optional\"\n[tls]\nclient_ca = \"c\"\n",
+            "5:23: client certificates are for logging in",
+        ),
         (
             "proxy_protocol = true\n[smtp]\nproxy_networks = []\n",
             "5:18: proxy_protocol = true needs the proxies' addresses",

@@ -59,6 +59,11 @@ impl SClient {
         (self.output.read_line(&mut line).unwrap() > 0).then_some(line)
     }
 
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end; what it told about the connection.
     pub fn end(self) -> String {
         drop(self.input);
