@@ -7,6 +7,7 @@ mod envelope;
 mod full_name;
 pub mod header;
 pub mod limits;
+pub mod precis;
 mod queue_id;
 pub mod received;
 mod reply;

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, num::NonZeroU32};
 use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
 
+use crate::precis;
+
 /// RFC 7677 §4: no server asks for fewer.
 pub const ITERATIONS_MIN: u32 = 4096;
 /// What new verifiers have: as many as Cyrus SASL's clients bear. Only clients pay for them, and who steals verifiers.
@@ -93,9 +95,11 @@ impl ScramHash {
     }
 }
 
-/// RFC 5802 §2.2 asks for SASLprep (RFC 4013). A password that it refuses is taken as it is, since accounts have such.
+/// RFC 5802 §2.2 asks for SASLprep (RFC 4013). What that refuses, such as letters newer than Unicode 3.2, is prepared as
+/// RFC 8265 §4.2 says.
 fn prepared(password: &str) -> Cow<'_, str> {
-    stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password))
+    let newer = |_| precis::password(password).map_or(Cow::Borrowed(password), Cow::Owned);
+    stringprep::saslprep(password).unwrap_or_else(newer)
 }
 
 impl ScramVerifier {
