@@ -10,6 +10,7 @@
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
 //! | 0x23 | SCRAM verifiers | account u64 | [`crate::directory::ScramVerifiers`] |
 //! | 0x24 | secret | name | 32 random octets |
+//! | 0x25 | app password | account u64, keyed hash of the password, 32 octets | [`crate::directory::AppPassword`] |
 //! | 0x2A | account name | word of the full name or all of it, lower case, 0x00, lookup form of the address | empty |
 //! | 0x30 | mailbox | account u64, mailbox u64 | [`crate::mailbox::Mailbox`] |
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
@@ -46,6 +47,7 @@ pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
 pub const SCRAM: u8 = 0x23;
 pub const SECRET: u8 = 0x24;
+pub const APP_PASSWORD: u8 = 0x25;
 pub const ACCOUNT_NAME: u8 = 0x2A;
 pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;

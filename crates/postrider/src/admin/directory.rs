@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mail::{Address, Domain, FullName};
 use store::{
     StoreError,
-    directory::{Account, DirectoryError},
+    directory::{Account, DirectoryError, make_password},
 };
 use world::Entropy;
 
@@ -177,19 +177,6 @@ fn password_or_made(
     }
 }
 
-/// Four groups of four letters and digits that nobody mixes up: 80 bits.
-pub fn make_password(entropy: &dyn Entropy) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut octets = [0; 16];
-    entropy.fill(&mut octets);
-    let letters: Vec<char> = octets
-        .iter()
-        .filter_map(|octet| LETTERS.get(usize::from(octet % 32)))
-        .map(|&letter| letter.into())
-        .collect();
-    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
-}
-
 async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse, DirectoryError> {
     let mut views = Vec::with_capacity(accounts.len());
     for account in accounts {
@@ -215,7 +202,7 @@ async fn aliases(admin: &Admin) -> Result<AdminResponse, DirectoryError> {
     Ok(AdminResponse::Aliases { aliases: aliases.collect() })
 }
 
-fn parse_address(text: &str) -> Result<Address, DirectoryError> {
+pub(super) fn parse_address(text: &str) -> Result<Address, DirectoryError> {
     text.parse().map_err(|error| {
         DirectoryError::Invalid(format!(
             "{text:?} is not an address ({error}); write it like anna@example.org"

@@ -1,6 +1,7 @@
 //! Administration: one piece that executes requests, for the running server (over its control socket) and for commands
 //! that open the store themselves because no server runs.
 
+mod app_passwords;
 mod client;
 mod directory;
 mod explain;
@@ -14,7 +15,6 @@ use store::Stores;
 use world::World;
 
 pub use client::Session;
-pub use directory::make_password;
 use protocol::{AdminRequest, AdminResponse, ListenerView};
 pub use queue::QueueHand;
 
@@ -45,6 +45,9 @@ impl Admin {
                 history::trace(self, &term).await.unwrap_or_else(AdminResponse::error)
             }
             AdminRequest::Why { id } => history::why(self, &id).await.unwrap_or_else(AdminResponse::error),
+            AdminRequest::AppPassword { address, action } => {
+                app_passwords::execute(self, &address, action).await.unwrap_or_else(AdminResponse::error)
+            }
             request => directory::execute(self, request).await.unwrap_or_else(AdminResponse::error),
         }
     }

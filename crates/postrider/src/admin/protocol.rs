@@ -4,6 +4,7 @@ use std::fmt;
 
 use mail::QueueId;
 use serde::{Deserialize, Serialize};
+use store::directory::Service;
 
 use super::selector::Selector;
 
@@ -64,6 +65,10 @@ pub enum AdminRequest {
     AccountRemove {
         address: String,
     },
+    AppPassword {
+        address: String,
+        action: AppPasswordAction,
+    },
     AliasAdd {
         address: String,
         targets: Vec<String>,
@@ -85,6 +90,20 @@ pub enum AdminRequest {
     },
     Why {
         id: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AppPasswordAction {
+    /// Without a name it gets a number. The password is told once.
+    Add {
+        name: Option<String>,
+        services: Vec<Service>,
+    },
+    List,
+    Remove {
+        name: String,
     },
 }
 
@@ -131,6 +150,9 @@ pub enum AdminResponse {
         password: Option<Secret>,
         message: String,
     },
+    AppPasswords {
+        app_passwords: Vec<AppPasswordView>,
+    },
     Aliases {
         aliases: Vec<AliasView>,
     },
@@ -166,6 +188,16 @@ pub struct AccountView {
     pub bytes: u64,
     pub quota_bytes: Option<u64>,
     pub created_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppPasswordView {
+    pub name: String,
+    /// `submission`, `pop3`, `imap`
+    pub services: Vec<String>,
+    pub created_at: String,
+    /// To the hour; none if it never was.
+    pub last_used_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -121,12 +121,3 @@ async fn the_directory_is_administered() {
         "{bad:?}"
     );
 }
-
-#[test]
-fn made_passwords_differ_and_read_well() {
-    let entropy = world::SystemEntropy;
-    let (first, second) = (make_password(&entropy), make_password(&entropy));
-    assert_ne!(first, second);
-    assert_eq!(first.len(), 19);
-    assert!(first.chars().all(|c| c == '-' || c.is_ascii_alphanumeric()));
-}

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use clap::{Args, Subcommand};
 
-use super::{Output, output::octets};
+use super::{Output, app_passwords::AppPasswordCommand, output::octets};
 use crate::{
     Failure,
     admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Secret},
@@ -56,6 +56,9 @@ pub enum AccountCommand {
         #[arg(value_parser = full_name)]
         name: Option<String>,
     },
+    /// Passwords for one program each, beside the account's own
+    #[command(subcommand)]
+    AppPassword(AppPasswordCommand),
     /// Remove an account with all its mail
     Remove { address: String },
 }
@@ -116,6 +119,7 @@ impl AccountCommand {
                 AdminRequest::AccountPassword { address, password: password.read()? }
             }
             Self::SetName { address, name } => AdminRequest::AccountName { address, full_name: name },
+            Self::AppPassword(command) => command.request(),
             Self::Remove { address } => AdminRequest::AccountRemove { address },
         })
     }

@@ -1,5 +1,6 @@
 //! The command line: one file for each family of commands.
 
+mod app_passwords;
 mod configuration;
 mod directory;
 mod history;
@@ -140,6 +141,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         }
         AdminResponse::Domains { domains } => directory::show_domains(&domains, output),
         AdminResponse::Accounts { accounts } => directory::show_accounts(&accounts, output),
+        AdminResponse::AppPasswords { app_passwords } => app_passwords::show(&app_passwords, output),
         AdminResponse::Aliases { aliases } => directory::show_aliases(&aliases, output),
         AdminResponse::Password { address, password, message } => {
             directory::show_password(&address, password, &message, output)

@@ -3,11 +3,11 @@
 use std::{fmt::Write, path::Path};
 
 use mail::Address;
-use store::directory::DirectoryError;
+use store::directory::{DirectoryError, make_password};
 
 use crate::{
     Failure,
-    admin::{Admin, make_password},
+    admin::Admin,
     agent,
     cli::{Location, Output},
 };

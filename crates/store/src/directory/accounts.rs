@@ -100,6 +100,9 @@ impl Directory {
             batch.delete(key.clone());
             batch.delete(scram_key(account.id));
             stage_names(&mut batch, &lookup, account.full_name.as_ref(), None);
+            for (key, _) in self.app_passwords_of(account.id).await? {
+                batch.delete(key);
+            }
             self.stage_leaving(&mut batch, &account, &lookup).await?;
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(()),
@@ -118,12 +121,18 @@ impl Directory {
         self.all(ACCOUNT).await
     }
 
-    /// The account if the password is right. Takes as long for an unknown user; at most two hashes run at a time.
+    /// The account if the password is its own, app passwords aside.
     pub async fn authenticate(&self, login: &str, password: &str) -> Result<Option<Account>, StoreError> {
-        let account = match login.parse::<Address>() {
-            Ok(address) => self.account(&address).await?,
-            Err(_) => None,
-        };
+        let account = self.account_of_login(login).await?;
+        self.verify(account, password).await
+    }
+
+    /// The account if the password is right. Takes as long for nobody; at most two hashes run at a time.
+    pub(super) async fn verify(
+        &self,
+        account: Option<Account>,
+        password: &str,
+    ) -> Result<Option<Account>, StoreError> {
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let is_right = self.passwords.verify(hash, password).await?;
         Ok(account.filter(|_| is_right))

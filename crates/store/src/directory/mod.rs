@@ -2,6 +2,9 @@
 
 mod accounts;
 mod aliases;
+#[cfg(test)]
+mod app_password_tests;
+mod app_passwords;
 mod names;
 mod password;
 mod resolve;
@@ -11,7 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use mail::{Address, Domain, FullName, Timestamp};
+use mail::{Address, Domain, FullName, Timestamp, precis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,6 +24,7 @@ use crate::{
     mailbox::{AccountId, MailboxId, Mailboxes},
     value::{Value, unknown_version},
 };
+pub use app_passwords::{AppPassword, Service, make_password};
 use password::Passwords;
 pub use scram::ScramVerifiers;
 
@@ -143,6 +147,11 @@ impl Directory {
         Self { mailboxes: Mailboxes::new(engine.clone()), passwords: Passwords::default(), engine }
     }
 
+    /// Passwords hashed since the start, to set or to check them.
+    pub fn passwords_hashed(&self) -> u64 {
+        self.passwords.computed()
+    }
+
     pub async fn add_domain(&self, domain: &Domain, now: Timestamp) -> Result<(), DirectoryError> {
         let record = DomainRecord { name: domain.to_lookup(), first_account: None, created_at: now };
         let key = domain_key(&record.name);
@@ -223,6 +232,11 @@ fn alias_key(lookup: &str) -> Key {
 
 fn users_counter(domain: &str) -> Key {
     KeyBuilder::counter(counter::DOMAIN_USERS).text(domain).key()
+}
+
+/// The account that a login name means, prepared as RFC 8265 §3.3 says. `None`: no account can have it.
+pub fn login_address(login: &str) -> Option<Address> {
+    precis::username(login)?.parse().ok()
 }
 
 /// The domain that an address of ours must have, in lookup form.

@@ -1,11 +1,15 @@
 //! Passwords as argon2id hashes, computed off the async threads and few at a time.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
     password_hash::SaltString,
 };
+use mail::precis;
 use tokio::sync::Semaphore;
 use world::Entropy;
 
@@ -25,11 +29,12 @@ const SALT_FOR_NOBODY: [u8; 16] = *b"nobody is nobody";
 #[derive(Clone, Debug)]
 pub(super) struct Passwords {
     permits: Arc<Semaphore>,
+    computed: Arc<AtomicU64>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)) }
+        Self { permits: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)), computed: Arc::default() }
     }
 }
 
@@ -45,7 +50,9 @@ impl Passwords {
             return Err(DirectoryError::Invalid(rule));
         }
         let (salt, salt_sha1, salt_sha256) = (entropy.array::<16>(), entropy.array(), entropy.array());
-        let password = password.to_owned();
+        let Some(password) = precis::password(password) else {
+            return Err(DirectoryError::Invalid("a password has no control characters".to_owned()));
+        };
         let work = move || {
             let scram = ScramVerifiers::derive(&password, &salt_sha1, &salt_sha256);
             Ok::<_, StoreError>((hash(&password, &salt)?, scram))
@@ -55,10 +62,16 @@ impl Passwords {
 
     /// False if there is no hash, after as much work as if there were.
     pub(super) async fn verify(&self, hash: Option<String>, password: &str) -> Result<bool, StoreError> {
-        // Too long to be anyone's password, but refused no faster than a wrong one.
-        let hash = hash.filter(|_| password.len() <= PASSWORD_BYTES_MAX);
-        let password = password.chars().take(PASSWORD_BYTES_MAX).collect::<String>();
+        // RFC 8265 §4.2. What is nobody's password is refused no faster than a wrong one.
+        let prepared = precis::password(password).filter(|_| password.len() <= PASSWORD_BYTES_MAX);
+        let hash = hash.filter(|_| prepared.is_some());
+        let password = prepared.unwrap_or_default();
         self.run(move || verify(hash.as_deref(), &password)).await?
+    }
+
+    /// Hashes computed so far, by which it can be shown that refusals cost the same.
+    pub(super) fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// The permit goes along, so that a caller who gives up does not make room for another.
@@ -68,6 +81,7 @@ impl Passwords {
     ) -> Result<T, StoreError> {
         let stopped =
             |error: &dyn std::fmt::Display| StoreError::Io(format!("hashing a password failed: {error}"));
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let permit = self.permits.clone().acquire_owned().await.map_err(|error| stopped(&error))?;
         let running = tokio::task::spawn_blocking(move || {
             let result = work();

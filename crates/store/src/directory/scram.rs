@@ -7,7 +7,7 @@ use mail::{
 use serde::{Deserialize, Serialize};
 use world::Entropy;
 
-use super::{Account, Directory};
+use super::{Account, Directory, login_address};
 use crate::{
     batch::{Batch, Expect},
     engine::{CommitError, Key, StoreError},
@@ -62,9 +62,9 @@ impl Directory {
         hash: ScramHash,
         entropy: &dyn Entropy,
     ) -> Result<ScramVerifier, StoreError> {
-        let address = login.parse::<Address>().ok();
+        let address = login_address(login);
         let name = address.as_ref().map_or_else(|| login.to_owned(), Address::to_lookup);
-        let secret = self.scram_secret(entropy).await?;
+        let secret = self.secret("scram", entropy).await?;
         let nobody = ScramVerifier::of_nobody(hash, &name, &secret);
         let account = self.account_of_login(login).await?;
         let id = account.map_or(NOBODY, |account| account.id);
@@ -74,15 +74,15 @@ impl Directory {
 
     /// The account that logs in with this name, whatever it proves. `None` also if the name is no address.
     pub async fn account_of_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
-        match login.parse::<Address>() {
-            Ok(address) => self.account(&address).await,
-            Err(_) => Ok(None),
+        match login_address(login) {
+            Some(address) => self.account(&address).await,
+            None => Ok(None),
         }
     }
 
     /// Made when it is first needed, and kept, so that nobody's salts stay what they are when the server restarts.
-    async fn scram_secret(&self, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
-        let key = KeyBuilder::new(SECRET).text("scram").key();
+    pub(super) async fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
+        let key = KeyBuilder::new(SECRET).text(name).key();
         if let Some(secret) = self.engine.get(&key).await? {
             return Ok(secret.to_vec());
         }
