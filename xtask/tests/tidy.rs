@@ -24,9 +24,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("world", &["mail"]),
     ("store", &["mail", "world"]),
     ("store-embedded", &["store"]),
-    ("mta", &["mail", "proto", "world", "store"]),
-    ("access", &["mail", "proto", "world", "store"]),
-    ("postrider", &["mail", "proto", "world", "store", "store-embedded", "mta", "access"]),
+    ("login", &["mail", "proto", "world", "store"]),
+    ("mta", &["mail", "proto", "world", "store", "login"]),
+    ("access", &["mail", "proto", "world", "store", "login"]),
+    ("postrider", &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access"]),
 ];
 
 /// What only `world` may name, and what to use instead.

@@ -21,6 +21,7 @@ mod testing;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use login::Logins;
 use store::Stores;
 use world::{Shutdown, World};
 
@@ -31,6 +32,7 @@ use scheduler::Dispatcher;
 /// The transfer agent: what all its sessions and deliveries share.
 pub struct Mta {
     stores: Stores,
+    logins: Arc<Logins>,
     world: World,
     config: RwLock<Arc<Config>>,
     queue_ids: QueueIds,
@@ -50,6 +52,7 @@ impl Mta {
     pub async fn start(
         config: Config,
         stores: Stores,
+        logins: Arc<Logins>,
         world: World,
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, store::StoreError> {
@@ -60,6 +63,7 @@ impl Mta {
             memory: policy::Memory::new(world.clock.now()),
             config: RwLock::new(Arc::new(config)),
             stores,
+            logins,
             world,
             shutdown,
         });

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use login::Logins;
 use proto::smtp::server::{Flavour, Limits};
 use store::{Stores, memory::MemoryEngine};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -58,7 +59,8 @@ impl Site {
         let bob = "bob@here.example".parse().unwrap();
         stores.directory.add_account(&bob, "secret", None, &*world.entropy, now).await.unwrap();
         let (trigger, shutdown) = ShutdownTrigger::new();
-        let mta = Mta::start(config, stores.clone(), world, shutdown).await.unwrap();
+        let logins = Logins::new(stores.directory.clone(), &world, login::Limits::default());
+        let mta = Mta::start(config, stores.clone(), Arc::new(logins), world, shutdown).await.unwrap();
         Self { mta, stores, engine, _shutdown: trigger }
     }
 

@@ -11,13 +11,14 @@ mod session;
 
 use std::{sync::Arc, time::Duration};
 
+use ::login::Logins;
 use proto::{
     pop3::{Config, IDLE_TIMEOUT_MIN, Tls},
     sasl::ChannelBinding,
 };
-use store::{Directory, Mailboxes};
+use store::Mailboxes;
 use world::{
-    BoxStream, Clock, Entropy, Peer, Shutdown,
+    BoxStream, Clock, Peer, Shutdown,
     tls::{TlsMode, TlsSummary},
 };
 
@@ -26,10 +27,9 @@ use session::Session;
 
 /// Serves POP3 on any number of listeners. One for all of them, as it holds the locks on the maildrops.
 pub struct Pop3Service {
-    directory: Directory,
+    logins: Arc<Logins>,
     mailboxes: Mailboxes,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     locks: MaildropLocks,
 }
 
@@ -66,13 +66,8 @@ impl std::fmt::Debug for Pop3Service {
 }
 
 impl Pop3Service {
-    pub fn new(
-        directory: Directory,
-        mailboxes: Mailboxes,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
-        Self { directory, mailboxes, clock, entropy, locks: MaildropLocks::default() }
+    pub fn new(logins: Arc<Logins>, mailboxes: Mailboxes, clock: Arc<dyn Clock>) -> Self {
+        Self { logins, mailboxes, clock, locks: MaildropLocks::default() }
     }
 
     /// Serves one connection until it ends: by QUIT, by its peer, by a timeout, or soon after `shutdown` was given.

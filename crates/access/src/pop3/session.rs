@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use login::Outcome;
 use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
@@ -14,7 +15,7 @@ use world::{BoxStream, Clock, Peer, Shutdown, read_some, tls::ServerTls};
 
 use super::{
     Pop3Service, channel_binding,
-    login::{Login, failure_delay},
+    login::{Login, client},
     maildrop::{Maildrop, Reading},
 };
 
@@ -162,20 +163,19 @@ impl Session {
     }
 
     async fn log_in(&mut self, credentials: &Credentials) {
-        let login = self.service.log_in(credentials).await;
+        let login = self.service.log_in(self.peer, credentials).await;
         self.answer_login(&credentials.authentication_id, login).await;
     }
 
     async fn find_verifier(&mut self, user: &ScramUser) {
-        let entropy = &*self.service.entropy;
-        match self.service.directory.scram_verifier(&user.authentication_id, user.hash, entropy).await {
-            Ok(verifier) => self.machine.answer_scram_verifier(verifier, &entropy.array()),
-            Err(error) => self.answer_login(&user.authentication_id, Login::Unavailable(error)).await,
+        match self.service.logins.scram_verifier(client(self.peer), user).await {
+            Ok((verifier, nonce)) => self.machine.answer_scram_verifier(verifier, &nonce),
+            Err(outcome) => self.answer_login(&user.authentication_id, Login::Refused(outcome)).await,
         }
     }
 
     async fn finish_scram(&mut self, outcome: &ScramOutcome) {
-        let login = self.service.finish_scram(outcome).await;
+        let login = self.service.finish_scram(self.peer, outcome).await;
         self.answer_login(&outcome.user.authentication_id, login).await;
     }
 
@@ -188,11 +188,7 @@ impl Session {
                 self.maildrop = Some(maildrop);
                 self.machine.answer_authenticated(&listing);
             }
-            Login::Refused => {
-                tracing::warn!(%client, %user, "POP3 login refused");
-                self.delay_refusal().await;
-                self.machine.answer_authentication_failed();
-            }
+            Login::Refused(outcome) => self.refuse_login(&outcome).await,
             Login::InUse => self.machine.answer_locked(),
             Login::Unavailable(error) => {
                 tracing::error!(%user, %error, "a maildrop could not be opened");
@@ -201,10 +197,21 @@ impl Session {
         }
     }
 
+    async fn refuse_login(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Refused { after } => {
+                self.wait_to_refuse(*after).await;
+                self.machine.answer_authentication_failed();
+            }
+            Outcome::Held => self.machine.answer_held(),
+            Outcome::Unavailable(_) | Outcome::Accepted(_) => self.machine.answer_unavailable(),
+        }
+    }
+
     /// Slows guessing down; nobody has to wait for it when the server stops.
-    async fn delay_refusal(&mut self) {
+    async fn wait_to_refuse(&mut self, after: Duration) {
         let now = self.service.clock.now();
-        let until = now.checked_add(failure_delay(self.machine.login_failures())).unwrap_or(now);
+        let until = now.checked_add(after).unwrap_or(now);
         tokio::select! {
             () = self.service.clock.sleep_until(until) => {}
             () = self.shutdown.given() => {}

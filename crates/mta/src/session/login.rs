@@ -2,56 +2,58 @@
 
 use std::time::Duration;
 
+use login::{Client, Outcome};
 use mail::{Reply, scram::ScramVerifier};
 use proto::{
     sasl::{ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
     smtp::server::Decision,
 };
-use store::{StoreError, directory::Account};
+use store::directory::Service;
 
 use super::Session;
 
-/// Each failed login of a session is answered this much later than the one before.
-const LOGIN_FAILURE_DELAY: Duration = Duration::from_secs(1);
-
 impl Session {
     pub(super) async fn authenticate(&mut self, credentials: Credentials) -> Decision {
-        let login = &credentials.authentication_id;
-        let found = self.mta.stores.directory.authenticate(login, &credentials.password).await;
-        self.log_in(found, credentials.acts_as_other()).await
+        let outcome = self.mta.logins.password(self.login_client(), &credentials).await;
+        self.conclude_login(outcome).await
     }
 
     /// RFC 5802: the verifier, or one that stands in for nobody's.
     pub(super) async fn scram_verifier(&mut self, user: &ScramUser) -> Result<(ScramVerifier, Nonce), Reply> {
-        let entropy = &*self.mta.world.entropy;
-        let directory = &self.mta.stores.directory;
-        let verifier = directory.scram_verifier(&user.authentication_id, user.hash, entropy).await;
-        verifier.map(|verifier| (verifier, entropy.array())).map_err(|error| unreadable(&error))
+        match self.mta.logins.scram_verifier(self.login_client(), user).await {
+            Ok(found) => Ok(found),
+            Err(outcome) => Err(refusal(&outcome)),
+        }
     }
 
     pub(super) async fn finish_scram(&mut self, outcome: ScramOutcome) -> Decision {
-        let found = self.mta.stores.directory.account_of_login(&outcome.user.authentication_id).await;
-        let found = found.map(|account| account.filter(|_| outcome.proven));
-        self.log_in(found, outcome.user.acts_as_other()).await
+        let outcome = self.mta.logins.finish_scram(self.login_client(), &outcome).await;
+        self.conclude_login(outcome).await
     }
 
-    /// `found`: the account if the password is right.
-    async fn log_in(&mut self, found: Result<Option<Account>, StoreError>, acts_as_other: bool) -> Decision {
-        match found {
-            Ok(Some(account)) if !acts_as_other => {
-                self.identity = Some(account.address);
-                Decision::ACCEPT
-            }
-            Ok(_) => {
-                self.failed_logins += 1;
-                tracing::info!(client = %self.peer.ip(), "a login failed");
-                let clock = &self.mta.world.clock;
-                clock.sleep_until(clock.now() + LOGIN_FAILURE_DELAY * self.failed_logins).await;
-                // The same words for an unknown user and a wrong password (RFC 4954 §6).
-                Decision::Reject(Reply::new(535, (5, 7, 8), "the user name or the password is wrong"))
-            }
-            Err(error) => Decision::Reject(unreadable(&error)),
+    async fn conclude_login(&mut self, outcome: Outcome) -> Decision {
+        if let Outcome::Accepted(account) = outcome {
+            self.identity = Some(account.address);
+            return Decision::ACCEPT;
         }
+        if let Outcome::Refused { after } = outcome {
+            self.wait_to_refuse(after).await;
+        }
+        Decision::Reject(refusal(&outcome))
+    }
+
+    /// Slows guessing down; nobody has to wait for it when the server stops.
+    async fn wait_to_refuse(&mut self, after: Duration) {
+        let clock = self.mta.world.clock.clone();
+        let mut shutdown = self.mta.shutdown.clone();
+        tokio::select! {
+            () = clock.sleep_until(clock.now() + after) => {}
+            () = shutdown.given() => {}
+        }
+    }
+
+    fn login_client(&self) -> Client {
+        Client { ip: self.peer.ip(), service: Service::Submission }
     }
 
     /// Of the TLS connection, if there is one.
@@ -61,7 +63,15 @@ impl Session {
     }
 }
 
-fn unreadable(error: &StoreError) -> Reply {
-    tracing::error!(%error, "the directory cannot be read");
-    Reply::new(454, (4, 7, 0), "cannot check the password now; try again later")
+fn refusal(outcome: &Outcome) -> Reply {
+    match outcome {
+        // The same words for an unknown user and a wrong password (RFC 4954 §6).
+        Outcome::Refused { .. } | Outcome::Accepted(_) => {
+            Reply::new(535, (5, 7, 8), "the user name or the password is wrong")
+        }
+        Outcome::Held => Reply::new(454, (4, 7, 0), "too many logins failed; try again later"),
+        Outcome::Unavailable(_) => {
+            Reply::new(454, (4, 7, 0), "cannot check the password now; try again later")
+        }
+    }
 }

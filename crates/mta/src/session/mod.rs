@@ -41,7 +41,6 @@ pub(crate) struct Session {
     /// The authenticated account's address.
     identity: Option<mail::Address>,
     transaction: Option<Box<decide::Transaction>>,
-    failed_logins: u32,
     #[expect(dead_code, reason = "given back when dropped")]
     admission: Option<Admission>,
     /// What policy said of the connection, for each of its messages.
@@ -85,7 +84,6 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
         tls,
         identity: None,
         transaction: None,
-        failed_logins: 0,
         admission,
         verdicts,
         counted: Tally::default(),
@@ -248,6 +246,8 @@ async fn within_patience(
 
 #[cfg(test)]
 mod conformance_tests;
+#[cfg(test)]
+mod login_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

@@ -145,6 +145,9 @@ fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
         let message = "message_bytes_max must be more than 0";
         problems.add(span_in(root, "smtp", None, "message_bytes_max"), message);
     }
+    if config.login.window.0.is_zero() {
+        problems.add(span_in(root, "login", None, "window"), "window must be more than 0");
+    }
     if !config.dns.servers.is_empty() {
         let message = "servers: not built yet, the system's resolvers are asked; remove it for now";
         problems.add(span_in(root, "dns", None, "servers"), message);

@@ -31,6 +31,8 @@ section! {
         blobs: Blobs;
         /// What SMTP clients may do.
         smtp: Smtp;
+        /// What guessing passwords costs.
+        login: Login;
         /// Where mail for other hosts goes; the first section that matches decides.
         route: Vec<Route> = Vec::new();
         /// How long delivery is tried.
@@ -192,6 +194,21 @@ choice! {
 choice! {
     /// What of a submitted message must be the account's own.
     SenderCheck { Header "header", Envelope "envelope", Off "off" }
+}
+
+section! {
+    /// What guessing passwords costs. Failed logins are answered later and later; where too many failed within the window
+    /// further ones are put off without a look (454, [SYS/TEMP]), and let through again by and by.
+    Login "[login]" {
+        /// Failed logins to one account from one network (/24, /64) within the window.
+        attempts: u32 = 10;
+        /// To all accounts from one network; this machine is spared.
+        attempts_network: u32 = 100;
+        /// To one account from all networks but those that it has logged in from lately.
+        attempts_account: u32 = 100;
+        /// The window.
+        window: Span = Span::seconds(900);
+    }
 }
 
 section! {

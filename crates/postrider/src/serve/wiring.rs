@@ -6,6 +6,7 @@ use std::{
 };
 
 use access::pop3::{Pop3Listener, Pop3Service};
+use login::Logins;
 use mta::{
     Mta,
     config::{ClientTlsPair, ListenerConfig, ProxyNetworks, TlsMode},
@@ -41,6 +42,7 @@ const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Services {
     mta: Arc<Mta>,
+    logins: Arc<Logins>,
     certificates: Arc<Certificates>,
     pop3: Vec<Pop3Slot>,
     listeners: Vec<ListenerView>,
@@ -61,15 +63,19 @@ impl Services {
         let certificates = Arc::new(Certificates::load(config, world.clock.clone())?);
         let mta_config = mta_config(config)?;
         let bound = bind(config, world).await?;
-        let mta = Mta::start(mta_config, stores.clone(), world.clone(), shutdown.clone()).await?;
-        let pop3_service = Arc::new(Pop3Service::new(
-            stores.directory.clone(),
-            stores.mailboxes.clone(),
-            world.clock.clone(),
-            world.entropy.clone(),
-        ));
-        let mut services =
-            Self { mta, certificates, pop3: Vec::new(), listeners: Vec::new(), tasks: JoinSet::new() };
+        let logins = Arc::new(Logins::new(stores.directory.clone(), world, login_limits(&config.login)));
+        let mta =
+            Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
+        let pop3_service =
+            Arc::new(Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone()));
+        let mut services = Self {
+            mta,
+            logins,
+            certificates,
+            pop3: Vec::new(),
+            listeners: Vec::new(),
+            tasks: JoinSet::new(),
+        };
         services.tasks.spawn(services.certificates.clone().watch(shutdown.clone()));
         for (listener, options) in bound {
             let (service, address) = (options.service, listener.local());
@@ -131,6 +137,7 @@ impl Services {
             let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
             *offer = Arc::new(Pop3Listener::new(&config.hostname.0, offer.tls.clone()));
         }
+        self.logins.reload(login_limits(&config.login));
         self.mta.reload(mta_config);
         Ok(())
     }
@@ -233,6 +240,15 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         clients: ClientLimits::default(),
         history_kept_for: HISTORY_KEPT_FOR,
     })
+}
+
+fn login_limits(login: &options::Login) -> login::Limits {
+    login::Limits {
+        attempts: login.attempts,
+        attempts_network: login.attempts_network,
+        attempts_account: login.attempts_account,
+        window: login.window.0,
+    }
 }
 
 fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {

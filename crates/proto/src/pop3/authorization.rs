@@ -79,9 +79,11 @@ impl Server {
         }
     }
 
-    /// Logins of this session that failed; the driver waits longer the more there are.
-    pub fn login_failures(&self) -> u32 {
-        self.login.failures
+    /// Too many logins failed before, so that this one was not looked at; trying later helps (RFC 3206 §4).
+    pub fn answer_held(&mut self) {
+        if self.authentication_answered() {
+            self.count_failure("[SYS/TEMP] too many logins failed; try again later");
+        }
     }
 
     fn authentication_answered(&mut self) -> bool {
@@ -96,8 +98,12 @@ impl Server {
     }
 
     fn refuse_login(&mut self) {
+        self.count_failure("[AUTH] the user name or the password is wrong");
+    }
+
+    fn count_failure(&mut self, reply: &str) {
         self.login.failures = self.login.failures.saturating_add(1);
-        self.reply_error("[AUTH] the user name or the password is wrong");
+        self.reply_error(reply);
         if self.login.failures >= LOGIN_FAILURES_MAX {
             self.activity = Activity::Closing;
         }

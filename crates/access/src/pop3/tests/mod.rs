@@ -1,5 +1,6 @@
 //! Sessions over a stream in memory, against the stores on the memory engine.
 
+mod logins;
 mod maildrops;
 mod wire;
 
@@ -43,6 +44,7 @@ impl Clock for ImpatientClock {
 struct House {
     stores: Stores,
     service: Arc<Pop3Service>,
+    logins: Arc<Logins>,
     trigger: ShutdownTrigger,
     shutdown: Shutdown,
 }
@@ -50,14 +52,13 @@ struct House {
 impl House {
     fn new() -> Self {
         let stores = Stores::new(Arc::new(MemoryEngine::new()));
-        let service = Pop3Service::new(
-            stores.directory.clone(),
-            stores.mailboxes.clone(),
-            Arc::new(ImpatientClock),
-            Arc::new(SystemEntropy),
-        );
+        let clock = Arc::new(ImpatientClock);
+        let world = world::World { clock: clock.clone(), ..world::World::system() };
+        let logins = Logins::new(stores.directory.clone(), &world, ::login::Limits::default());
+        let logins = Arc::new(logins);
+        let service = Pop3Service::new(logins.clone(), stores.mailboxes.clone(), clock);
         let (trigger, shutdown) = ShutdownTrigger::new();
-        Self { stores, service: Arc::new(service), trigger, shutdown }
+        Self { stores, service: Arc::new(service), logins, trigger, shutdown }
     }
 
     /// With the account alice@example.org, whose password is "open sesame".

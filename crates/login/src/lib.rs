@@ -1,0 +1,161 @@
+//! Who a client is, for SMTP and POP3 alike: [`Logins`] checks passwords, app passwords and SCRAM, and [`backoff`]
+//! makes guessing slow.
+//!
+//! Whatever is wrong, a refusal takes as long and says the same: an unknown user is not told from a wrong password.
+
+mod backoff;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use mail::{precis, scram::ScramVerifier, text::clean_within};
+use proto::sasl::{Credentials, Nonce, ScramOutcome, ScramUser};
+use store::{
+    Directory, StoreError,
+    directory::{Account, Service, login_address},
+};
+use world::{Clock, Entropy, World};
+
+use backoff::Backoff;
+pub use backoff::Limits;
+
+/// Octets of a user name that a log line shows.
+const LOGGED_NAME_BYTES: usize = 80;
+
+/// Checks logins for all services; one for the process, as it holds what was guessed lately.
+pub struct Logins {
+    directory: Directory,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    backoff: Backoff,
+}
+
+/// Who asks to be let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub ip: IpAddr,
+    /// To what.
+    pub service: Service,
+}
+
+/// What comes of a login.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Accepted(Box<Account>),
+    /// Unknown user, wrong password, or no right to act as somebody else. To be said after this time only.
+    Refused {
+        after: Duration,
+    },
+    /// Too many failed before; this one was not even looked at. Trying later helps.
+    Held,
+    Unavailable(StoreError),
+}
+
+impl std::fmt::Debug for Logins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Logins")
+    }
+}
+
+impl Logins {
+    pub fn new(directory: Directory, world: &World, limits: Limits) -> Self {
+        Self {
+            directory,
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            backoff: Backoff::new(limits),
+        }
+    }
+
+    /// Puts other limits in force.
+    pub fn reload(&self, limits: Limits) {
+        self.backoff.set_limits(limits);
+    }
+
+    /// PLAIN, LOGIN, USER and PASS: the account's password, or one of its app passwords for this service.
+    pub async fn password(&self, client: Client, credentials: &Credentials) -> Outcome {
+        let Credentials { authorization_id, authentication_id, password } = credentials;
+        let check = self.directory.log_in(
+            authentication_id,
+            password,
+            client.service,
+            &*self.entropy,
+            self.clock.wall(),
+        );
+        self.attempt(client, authentication_id, authorization_id, check).await
+    }
+
+    /// RFC 5802: the verifier, or one that stands in for nobody's. The error is what to tell instead.
+    pub async fn scram_verifier(
+        &self,
+        client: Client,
+        user: &ScramUser,
+    ) -> Result<(ScramVerifier, Nonce), Outcome> {
+        let name = &user.authentication_id;
+        if self.backoff.is_held(&counted_name(name), client.ip, self.clock.now()) {
+            return Err(Outcome::Held);
+        }
+        let verifier = self.directory.scram_verifier(name, user.hash, &*self.entropy).await;
+        verifier.map(|verifier| (verifier, self.entropy.array())).map_err(Outcome::Unavailable)
+    }
+
+    pub async fn finish_scram(&self, client: Client, outcome: &ScramOutcome) -> Outcome {
+        let ScramUser { authorization_id, authentication_id, .. } = &outcome.user;
+        let check = async {
+            let account = self.directory.account_of_login(authentication_id).await?;
+            Ok(account.filter(|_| outcome.proven))
+        };
+        self.attempt(client, authentication_id, authorization_id, check).await
+    }
+
+    /// `check` finds the account if what was shown is right.
+    async fn attempt(
+        &self,
+        client: Client,
+        name: &str,
+        authorization_id: &str,
+        check: impl Future<Output = Result<Option<Account>, StoreError>>,
+    ) -> Outcome {
+        let user = clean_within(name.as_bytes(), LOGGED_NAME_BYTES);
+        let attempt = match self.backoff.begin(&counted_name(name), client.ip, self.clock.now()) {
+            Ok(attempt) => attempt,
+            Err(held) => {
+                if held.first {
+                    let network = held.network;
+                    tracing::warn!(%network, %user, service = %client.service, "too many logins failed; further ones are put off");
+                }
+                return Outcome::Held;
+            }
+        };
+        match check.await {
+            Ok(Some(account)) if may_act(name, authorization_id, &account) => {
+                self.backoff.succeed(&attempt);
+                Outcome::Accepted(Box::new(account))
+            }
+            Ok(_) => {
+                tracing::info!(client = %client.ip, %user, service = %client.service, "a login failed");
+                Outcome::Refused { after: attempt.delay }
+            }
+            Err(error) => {
+                tracing::error!(%user, %error, "a login could not be checked");
+                self.backoff.forget(&attempt);
+                Outcome::Unavailable(error)
+            }
+        }
+    }
+}
+
+/// The form of a name that failures are counted by, whether there is such an account or not.
+fn counted_name(name: &str) -> String {
+    login_address(name).map_or_else(|| name.to_lowercase(), |address| address.to_lookup())
+}
+
+/// RFC 4616 §2: nobody acts as somebody else here; naming oneself by the full address is fine.
+fn may_act(name: &str, authorization_id: &str, account: &Account) -> bool {
+    let acts_as = precis::username(authorization_id);
+    authorization_id.is_empty()
+        || (acts_as.is_some() && acts_as == precis::username(name))
+        || login_address(authorization_id).is_some_and(|it| it.to_lookup() == account.address.to_lookup())
+}
+
+#[cfg(test)]
+mod tests;
