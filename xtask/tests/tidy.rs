@@ -70,7 +70,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "tests" {
+            if name != "tests" && name != "testing" {
                 collect(&path, found);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs")

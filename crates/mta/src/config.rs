@@ -6,12 +6,16 @@ use proto::smtp::server::{Flavour, Limits};
 use world::tls::ClientTls;
 pub use world::tls::TlsMode;
 
-use crate::{policy::limits::ClientLimits, route::Route};
+use crate::{
+    policy::limits::ClientLimits,
+    route::{Route, site::OwnHosts},
+};
 
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Greeting, HELO and Received name.
     pub hostname: Arc<str>,
+    pub own: OwnHosts,
     /// Networks that may relay without authentication.
     pub trusted_networks: Vec<Network>,
     pub proxies: ProxyNetworks,

@@ -77,7 +77,16 @@ impl Mta {
     pub(crate) fn judge<'a>(&'a self, config: &'a Config, client: Client<'a>) -> Judge<'a> {
         let now = self.world.clock.now();
         let (stores, memory) = (&self.stores, &self.memory);
-        Judge { stores, config, memory, client, now, rehearsal: false, verdicts: Vec::new() }
+        Judge {
+            stores,
+            config,
+            memory,
+            world: &self.world,
+            client,
+            now,
+            rehearsal: false,
+            verdicts: Vec::new(),
+        }
     }
 }
 

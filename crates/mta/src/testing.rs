@@ -1,6 +1,8 @@
 //! A transfer agent on the engine in memory, and clients that read like the wire.
 
-use std::{sync::Arc, time::Duration};
+mod names;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use login::Logins;
 use proto::smtp::server::{Flavour, Limits};
@@ -15,9 +17,11 @@ use crate::{
     Config, Mta,
     config::{Audience, ClientTlsPair, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
     policy::limits::ClientLimits,
-    route::Route,
+    route::{Route, site::OwnHosts},
     session::{self, Arrival, Security},
 };
+
+pub(crate) use names::Names;
 
 pub(crate) struct Site {
     pub(crate) mta: Arc<Mta>,
@@ -29,6 +33,7 @@ pub(crate) struct Site {
 pub(crate) fn config(routes: Vec<Route>) -> Config {
     Config {
         hostname: "mx.here.example".into(),
+        own: OwnHosts { names: ["mx.here.example".to_owned()].into(), addresses: BTreeSet::new() },
         trusted_networks: vec!["127.0.0.0/8".parse().unwrap()],
         proxies: ProxyNetworks::default(),
         vrfy: Audience::Authenticated,
@@ -51,9 +56,12 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
 impl Site {
     /// Hosts `here.example` with the account `bob`.
     pub(crate) async fn new(config: Config) -> Self {
+        Self::in_world(config, World::system()).await
+    }
+
+    pub(crate) async fn in_world(config: Config, world: World) -> Self {
         let engine = Arc::new(MemoryEngine::new());
         let stores = Stores::new(engine.clone());
-        let world = World::system();
         let now = world.clock.wall();
         stores.directory.add_domain(&"here.example".parse().unwrap(), now).await.unwrap();
         let bob = "bob@here.example".parse().unwrap();

@@ -5,7 +5,7 @@
 
 mod accept;
 mod clock;
-mod dns;
+pub mod dns;
 mod entropy;
 mod net;
 mod task;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 pub use accept::{SessionGuard, serve_connections};
 pub use clock::{Clock, SystemClock};
-pub use dns::{Dns, DnsError, SystemDns};
+pub use dns::{Dns, DnsError, ResolverSettings, SystemDns};
 pub use entropy::{Entropy, SystemEntropy};
-pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, read_some};
+pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, own_addresses, read_some};
 pub use task::{Shutdown, ShutdownTrigger};
 
 /// One handle on everything outside the process; cheap to clone.
@@ -32,10 +32,15 @@ pub struct World {
 impl World {
     /// The real world: the system's clock, sockets, resolver and random generator.
     pub fn system() -> Self {
+        Self::resolving(ResolverSettings::default())
+    }
+
+    /// The same with other name servers.
+    pub fn resolving(settings: ResolverSettings) -> Self {
         Self {
             clock: Arc::new(SystemClock),
             net: Arc::new(SystemNet),
-            dns: Arc::new(SystemDns),
+            dns: Arc::new(SystemDns::new(settings)),
             entropy: Arc::new(SystemEntropy),
         }
     }

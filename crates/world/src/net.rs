@@ -109,6 +109,12 @@ where
     .await
 }
 
+/// The addresses of this machine's interfaces, loopback left out. Empty if the system does not tell.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.iter().filter(|interface| !interface.is_loopback()).map(if_addrs::Interface::ip).collect()
+}
+
 /// The operating system's sockets.
 #[derive(Debug)]
 pub struct SystemNet;

@@ -3,6 +3,7 @@
 //! [`Verdict`]: the rule, what it looked at, and the outcome.
 
 pub mod connections;
+mod domain;
 pub mod limits;
 mod loops;
 pub mod mailbox;
@@ -21,6 +22,7 @@ use std::{net::IpAddr, time::Instant};
 use mail::{Address, ForwardPath, RcptParameters, Reply, ReversePath, address_list::OriginatorError};
 use proto::smtp::server::Flavour;
 use store::Stores;
+use world::World;
 
 use crate::{
     Config,
@@ -86,6 +88,7 @@ pub struct Judge<'a> {
     pub stores: &'a Stores,
     pub config: &'a Config,
     pub memory: &'a Memory,
+    pub world: &'a World,
     pub client: Client<'a>,
     pub now: Instant,
     /// It is only asked what would be said: nothing is counted or logged.
@@ -127,7 +130,10 @@ impl Judge<'_> {
         self.note_some(success_report::check(self, rcpt))?;
         self.note_some(rate::check(self, Countable::Recipients))?;
         match destination {
-            Destination::Ways { ways, .. } => Ok(ways),
+            Destination::Ways { ways, foreign } => {
+                let (ways, verdict) = domain::check(self, ways, foreign).await;
+                self.note_some(verdict).map(|()| ways)
+            }
             _ => Err(Reply::new(550, (5, 1, 1), "there is no way to this address")),
         }
     }

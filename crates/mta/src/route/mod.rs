@@ -1,10 +1,11 @@
 //! Which way an address goes: the directory's own addresses to their mailboxes, others by the first route that matches.
 
 mod pattern;
+pub mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
-use mail::{Address, ForwardPath};
+use mail::{Address, ForwardPath, Host};
 use store::{
     Directory, StoreError,
     directory::{Resolution, Target},
@@ -15,6 +16,8 @@ pub use pattern::RecipientPattern;
 
 /// The lane of final delivery on this machine.
 pub const LOCAL_LANE: &str = "local";
+/// How the lanes of domains begin whose site is not known yet.
+pub const DOMAIN_LANE: &str = "domain:";
 
 /// One `[[route]]`.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Route {
 
 #[derive(Clone, Debug)]
 pub enum Via {
+    /// To the hosts that the domain name system names for the recipient's domain.
+    Mx(Arc<MxDelivery>),
     Smtp(Arc<Smarthost>),
     /// Accepted, kept on hold until an operator releases or reroutes it.
     Hold,
@@ -32,6 +37,17 @@ pub enum Via {
     Discard,
     /// Refused at RCPT.
     Reject,
+}
+
+/// How the hosts of [`Via::Mx`] are talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MxDelivery {
+    /// 25, but for tests.
+    pub port: u16,
+    pub tls: RouteTls,
+    /// Hosts may have loopback, link-local and private addresses. The domain name system is not ours: without this, what it
+    /// says leads nobody into our own networks.
+    pub private_addresses: bool,
 }
 
 /// A fixed next hop.
@@ -66,9 +82,11 @@ impl std::fmt::Debug for Login {
 }
 
 impl Via {
-    /// The lane that entries for this way wait in.
-    pub fn lane(&self) -> LaneId {
+    /// The lane that entries to this address wait in. By MX it is one for the domain, until the site is known
+    /// ([`site::Site::lane`]).
+    pub fn lane(&self, address: &Address) -> LaneId {
         match self {
+            Self::Mx(_) => LaneId(format!("{DOMAIN_LANE}{}", domain_text(address)).into()),
             Self::Smtp(smarthost) => {
                 LaneId(format!("smtp:{}:{}", smarthost.host.to_ascii_lowercase(), smarthost.port).into())
             }
@@ -76,6 +94,13 @@ impl Via {
             Self::Discard => LaneId("discard".into()),
             Self::Reject => LaneId("reject".into()),
         }
+    }
+}
+
+fn domain_text(address: &Address) -> String {
+    match address.host() {
+        Host::Domain(domain) => domain.to_lookup(),
+        literal => literal.to_string(),
     }
 }
 
@@ -149,7 +174,9 @@ fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> 
     match choose(routes, address).map(|route| &route.via) {
         None => Err(Destination::NoRoute),
         Some(Via::Reject) => Err(Destination::Refused),
-        Some(via) => Ok(Way { address: address.clone(), lane: via.lane(), held: matches!(via, Via::Hold) }),
+        Some(via) => {
+            Ok(Way { address: address.clone(), lane: via.lane(address), held: matches!(via, Via::Hold) })
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl std::fmt::Debug for Connection {
 /// The first of the server's addresses that answers.
 async fn connect(world: &World, server: &ServerAddress) -> Result<(BoxStream, IpAddr), Failure> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for ip in world.dns.addresses(&server.host).await.map_err(Failure::new)? {
+    for ip in world.dns.addresses(&server.host).await.map_err(Failure::new)?.records {
         let attempt = world.net.connect(SocketAddr::new(ip, server.port), None);
         match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
             Ok(Ok(stream)) => return Ok((stream, ip)),

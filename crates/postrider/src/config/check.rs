@@ -125,6 +125,9 @@ fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut 
         }
         _ => {}
     }
+    if route.private_addresses && route.via != Via::Mx {
+        problems.add(at("private_addresses"), "private_addresses is for via = \"mx\"; remove it");
+    }
     if route.username.is_some() != route.password_file.is_some() {
         let key = if route.username.is_some() { "username" } else { "password_file" };
         problems.add(at(key), "username and password_file belong together; give both or neither");
@@ -147,10 +150,6 @@ fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
     }
     if config.login.window.0.is_zero() {
         problems.add(span_in(root, "login", None, "window"), "window must be more than 0");
-    }
-    if !config.dns.servers.is_empty() {
-        let message = "servers: not built yet, the system's resolvers are asked; remove it for now";
-        problems.add(span_in(root, "dns", None, "servers"), message);
     }
 }
 

@@ -16,7 +16,8 @@ pub use problem::ConfigError;
 use problem::{Problem, Problems};
 use section::TableReader;
 
-/// What the server runs on when no file is given: this machine only, unprivileged ports.
+/// What the server runs on when no file is given: this machine only, unprivileged ports, and no mail
+/// that leaves it.
 const QUICK_START: &str = r#"
 hostname = "localhost"
 data_dir = "postrider-data"
@@ -36,6 +37,9 @@ address = "127.0.0.1:2110"
 [[listener]]
 service = "pop3s"
 address = "127.0.0.1:2995"
+[[route]]
+recipient = "*"
+via = "reject"
 "#;
 
 impl Config {
@@ -71,6 +75,7 @@ impl Config {
             resolve(&mut certificate.certificate);
             resolve(&mut certificate.key);
         }
+        self.dns.trust_anchor.iter_mut().for_each(resolve);
         self.route.iter_mut().filter_map(|route| route.password_file.as_mut()).for_each(resolve);
     }
 }

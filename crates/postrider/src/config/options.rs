@@ -6,7 +6,7 @@ use world::ListenAddress;
 
 use super::{
     section::section,
-    types::{Fingerprint, HostName, Network, Pattern, Size, Span, choice},
+    types::{Fingerprint, HostName, NameServer, Network, Pattern, Size, Span, choice},
 };
 
 section! {
@@ -33,7 +33,7 @@ section! {
         smtp: Smtp;
         /// What guessing passwords costs.
         login: Login;
-        /// Where mail for other hosts goes; the first section that matches decides.
+        /// Where mail for other hosts goes; the first section that matches decides. What none matches goes by MX.
         route: Vec<Route> = Vec::new();
         /// How long delivery is tried.
         queue: Queue;
@@ -216,12 +216,14 @@ section! {
     Route "[[route]]" {
         /// The addresses meant: an address, a domain, "*@*.example.org", or "*" for all.
         recipient: Pattern, example "\"*@internal.example\"";
-        /// What happens: handed to a host, kept until an operator releases it, thrown away, or refused.
+        /// What happens: handed to the hosts that the recipient's domain names (mx), to one host (smtp), kept until an operator releases it, thrown away, or refused.
         via: Via, example "\"smtp\"";
         /// The next host, for via "smtp".
         host: Option<String> = None, example "\"10.0.0.9\"";
-        /// Its port.
+        /// The port of the hosts, for via "smtp" and "mx".
         port: u16 = 25;
+        /// Whether hosts found by MX may have private and loopback addresses; nobody else's records should lead there.
+        private_addresses: bool = false;
         /// TLS towards it: opportunistic takes it if offered, required insists on a valid certificate.
         tls: RouteTls = RouteTls::Opportunistic;
         /// Name to log in with, if it asks for one.
@@ -233,7 +235,7 @@ section! {
 
 choice! {
     /// The way of a route.
-    Via { Smtp "smtp", Hold "hold", Discard "discard", Reject "reject"; later "mx", "lmtp", "pipe", "http", "capture" }
+    Via { Mx "mx", Smtp "smtp", Hold "hold", Discard "discard", Reject "reject"; later "lmtp", "pipe", "http", "capture" }
 }
 
 choice! {
@@ -256,9 +258,19 @@ section! {
 section! {
     /// Name resolution.
     Dns "[dns]" {
-        /// DNS servers (not built yet: the system's resolvers are asked).
-        servers: Vec<String> = Vec::new(), example "[\"127.0.0.1:5353\"]";
+        /// DNS servers to ask. The default are those of /etc/resolv.conf.
+        servers: Vec<NameServer> = Vec::new(), example "[\"127.0.0.1:5353\"]";
+        /// Whether answers are validated: auto does so if the servers pass on signatures; with validate nothing that
+        /// should be signed counts without.
+        dnssec: Dnssec = Dnssec::Auto;
+        /// File with the DNSKEY records that prove the others, instead of the root's; relative to the configuration file.
+        trust_anchor: Option<PathBuf> = None, example "\"/etc/postrider/anchor.key\"";
     }
+}
+
+choice! {
+    /// Whether answers are validated.
+    Dnssec { Auto "auto", Validate "validate", Off "off" }
 }
 
 section! {

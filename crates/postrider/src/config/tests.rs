@@ -139,10 +139,6 @@ fn what_is_planned_says_so() {
             "6:8: \"mode\" in [tls]: \"acme\" is not built yet; for now it can be self-signed, files",
         ),
         ("[tls]\nacme_email = \"x\"\n", "6:1: \"acme_email\" in [tls]: not built yet; remove it for now"),
-        (
-            "[dns]\nservers = [\"127.0.0.1:53\"]\n",
-            "6:11: servers: not built yet, the system's resolvers are asked; remove it for now",
-        ),
     ] {
         assert_eq!(problems(&with(text)), [expected]);
     }
@@ -154,6 +150,14 @@ fn what_is_planned_says_so() {
 fn options_are_checked_together() {
     for (text, expected) in [
         ("[[route]]\nrecipient = \"*\"\nvia = \"smtp\"\n", "7:7: via = \"smtp\" needs host"),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"reject\"\nprivate_addresses = true\n",
+            "8:21: private_addresses is for via = \"mx\"",
+        ),
+        (
+            "[dns]\nservers = [\"dns.example\"]\n",
+            "6:12: \"servers\" in [dns]: \"dns.example\" is not a DNS server",
+        ),
         (
             "[[route]]\nrecipient = \"*\"\nvia = \"hold\"\nhost = \"a\"\n",
             "8:8: a route via = \"hold\" leads to no host",

@@ -25,6 +25,7 @@ pub struct Parsed<T> {
     pub value: T,
 }
 
+pub type NameServer = Parsed<world::dns::NameServer>;
 pub type Network = Parsed<mta::config::Network>;
 pub type Pattern = Parsed<mta::route::RecipientPattern>;
 pub type Fingerprint = Parsed<world::tls::Fingerprint>;
@@ -186,6 +187,7 @@ pub fn quoted(text: &str) -> String {
 
 text_setting!(String, "text", |text| Ok(text.to_owned()));
 text_setting!(Span, "time such as \"90s\", \"15m\", \"4h\" or \"5d\"", Span::parse);
+text_setting!(NameServer, "DNS server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse);
 text_setting!(Network, "network such as \"10.0.0.0/8\" or \"2001:db8::/32\"", Network::parse);
 text_setting!(
     Pattern,

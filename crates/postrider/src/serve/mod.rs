@@ -3,6 +3,7 @@
 mod certificates;
 mod proxied;
 mod quick_start;
+pub mod routing;
 mod signals;
 mod wiring;
 
@@ -32,7 +33,7 @@ pub fn run(location: &Location) -> Result<(), Failure> {
 }
 
 async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
-    let world = World::system();
+    let world = World::resolving(routing::resolver(&config));
     let mut signals = Signals::listen()?;
     let stores = storage::open(&config.data_dir, true).await?;
     let (trigger, shutdown) = ShutdownTrigger::new();

@@ -11,7 +11,6 @@ use mta::{
     Mta,
     config::{ClientTlsPair, ListenerConfig, ProxyNetworks, TlsMode},
     policy::limits::ClientLimits,
-    route::{Login, Route, RouteTls, Smarthost, Via},
 };
 use proto::smtp::server::{Flavour, Limits};
 use store::Stores;
@@ -29,7 +28,7 @@ use crate::{
         options::{self, AskedFor, ListenerTls, Service},
         types::Network,
     },
-    serve::{certificates::Certificates, proxied::ProxiedListener},
+    serve::{certificates::Certificates, proxied::ProxiedListener, routing},
     tls,
 };
 
@@ -231,7 +230,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         vrfy: audience(config.smtp.vrfy),
         expn: audience(config.smtp.expn),
         sender_check: sender_check(config.smtp.sender_check),
-        routes: config.route.iter().map(route).collect(),
+        own: routing::own_hosts(config),
+        routes: routing::routes(config),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
         delay_notice_after: config.queue.delay_notice_after.0,
@@ -272,29 +272,5 @@ fn sender_check(check: options::SenderCheck) -> mta::config::SenderCheck {
         options::SenderCheck::Header => mta::config::SenderCheck::Header,
         options::SenderCheck::Envelope => mta::config::SenderCheck::Envelope,
         options::SenderCheck::Off => mta::config::SenderCheck::Off,
-    }
-}
-
-fn route(route: &options::Route) -> Route {
-    let via = match route.via {
-        options::Via::Smtp => Via::Smtp(Arc::new(smarthost(route))),
-        options::Via::Hold => Via::Hold,
-        options::Via::Discard => Via::Discard,
-        options::Via::Reject => Via::Reject,
-    };
-    Route { recipient: route.recipient.value.clone(), via }
-}
-
-fn smarthost(route: &options::Route) -> Smarthost {
-    let login = route.username.clone().zip(route.password_file.clone());
-    Smarthost {
-        host: route.host.clone().unwrap_or_default(),
-        port: route.port,
-        tls: match route.tls {
-            options::RouteTls::None => RouteTls::None,
-            options::RouteTls::Opportunistic => RouteTls::Opportunistic,
-            options::RouteTls::Required => RouteTls::Required,
-        },
-        login: login.map(|(username, password_file)| Login { username, password_file }),
     }
 }

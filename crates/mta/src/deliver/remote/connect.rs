@@ -1,21 +1,25 @@
 //! Opening a connection to the next hop: addresses in turn, TLS as the route asks, login.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use proto::{
     sasl::Credentials,
     smtp::client::{Cause, Event, Failure, TlsPolicy},
 };
 
+use world::BoxStream;
+
+use super::{
+    dial::{self, is_public},
+    next_hop::NextHop,
+};
 use crate::{
     Config, Mta,
     link::Link,
-    outcome::Trouble,
+    outcome::{Fate, Trouble},
     route::{RouteTls, Smarthost},
 };
 
-/// How long one address may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses tried in one attempt.
 const ADDRESSES_MAX: usize = 10;
 
@@ -44,47 +48,115 @@ impl Connection {
     }
 }
 
-/// A connection that is past greeting, TLS and login. What keeps us from it never fails a message: it may be mended.
+/// A connection that is past greeting, TLS and login, to the first host that gives one. What keeps us from all of them
+/// never fails a message, as it may be mended, unless there is no host at all.
 pub(super) async fn connect(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    hop: &NextHop,
     chunking: bool,
-) -> Result<Box<Connection>, Trouble> {
-    let host = &smarthost.host;
-    let addresses = match mta.world.dns.addresses(host).await {
-        Ok(addresses) => addresses,
-        Err(error) => return Err(Trouble::new((4, 4, 3), error.to_string())),
-    };
-    let mut last = Trouble::new((4, 4, 3), format!("{host} has no address"));
-    for ip in addresses.into_iter().take(ADDRESSES_MAX) {
-        let address = SocketAddr::new(ip, smarthost.port);
-        match open(mta, config, smarthost, address, chunking).await {
-            Ok(connection) => return Ok(connection),
-            Err(trouble) => last = trouble,
+) -> Result<Box<Connection>, Fate> {
+    let mut found = Found::default();
+    for group in &hop.groups {
+        for host in group {
+            found.look_up(mta, config, hop, host).await;
+        }
+        // RFC 5321 §5.1: hosts that are not better than ourselves would only send it back.
+        if found.ours {
+            break;
+        }
+        for (host, mut addresses) in std::mem::take(&mut found.hosts) {
+            while found.tries < ADDRESSES_MAX && !addresses.is_empty() {
+                found.tries += 1;
+                match open(mta, config, host, &mut addresses, chunking).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(trouble) => found.trouble = Some(trouble),
+                }
+            }
         }
     }
-    Err(last)
+    Err(found.nothing(hop))
 }
 
+/// What the search for a host has found so far.
+#[derive(Default)]
+struct Found<'a> {
+    /// Of the group that is next, with their addresses.
+    hosts: Vec<(&'a Smarthost, Vec<SocketAddr>)>,
+    /// One of them is ourselves.
+    ours: bool,
+    tries: usize,
+    /// What happened last.
+    trouble: Option<Trouble>,
+    /// Why a host has no address, if trying again will not help.
+    dead_end: Option<Trouble>,
+}
+
+impl<'a> Found<'a> {
+    async fn look_up(&mut self, mta: &Mta, config: &Config, hop: &NextHop, host: &'a Smarthost) {
+        let mut addresses = match mta.world.dns.addresses(&host.host).await {
+            Ok(answer) => answer.records,
+            Err(error) if error.is_temporary() || !hop.from_mx => {
+                self.trouble = Some(Trouble::new((4, 4, 3), error.to_string()));
+                return;
+            }
+            Err(error) => {
+                self.dead_end = Some(Trouble::new((5, 4, 4), error.to_string()));
+                return;
+            }
+        };
+        if hop.from_mx {
+            self.ours |= addresses.iter().any(|ip| config.own.addresses.contains(&ip.to_canonical()));
+            if !hop.private_addresses {
+                addresses.retain(|ip| is_public(*ip));
+            }
+        }
+        if addresses.is_empty() {
+            let reason = format!("{} has no address that mail from here may go to", host.host);
+            self.dead_end = Some(Trouble::new((5, 4, 4), reason));
+            return;
+        }
+        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, host.port));
+        self.hosts.push((host, addresses.collect()));
+    }
+
+    /// No host gave a connection.
+    fn nothing(self, hop: &NextHop) -> Fate {
+        match (self.trouble, self.ours, self.dead_end) {
+            (Some(trouble), ..) => Fate::Deferred(trouble),
+            (None, true, _) => {
+                Fate::Failed(Trouble::new((5, 4, 6), "the best host for it is this one: a loop"))
+            }
+            (None, false, Some(trouble)) => Fate::Failed(trouble),
+            (None, false, None) => {
+                let name = hop.name().unwrap_or("the next host");
+                Fate::Deferred(Trouble::new((4, 4, 4), format!("{name} has no address")))
+            }
+        }
+    }
+}
+
+/// To the first of the host's addresses that answers; it and those before it are taken out.
 async fn open(
     mta: &Arc<Mta>,
     config: &Config,
     smarthost: &Smarthost,
-    address: SocketAddr,
+    addresses: &mut Vec<SocketAddr>,
     chunking: bool,
 ) -> Result<Box<Connection>, Trouble> {
+    let (stream, address) = dial::first(mta, &smarthost.host, addresses).await?;
     let policy = match smarthost.tls {
         RouteTls::None => TlsPolicy::None,
         RouteTls::Opportunistic => TlsPolicy::Opportunistic,
         RouteTls::Required => TlsPolicy::Required,
     };
-    match greet(mta, config, smarthost, address, policy, chunking).await {
+    match greet(mta, config, smarthost, (stream, address), policy, chunking).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
         {
-            greet(mta, config, smarthost, address, TlsPolicy::None, chunking).await
+            let again = dial::one(mta, &smarthost.host, address).await?;
+            greet(mta, config, smarthost, (again, address), TlsPolicy::None, chunking).await
         }
         greeted => greeted,
     }
@@ -100,19 +172,11 @@ async fn greet(
     mta: &Arc<Mta>,
     config: &Config,
     smarthost: &Smarthost,
-    address: SocketAddr,
+    (stream, address): (BoxStream, SocketAddr),
     policy: TlsPolicy,
     chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
-    let unreachable = |reason: String| {
-        let reason = format!("{} at {address} cannot be reached: {reason}", smarthost.host);
-        Refusal { trouble: Trouble::new((4, 4, 1), reason), failure: None }
-    };
-    let stream = tokio::select! {
-        connected = mta.world.net.connect(address, None) => connected.map_err(|error| unreachable(error.to_string()))?,
-        () = clock.sleep_until(clock.now() + CONNECT_TIMEOUT) => return Err(unreachable("no answer in time".to_owned())),
-    };
     let credentials = credentials(smarthost).map_err(|trouble| Refusal { trouble, failure: None })?;
     let client = proto::smtp::client::Config {
         tls: policy,
@@ -134,7 +198,10 @@ async fn greet(
             Ok(Box::new(Connection { link, host, address, usable: true, chunking }))
         }
         Some(Event::Failed(failure)) => Err(refused(smarthost, &link, failure)),
-        _ => Err(unreachable("it closed the connection".to_owned())),
+        _ => {
+            let trouble = dial::unreachable(&smarthost.host, address, "it closed the connection");
+            Err(Refusal { trouble, failure: None })
+        }
     }
 }
 

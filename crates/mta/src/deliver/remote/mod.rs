@@ -2,6 +2,8 @@
 
 mod connect;
 mod content;
+mod dial;
+mod next_hop;
 mod reroute;
 mod send;
 
@@ -12,9 +14,9 @@ use store::spool::{LaneId, QueueEntry};
 use crate::{
     Config, Mta,
     outcome::{self, Attempt, Fate},
-    route::{self, Smarthost, Via},
 };
 use connect::Connection;
+use next_hop::{NextHop, Plan};
 use send::Sent;
 
 /// How long an idle connection is kept for the next message.
@@ -43,22 +45,24 @@ async fn deliver(
     entry: &Arc<QueueEntry>,
 ) -> Option<Box<Connection>> {
     let config = mta.config();
-    let Some(smarthost) = smarthost(&config, entry) else {
-        reroute::reroute(mta, &config, entry).await;
-        return connection;
-    };
     let began = mta.world.clock.now();
-    let (sent, connection) = attempt(mta, &config, smarthost, connection, entry).await;
-    let attempt = Attempt {
-        host: Some(smarthost.host.clone()),
-        address: connection
-            .as_ref()
-            .map(|connection| connection.address.to_string())
-            .or(sent.address.clone()),
-        tls: connection.as_ref().and_then(|connection| connection.tls_words()),
-        duration: mta.world.clock.now().saturating_duration_since(began),
-        outcome: sent.summary.clone(),
+    let hop = match next_hop::plan(mta, &config, entry).await {
+        Plan::Deliver(hop) => hop,
+        Plan::Reroute => {
+            reroute::reroute(mta, &config, entry).await;
+            return connection;
+        }
+        Plan::Settle(fate) => {
+            let sent = Sent::nothing(vec![None; entry.recipients.len()], &fate);
+            let took = mta.world.clock.now().saturating_duration_since(began);
+            let attempt = tried(&sent, None, None, took);
+            outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
+            return connection;
+        }
     };
+    let (sent, connection) = attempt(mta, &config, &hop, connection, entry).await;
+    let took = mta.world.clock.now().saturating_duration_since(began);
+    let attempt = tried(&sent, hop.name(), connection.as_deref(), took);
     outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
     match connection {
         Some(connection) if connection.usable && connection.link.is_spent() => {
@@ -69,22 +73,33 @@ async fn deliver(
     }
 }
 
+/// For the history; `host` is told if none answered.
+fn tried(sent: &Sent, host: Option<&str>, connection: Option<&Connection>, duration: Duration) -> Attempt {
+    Attempt {
+        host: connection.map(|connection| &*connection.host).or(host).map(str::to_owned),
+        address: connection.map(|connection| connection.address.to_string()).or(sent.address.clone()),
+        tls: connection.and_then(Connection::tls_words),
+        duration,
+        outcome: sent.summary.clone(),
+    }
+}
+
 /// Over as many connections as the server's limits ask for.
 async fn attempt(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    hop: &NextHop,
     reused: Option<Box<Connection>>,
     entry: &QueueEntry,
 ) -> (Sent, Option<Box<Connection>>) {
     let (mut sent, mut connection) =
-        attempt_once(mta, config, smarthost, reused, entry, vec![None; entry.recipients.len()]).await;
+        attempt_once(mta, config, hop, reused, entry, vec![None; entry.recipients.len()]).await;
     while sent.other_session && sent.open() > 0 {
         let open = sent.open();
         if let Some(spent) = connection.take().filter(|connection| connection.usable) {
             spent.quit().await;
         }
-        (sent, connection) = attempt_once(mta, config, smarthost, None, entry, sent.fates).await;
+        (sent, connection) = attempt_once(mta, config, hop, None, entry, sent.fates).await;
         if sent.open() >= open {
             break;
         }
@@ -95,7 +110,7 @@ async fn attempt(
 async fn attempt_once(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    hop: &NextHop,
     reused: Option<Box<Connection>>,
     entry: &QueueEntry,
     fates: Vec<Option<Fate>>,
@@ -107,10 +122,10 @@ async fn attempt_once(
             return (sent, Some(connection));
         }
     }
-    let (sent, connection) = attempt_anew(mta, config, smarthost, entry, fates.clone(), true).await;
+    let (sent, connection) = attempt_anew(mta, config, hop, entry, fates.clone(), true).await;
     if sent.chunking_refused {
         // RFC 3030 §2 is announced by mistake: what every server knows is left.
-        return attempt_anew(mta, config, smarthost, entry, fates, false).await;
+        return attempt_anew(mta, config, hop, entry, fates, false).await;
     }
     (sent, connection)
 }
@@ -118,30 +133,18 @@ async fn attempt_once(
 async fn attempt_anew(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    hop: &NextHop,
     entry: &QueueEntry,
     fates: Vec<Option<Fate>>,
     chunking: bool,
 ) -> (Sent, Option<Box<Connection>>) {
-    match connect::connect(mta, config, smarthost, chunking).await {
+    match connect::connect(mta, config, hop, chunking).await {
         Ok(mut connection) => {
             let sent = send::send(mta, &mut connection, entry, fates).await;
             (sent, Some(connection))
         }
-        Err(trouble) => (Sent::nothing(fates, &Fate::Deferred(trouble)), None),
+        Err(fate) => (Sent::nothing(fates, &fate), None),
     }
-}
-
-/// The next hop, if every recipient's route still leads to the lane that the entry waits in.
-fn smarthost<'a>(config: &'a Config, entry: &QueueEntry) -> Option<&'a Arc<Smarthost>> {
-    let mut found = None;
-    for recipient in &entry.recipients {
-        match route::choose(&config.routes, &recipient.address).map(|route| &route.via) {
-            Some(via @ Via::Smtp(smarthost)) if via.lane() == entry.lane => found = Some(smarthost),
-            _ => return None,
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use store::{
 use crate::{
     Config, Mta, accept,
     outcome::{self, Fate, Trouble},
-    route::{self, Destination},
+    route::{self, DOMAIN_LANE, Destination, Way, site::Site},
 };
 
 /// Recipients by lane and whether they are held there.
@@ -47,7 +47,7 @@ async fn groups(mta: &Mta, config: &Config, entry: &QueueEntry) -> Result<(Group
         let path = ForwardPath::Address(recipient.address.clone());
         match route::destination(&mta.stores.directory, &config.routes, &path).await? {
             Destination::Ways { ways, .. } => {
-                for way in ways {
+                for way in site_lanes(mta, config, ways).await {
                     let moved = QueuedRecipient { address: way.address, ..recipient.clone() };
                     groups.entry((way.lane, way.held)).or_default().push(moved);
                 }
@@ -56,6 +56,16 @@ async fn groups(mta: &Mta, config: &Config, entry: &QueueEntry) -> Result<(Group
         }
     }
     Ok((groups, String::new()))
+}
+
+/// A way by MX waits for its site; in the lane of its domain if that cannot be found.
+async fn site_lanes(mta: &Mta, config: &Config, mut ways: Vec<Way>) -> Vec<Way> {
+    for way in ways.iter_mut().filter(|way| way.lane.0.starts_with(DOMAIN_LANE)) {
+        if let Ok(site) = Site::of(&*mta.world.dns, &config.own, &way.address).await {
+            way.lane = site.lane();
+        }
+    }
+    ways
 }
 
 async fn split(

@@ -1,0 +1,120 @@
+//! Reaching one of a host's addresses.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use world::BoxStream;
+
+use crate::{Mta, outcome::Trouble};
+
+/// How long one address may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// RFC 8305 §5: what the next address waits for the one before it.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The first address that answers; the next is tried beside one that keeps us waiting. Takes out of `addresses` the one
+/// that answered and those that failed.
+pub(super) async fn first(
+    mta: &Mta,
+    host: &str,
+    addresses: &mut Vec<SocketAddr>,
+) -> Result<(BoxStream, SocketAddr), Trouble> {
+    let clock = &mta.world.clock;
+    let mut waiting = std::mem::take(addresses).into_iter();
+    let mut under_way = FuturesUnordered::new();
+    let mut asked = Vec::new();
+    let mut last = Trouble::new((4, 4, 1), format!("{host} has no address left to try"));
+    loop {
+        let next = waiting.next();
+        if let Some(address) = next {
+            asked.push(address);
+            under_way.push(async move { (address, one(mta, host, address).await) });
+        }
+        let until = clock.now() + STAGGER;
+        let has_more = waiting.len() > 0;
+        tokio::select! {
+            Some((address, result)) = under_way.next() => {
+                asked.retain(|other| *other != address);
+                match result {
+                    Ok(stream) => {
+                        // Those that are slower may still be of use if this one does not want us.
+                        addresses.extend(asked.into_iter().chain(waiting));
+                        return Ok((stream, address));
+                    }
+                    Err(trouble) => last = trouble,
+                }
+            }
+            () = clock.sleep_until(until), if has_more => {}
+            else => return Err(last),
+        }
+    }
+}
+
+pub(super) async fn one(mta: &Mta, host: &str, address: SocketAddr) -> Result<BoxStream, Trouble> {
+    let clock = &mta.world.clock;
+    tokio::select! {
+        connected = mta.world.net.connect(address, None) => {
+            connected.map_err(|error| unreachable(host, address, &error.to_string()))
+        }
+        () = clock.sleep_until(clock.now() + CONNECT_TIMEOUT) => {
+            Err(unreachable(host, address, "no answer in time"))
+        }
+    }
+}
+
+pub(super) fn unreachable(host: &str, address: SocketAddr, reason: &str) -> Trouble {
+    Trouble::new((4, 4, 1), format!("{host} at {address} cannot be reached: {reason}"))
+}
+
+/// An address that whoever writes DNS records may lead us to: not this host, not this network, not a group.
+pub(super) fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            // RFC 1122 §3.2.1.3, RFC 1918, RFC 3927, RFC 6598
+            let [first, second, ..] = ip.octets();
+            let shared = first == 100 && (64..128).contains(&second);
+            let nowhere = first == 0 || first >= 224;
+            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || shared || nowhere)
+        }
+        IpAddr::V6(ip) => {
+            // RFC 4193, RFC 4291
+            let local = ip.is_unique_local() || ip.is_unicast_link_local();
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || local)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_public;
+
+    #[test]
+    fn addresses_that_no_record_may_lead_to() {
+        for private in [
+            "127.0.0.1",
+            "127.8.8.8",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+        for public in ["192.0.2.1", "172.32.0.1", "100.128.0.1", "2001:db8::1"] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+}

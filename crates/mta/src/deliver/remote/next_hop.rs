@@ -1,0 +1,103 @@
+//! Which hosts an entry is handed to, and in which order they are tried.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mail::Address;
+use store::spool::{LaneId, QueueEntry};
+
+use crate::{
+    Config, Mta,
+    outcome::{Fate, Trouble},
+    route::{
+        self, MxDelivery, Smarthost, Via,
+        site::{NoSite, Site},
+    },
+};
+
+/// Where to turn to.
+#[derive(Debug)]
+pub(super) struct NextHop {
+    /// Hosts of one preference stand together; the first are tried first.
+    pub(super) groups: Vec<Vec<Smarthost>>,
+    /// The operator did not name these hosts, the domain name system did.
+    pub(super) from_mx: bool,
+    /// They may have addresses that no stranger should lead us to.
+    pub(super) private_addresses: bool,
+}
+
+/// What can be done with an entry now.
+pub(super) enum Plan {
+    Deliver(NextHop),
+    /// Its recipients go another way than the lane it waits in.
+    Reroute,
+    /// All its recipients share this.
+    Settle(Fate),
+}
+
+pub(super) async fn plan(mta: &Mta, config: &Config, entry: &QueueEntry) -> Plan {
+    let mut vias = entry.recipients.iter().map(|recipient| {
+        route::choose(&config.routes, &recipient.address).map(|route| (&route.via, &recipient.address))
+    });
+    match vias.next().flatten() {
+        Some((via @ Via::Smtp(smarthost), address)) if via.lane(address) == entry.lane => {
+            let all_same =
+                vias.all(|via| matches!(via, Some((via, address)) if via.lane(address) == entry.lane));
+            if all_same { Plan::Deliver(NextHop::smarthost(smarthost)) } else { Plan::Reroute }
+        }
+        Some((Via::Mx(delivery), _)) => {
+            let all_same = vias.all(|via| matches!(via, Some((Via::Mx(other), _)) if other == delivery));
+            if all_same { by_mx(mta, config, entry, delivery).await } else { Plan::Reroute }
+        }
+        _ => Plan::Reroute,
+    }
+}
+
+/// Every recipient's domain has to lead to the site whose lane this is.
+async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<MxDelivery>) -> Plan {
+    let mut domains: BTreeMap<LaneId, &Address> = BTreeMap::new();
+    for recipient in &entry.recipients {
+        let lane = Via::Mx(delivery.clone()).lane(&recipient.address);
+        domains.entry(lane).or_insert(&recipient.address);
+    }
+    let only_one = domains.len() == 1;
+    let (mut site, mut dead_end) = (None, None);
+    for address in domains.into_values() {
+        match Site::of(&*mta.world.dns, &config.own, address).await {
+            Ok(found) if found.lane() == entry.lane => site = Some(found),
+            Ok(_) => return Plan::Reroute,
+            // Nobody's fate is decided before it is known where he goes.
+            Err(error) if error.is_temporary() => return Plan::Settle(fate(&error)),
+            Err(error) => dead_end = Some(error),
+        }
+    }
+    match (site, dead_end) {
+        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery)),
+        (None, Some(error)) if only_one => Plan::Settle(fate(&error)),
+        _ => Plan::Reroute,
+    }
+}
+
+fn fate(error: &NoSite) -> Fate {
+    let status = error.status();
+    let trouble = Trouble::new((status.class, status.subject, status.detail), error.to_string());
+    if error.is_temporary() { Fate::Deferred(trouble) } else { Fate::Failed(trouble) }
+}
+
+impl NextHop {
+    fn smarthost(smarthost: &Smarthost) -> Self {
+        Self { groups: vec![vec![smarthost.clone()]], from_mx: false, private_addresses: true }
+    }
+
+    fn site(mta: &Mta, site: &Site, delivery: &MxDelivery) -> Self {
+        let host =
+            |name: String| Smarthost { host: name, port: delivery.port, tls: delivery.tls, login: None };
+        let groups = site.in_order(&*mta.world.entropy).into_iter();
+        let groups = groups.map(|group| group.into_iter().map(host).collect());
+        Self { groups: groups.collect(), from_mx: true, private_addresses: delivery.private_addresses }
+    }
+
+    /// What the history calls it before a host has answered.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.groups.first().and_then(|group| group.first()).map(|host| &*host.host)
+    }
+}

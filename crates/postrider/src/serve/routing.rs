@@ -1,0 +1,82 @@
+//! Routes and names: what the configuration says about where mail goes and whom to ask.
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+
+use mta::route::{Login, MxDelivery, RecipientPattern, Route, RouteTls, Smarthost, Via, site::OwnHosts};
+use world::{ListenAddress, ResolverSettings, dns};
+
+use crate::config::{
+    Config,
+    options::{self, Dnssec},
+};
+
+/// As configured; what none of them matches goes by MX.
+pub fn routes(config: &Config) -> Vec<Route> {
+    let by_mx = MxDelivery { port: 25, tls: RouteTls::Opportunistic, private_addresses: false };
+    let rest = Route { recipient: RecipientPattern::ANY, via: Via::Mx(Arc::new(by_mx)) };
+    config.route.iter().map(route).chain([rest]).collect()
+}
+
+fn route(route: &options::Route) -> Route {
+    let via = match route.via {
+        options::Via::Mx => Via::Mx(Arc::new(MxDelivery {
+            port: route.port,
+            tls: tls(route.tls),
+            private_addresses: route.private_addresses,
+        })),
+        options::Via::Smtp => Via::Smtp(Arc::new(smarthost(route))),
+        options::Via::Hold => Via::Hold,
+        options::Via::Discard => Via::Discard,
+        options::Via::Reject => Via::Reject,
+    };
+    Route { recipient: route.recipient.value.clone(), via }
+}
+
+fn smarthost(route: &options::Route) -> Smarthost {
+    let login = route.username.clone().zip(route.password_file.clone());
+    Smarthost {
+        host: route.host.clone().unwrap_or_default(),
+        port: route.port,
+        tls: tls(route.tls),
+        login: login.map(|(username, password_file)| Login { username, password_file }),
+    }
+}
+
+fn tls(tls: options::RouteTls) -> RouteTls {
+    match tls {
+        options::RouteTls::None => RouteTls::None,
+        options::RouteTls::Opportunistic => RouteTls::Opportunistic,
+        options::RouteTls::Required => RouteTls::Required,
+    }
+}
+
+/// Our name, and the addresses that mail would come back to: those we listen on, and those of the interfaces where we
+/// listen on all.
+pub fn own_hosts(config: &Config) -> OwnHosts {
+    let mut addresses = BTreeSet::new();
+    for listener in &config.listener {
+        match &listener.address {
+            ListenAddress::Tcp(address) if address.ip().is_unspecified() => {
+                addresses.extend(world::own_addresses().iter().map(IpAddr::to_canonical));
+            }
+            ListenAddress::Tcp(address) => {
+                addresses.insert(address.ip().to_canonical());
+            }
+            ListenAddress::Unix(_) => {}
+        }
+    }
+    OwnHosts { names: BTreeSet::from([config.hostname.0.to_ascii_lowercase()]), addresses }
+}
+
+/// Whom to ask about names.
+pub fn resolver(config: &Config) -> ResolverSettings {
+    ResolverSettings {
+        servers: config.dns.servers.iter().map(|server| server.value).collect(),
+        dnssec: match config.dns.dnssec {
+            Dnssec::Auto => dns::Dnssec::Auto,
+            Dnssec::Validate => dns::Dnssec::Validate,
+            Dnssec::Off => dns::Dnssec::Off,
+        },
+        trust_anchor: config.dns.trust_anchor.clone(),
+    }
+}

@@ -1,0 +1,373 @@
+//! The real resolver: a stub that asks recursive servers, keeps what they say for its TTL, and validates it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use hickory_resolver::{
+    Resolver, TokioResolver,
+    config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts},
+    lookup::Lookup,
+    net::{DnsError as Cause, NetError, runtime::TokioRuntimeProvider},
+    proto::{
+        dnssec::{Proof, TrustAnchors},
+        op::ResponseCode,
+        rr::{Name, RData, Record, RecordType},
+    },
+};
+use tokio::sync::OnceCell;
+
+use super::{Answer, Dns, DnsError, Mx, RECORDS_MAX, Tlsa, literal};
+
+/// For one question to one server; asked twice.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(4);
+/// For one question in all, whatever aliases and proofs it takes.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// Answers kept.
+const CACHE_ANSWERS_MAX: u64 = 8192;
+/// However long a record says that it is good for.
+const TTL_MAX: Duration = Duration::from_hours(24);
+const NEGATIVE_TTL_MAX: Duration = Duration::from_hours(1);
+
+/// Whom to ask and what to believe.
+#[derive(Clone, Debug, Default)]
+pub struct ResolverSettings {
+    /// None: those of `/etc/resolv.conf`.
+    pub servers: Vec<NameServer>,
+    pub dnssec: Dnssec,
+    /// DNSKEY records in zone file form; without it, the root's keys.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+/// A recursive server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameServer(pub SocketAddr);
+
+impl std::str::FromStr for NameServer {
+    type Err = String;
+
+    /// `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:5353`
+    fn from_str(text: &str) -> Result<Self, String> {
+        let with_port = text.parse::<SocketAddr>();
+        let without = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        with_port
+            .or_else(|_| without())
+            .map(Self)
+            .map_err(|_| format!("{text:?} is not a DNS server: write \"192.0.2.53\" or \"192.0.2.53:5353\""))
+    }
+}
+
+/// Whether answers are validated (RFC 4035).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dnssec {
+    /// If the servers pass on the signatures of the root zone.
+    #[default]
+    Auto,
+    /// Always: answers that should be signed and are not count as failures.
+    Validate,
+    Off,
+}
+
+/// The system's way to names.
+pub struct SystemDns {
+    settings: ResolverSettings,
+    /// Made at the first question, within the runtime.
+    resolver: OnceCell<TokioResolver>,
+}
+
+impl std::fmt::Debug for SystemDns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SystemDns({:?})", self.settings)
+    }
+}
+
+impl SystemDns {
+    pub fn new(settings: ResolverSettings) -> Self {
+        Self { settings, resolver: OnceCell::new() }
+    }
+
+    async fn resolver(&self) -> Result<&TokioResolver, String> {
+        self.resolver
+            .get_or_try_init(|| async {
+                let anchors = match &self.settings.trust_anchor {
+                    Some(path) => TrustAnchors::from_file(path)
+                        .map_err(|error| format!("{} is no trust anchor: {error}", path.display()))?,
+                    None => TrustAnchors::default(),
+                };
+                let anchors = Arc::new(anchors);
+                match self.settings.dnssec {
+                    Dnssec::Off => self.build(None),
+                    Dnssec::Validate => self.build(Some(anchors)),
+                    Dnssec::Auto => {
+                        let validating = self.build(Some(anchors))?;
+                        if proves_the_root(&validating).await { Ok(validating) } else { self.build(None) }
+                    }
+                }
+            })
+            .await
+    }
+
+    fn build(&self, anchors: Option<Arc<TrustAnchors>>) -> Result<TokioResolver, String> {
+        let unusable = |error: NetError| format!("the resolver cannot be used: {error}");
+        let mut builder = if self.settings.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(unusable)?
+        } else {
+            let servers = self.settings.servers.iter().map(|server| name_server(server.0)).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        configure(builder.options_mut());
+        if let Some(anchors) = anchors {
+            builder = builder.with_trust_anchor(anchors);
+        }
+        builder.build().map_err(unusable)
+    }
+
+    async fn ask<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        read: impl Fn(&RData) -> Option<T>,
+    ) -> Result<Answer<T>, DnsError> {
+        let temporary = |reason: String| DnsError::Temporary { name: bare(name).to_owned(), reason };
+        // A name that no question can be asked about is nobody's.
+        let Some(asked) = absolute(name) else {
+            return Err(DnsError::NoName { name: bare(name).to_owned(), secure: false });
+        };
+        let resolver = self.resolver().await.map_err(temporary)?;
+        let found = tokio::time::timeout(QUESTION_TIMEOUT, resolver.lookup(asked.clone(), kind)).await;
+        match found {
+            Ok(Ok(found)) => answer(&asked, &found, kind, read),
+            Ok(Err(error)) => Err(failure(name, kind, &error)),
+            Err(_) => Err(temporary("no answer in time".to_owned())),
+        }
+    }
+}
+
+fn configure(options: &mut ResolverOpts) {
+    options.timeout = SERVER_TIMEOUT;
+    options.attempts = 1;
+    options.cache_size = CACHE_ANSWERS_MAX;
+    options.positive_max_ttl = Some(TTL_MAX);
+    options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
+    options.try_tcp_on_error = true;
+    options.case_randomization = true;
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    for connection in &mut connections {
+        connection.port = address.port();
+    }
+    NameServerConfig::new(address.ip(), true, connections)
+}
+
+/// RFC 4035 §3.2: a forwarder that drops signatures leaves nothing to validate.
+async fn proves_the_root(resolver: &TokioResolver) -> bool {
+    let keys =
+        tokio::time::timeout(QUESTION_TIMEOUT, resolver.lookup(Name::root(), RecordType::DNSKEY)).await;
+    let proven = matches!(keys, Ok(Ok(keys)) if keys.answers().iter().any(|key| key.proof == Proof::Secure));
+    if !proven {
+        tracing::warn!(
+            "the DNS servers do not pass on DNSSEC signatures: answers are not validated, and DANE is off"
+        );
+    }
+    proven
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// As a fully qualified name, so that no search list applies.
+fn absolute(name: &str) -> Option<Name> {
+    Name::from_ascii(format!("{}.", bare(name))).ok()
+}
+
+fn answer<T>(
+    asked: &Name,
+    found: &Lookup,
+    kind: RecordType,
+    read: impl Fn(&RData) -> Option<T>,
+) -> Result<Answer<T>, DnsError> {
+    let of_kind: Vec<&Record> =
+        found.answers().iter().filter(|record| record.record_type() == kind).collect();
+    let records: Vec<T> = of_kind.iter().filter_map(|record| read(&record.data)).take(RECORDS_MAX).collect();
+    if records.is_empty() {
+        return Err(DnsError::NoRecords { name: text(asked), kind: kind.into(), secure: false });
+    }
+    let matters =
+        |record: &&Record| matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind;
+    let owner = of_kind.first().map(|record| &record.name).filter(|owner| *owner != asked);
+    Ok(Answer {
+        records,
+        canonical: owner.map(text),
+        secure: found.answers().iter().filter(matters).all(|record| record.proof == Proof::Secure),
+    })
+}
+
+/// RFC 2308 §2: what the server is sure of, and what it is not.
+fn failure(name: &str, kind: RecordType, error: &NetError) -> DnsError {
+    let name = bare(name).to_owned();
+    let (code, secure) = match error {
+        NetError::Dns(Cause::NoRecordsFound(none)) => (none.response_code, false),
+        NetError::Dns(Cause::Nsec { response, proof, .. }) if *proof != Proof::Bogus => {
+            (response.response_code, *proof == Proof::Secure)
+        }
+        NetError::Dns(Cause::Nsec { .. } | Cause::DnssecBogus) => {
+            return DnsError::Temporary { name, reason: "DNSSEC proves the answer wrong".to_owned() };
+        }
+        other => return DnsError::Temporary { name, reason: other.to_string() },
+    };
+    match code {
+        ResponseCode::NXDomain => DnsError::NoName { name, secure },
+        ResponseCode::NoError => DnsError::NoRecords { name, kind: kind.into(), secure },
+        code => DnsError::Temporary { name, reason: code.to_string() },
+    }
+}
+
+/// Lower case, without the dot at the end.
+fn text(name: &Name) -> String {
+    bare(&name.to_lowercase().to_ascii()).to_owned()
+}
+
+#[async_trait::async_trait]
+impl Dns for SystemDns {
+    async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, DnsError> {
+        if let Some(address) = literal(host) {
+            return Ok(Answer::insecure(vec![address]));
+        }
+        let v6 = self.ask(host, RecordType::AAAA, |data| match data {
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        });
+        let v4 = self.ask(host, RecordType::A, |data| match data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            _ => None,
+        });
+        let (v6, v4) = tokio::join!(v6, v4);
+        both(v6, v4)
+    }
+
+    async fn mx(&self, domain: &str) -> Result<Answer<Mx>, DnsError> {
+        self.ask(domain, RecordType::MX, |data| match data {
+            RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: text(&mx.exchange) }),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn txt(&self, name: &str) -> Result<Answer<Vec<u8>>, DnsError> {
+        self.ask(name, RecordType::TXT, |data| match data {
+            RData::TXT(txt) => Some(txt.txt_data.concat()),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn tlsa(&self, name: &str) -> Result<Answer<Tlsa>, DnsError> {
+        self.ask(name, RecordType::TLSA, |data| match data {
+            RData::TLSA(tlsa) => Some(Tlsa {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn pointers(&self, ip: IpAddr) -> Result<Answer<String>, DnsError> {
+        let name = Name::from(ip.to_canonical()).to_ascii();
+        self.ask(&name, RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(text(&name.0)),
+            _ => None,
+        })
+        .await
+    }
+}
+
+/// RFC 3974 §3: one family that cannot be had does not hide the other.
+fn both(
+    v6: Result<Answer<IpAddr>, DnsError>,
+    v4: Result<Answer<IpAddr>, DnsError>,
+) -> Result<Answer<IpAddr>, DnsError> {
+    match (v6, v4) {
+        (Ok(v6), Ok(v4)) => {
+            let secure = v6.secure && v4.secure;
+            let canonical = v4.canonical.or(v6.canonical);
+            Ok(Answer { records: interleaved(v6.records, v4.records), canonical, secure })
+        }
+        (Ok(one), Err(DnsError::Temporary { .. })) | (Err(DnsError::Temporary { .. }), Ok(one)) => {
+            Ok(Answer { secure: false, ..one })
+        }
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+        (Err(error @ DnsError::Temporary { .. }), Err(_)) => Err(error),
+        (Err(_), Err(error)) => Err(no_address(error)),
+    }
+}
+
+fn no_address(error: DnsError) -> DnsError {
+    match error {
+        DnsError::NoRecords { name, secure, .. } => DnsError::NoRecords { name, kind: "address", secure },
+        other => other,
+    }
+}
+
+/// RFC 8305 §4: the families take turns.
+fn interleaved(v6: Vec<IpAddr>, v4: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+    let mut all = Vec::new();
+    loop {
+        match (v6.next(), v4.next()) {
+            (None, None) => return all,
+            (a, b) => all.extend(a.into_iter().chain(b)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary() -> DnsError {
+        DnsError::Temporary { name: "mx.example".to_owned(), reason: "no answer in time".to_owned() }
+    }
+
+    fn none() -> DnsError {
+        DnsError::NoRecords { name: "mx.example".to_owned(), kind: "A", secure: true }
+    }
+
+    fn one(address: &str) -> Answer<IpAddr> {
+        Answer { records: vec![address.parse().unwrap()], canonical: None, secure: true }
+    }
+
+    #[test]
+    fn one_family_that_cannot_be_had_does_not_hide_the_other() {
+        let found = both(Err(temporary()), Ok(one("192.0.2.1"))).unwrap();
+        assert_eq!(found.records, one("192.0.2.1").records);
+        assert!(!found.secure, "what was not seen is not proven");
+        assert_eq!(both(Err(none()), Err(temporary())), Err(temporary()));
+        assert!(!both(Err(none()), Err(none())).unwrap_err().is_temporary());
+        let both = both(Ok(one("2001:db8::1")), Ok(one("192.0.2.1"))).unwrap();
+        assert_eq!((both.records.len(), both.secure), (2, true));
+    }
+
+    #[test]
+    fn names_of_servers() {
+        assert_eq!("192.0.2.53".parse(), Ok(NameServer("192.0.2.53:53".parse().unwrap())));
+        assert_eq!("[::1]:5353".parse(), Ok(NameServer("[::1]:5353".parse().unwrap())));
+        assert!("dns.example".parse::<NameServer>().unwrap_err().contains("192.0.2.53:5353"));
+    }
+
+    #[test]
+    fn names_that_no_question_can_be_asked_about() {
+        assert!(absolute("a..b").is_none());
+        assert!(absolute(&"x".repeat(64)).is_none());
+        assert!(absolute("mx.example").unwrap().is_fqdn());
+    }
+}
