@@ -33,7 +33,7 @@ fn play(octets: &[u8], piece_bytes: usize) -> Vec<u8> {
                 let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");
                 server.answer_scram_verifier(nobody, &[7; 18]);
             }
-            Step::Event(Event::Scram(_)) => server.answer_authentication_failed(),
+            Step::Event(Event::External(_) | Event::Scram(_)) => server.answer_authentication_failed(),
             Step::Event(_) => return said,
         }
     }

@@ -54,6 +54,9 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
                     let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");
                     server.answer_scram_verifier(Ok((nobody, [7; 18])));
                 }
+                Event::External(_) => {
+                    server.answer_external(Err(mail::Reply::new(535, (5, 7, 8), "no")));
+                }
                 Event::Scram(_) => {
                     server.answer_auth(Decision::Reject(mail::Reply::new(535, (5, 7, 8), "no")));
                 }

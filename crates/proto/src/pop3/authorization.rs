@@ -7,7 +7,7 @@ use super::{
     maildrop::Maildrop,
     server::{Activity, Login},
 };
-use crate::sasl::{self, ChannelBinding, Credentials, Mechanism, Nonce, SaslServer, SaslStep};
+use crate::sasl::{self, Channel, Credentials, Mechanism, Nonce, SaslServer, SaslStep};
 
 impl Server {
     /// TLS was agreed; the session starts over, without a greeting (RFC 2595 §4).
@@ -18,10 +18,10 @@ impl Server {
         }
     }
 
-    /// What the TLS connection is recognised by, for the mechanisms with `-PLUS`. To be set as soon as TLS is there;
-    /// without it they are not offered.
-    pub fn set_channel_binding(&mut self, binding: ChannelBinding) {
-        self.binding = binding;
+    /// What the TLS connection gives to SASL: the mechanisms with `-PLUS` and EXTERNAL. To be set as soon as TLS is
+    /// there; without it they are not offered.
+    pub fn set_channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// The handshake failed, and nothing can be said on this connection any more.
@@ -89,7 +89,10 @@ impl Server {
     fn authentication_answered(&mut self) -> bool {
         let awaited = matches!(
             self.activity,
-            Activity::Authenticating(_) | Activity::AwaitingScramVerifier(..) | Activity::FinishingScram(_)
+            Activity::Authenticating(_)
+                | Activity::AuthenticatingExternally(_)
+                | Activity::AwaitingScramVerifier(..)
+                | Activity::FinishingScram(_)
         );
         if awaited {
             self.activity = Activity::AwaitingCommand;
@@ -129,7 +132,7 @@ impl Server {
 
     pub(super) fn handle_auth(&mut self, mechanism: &str, initial_response: Option<&str>) {
         let known = Mechanism::parse(mechanism.as_bytes());
-        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.binding)) else {
+        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.channel)) else {
             return self.reply_bad_command("there is no such mechanism");
         };
         if mechanism.shows_password() && !self.passwords_allowed_or_reply() {
@@ -138,7 +141,8 @@ impl Server {
         let decoded = initial_response.map(|argument| sasl::decode_initial_response(argument.as_bytes()));
         match decoded.transpose() {
             Ok(initial_response) => {
-                let (server, step) = SaslServer::start(mechanism, initial_response.as_deref(), &self.binding);
+                let (server, step) =
+                    SaslServer::start(mechanism, initial_response.as_deref(), &self.channel.binding);
                 self.take_sasl_step(server, step);
             }
             Err(error) => self.reply_bad_command(&error.to_string()),
@@ -165,6 +169,7 @@ impl Server {
             }
             SaslStep::Credentials(credentials) => self.authenticate(Some(credentials)),
             SaslStep::ScramUser(user) => self.activity = Activity::AwaitingScramVerifier(user, server),
+            SaslStep::External(name) => self.activity = Activity::AuthenticatingExternally(name),
             SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(outcome),
             SaslStep::Malformed => self.reply_bad_command("that is no message of this mechanism"),
         }
@@ -220,7 +225,7 @@ impl Server {
         if self.passwords_allowed() {
             self.write_line("USER");
         }
-        let mechanisms = Mechanism::announcement(&self.binding, self.passwords_allowed());
+        let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());
         self.write_line(&format!("SASL {mechanisms}"));
         if self.config.tls == Tls::Available {
             self.write_line("STLS");

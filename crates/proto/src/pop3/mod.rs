@@ -65,6 +65,9 @@ pub enum Event {
     ScramVerifier(ScramUser),
     /// Answer like `Authenticate`; to be refused unless proven.
     Scram(ScramOutcome),
+    /// Whom a client wants to act as that shows a certificate; empty means whom the certificate names. Answer like
+    /// `Authenticate`.
+    External(String),
     /// Read this message from its start. Answer with `answer_content` or `answer_content_end`, or with
     /// `answer_content_gone` or `answer_content_failed`.
     Retrieve { uid: u32 },

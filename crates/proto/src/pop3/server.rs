@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     machine::{Machine, Step},
-    sasl::{ChannelBinding, Credentials, SaslServer, ScramOutcome, ScramUser},
+    sasl::{Channel, Credentials, SaslServer, ScramOutcome, ScramUser},
 };
 
 /// One POP3 session, from the greeting to the end. Holds little while it waits.
@@ -25,7 +25,7 @@ pub struct Server {
     pub(super) output: Vec<u8>,
     pub(super) activity: Activity,
     pub(super) login: Login,
-    pub(super) binding: ChannelBinding,
+    pub(super) channel: Channel,
     /// There once the client has logged in: the TRANSACTION state.
     pub(super) maildrop: Option<Maildrop>,
     bad_commands: u32,
@@ -44,6 +44,7 @@ pub(super) enum Activity {
     Authenticating(Credentials),
     AwaitingScramVerifier(ScramUser, SaslServer),
     FinishingScram(ScramOutcome),
+    AuthenticatingExternally(String),
     Listing { column: Column, next: u32 },
     Retrieving(Retrieval),
     Committing,
@@ -92,7 +93,7 @@ impl Server {
             output: Vec::new(),
             activity: Activity::Greeting,
             login: Login::default(),
-            binding: ChannelBinding::default(),
+            channel: Channel::default(),
             maildrop: None,
             bad_commands: 0,
             input_ended: false,
@@ -119,6 +120,9 @@ impl Server {
                 return Progress::Event(Event::ScramVerifier(user.clone()));
             }
             Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram(outcome.clone())),
+            Activity::AuthenticatingExternally(name) => {
+                return Progress::Event(Event::External(name.clone()));
+            }
             Activity::Retrieving(retrieval) => return Progress::Event(retrieval.event()),
             Activity::Committing => {
                 let deleted = self.maildrop.as_ref().map(Maildrop::deleted).unwrap_or_default();

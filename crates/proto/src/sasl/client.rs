@@ -25,7 +25,7 @@ impl SaslClient {
     pub fn in_clear(mechanism: Mechanism, credentials: Credentials) -> Self {
         let next = match mechanism {
             Mechanism::Login => Next::LoginUser,
-            Mechanism::Plain | Mechanism::Scram { .. } => Next::PlainMessage,
+            Mechanism::Plain | Mechanism::Scram { .. } | Mechanism::External => Next::PlainMessage,
         };
         Self { credentials, next }
     }

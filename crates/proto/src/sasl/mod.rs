@@ -1,5 +1,5 @@
-//! SASL mechanisms (RFC 4422) as machines: SCRAM (RFC 5802, RFC 7677), PLAIN (RFC 4616), LOGIN
-//! (draft-murchison-sasl-login).
+//! SASL mechanisms (RFC 4422) as machines: SCRAM (RFC 5802, RFC 7677), EXTERNAL (RFC 4422 appendix A), PLAIN
+//! (RFC 4616), LOGIN (draft-murchison-sasl-login).
 //!
 //! [`SaslServer`] and [`SaslClient`] work on decoded octets. What SMTP (RFC 4954 §4) and POP3 (RFC 5034 §4) put
 //! around them on the wire is the same in both and stands in [`encode`], [`decode_line`] and
@@ -29,6 +29,8 @@ pub enum Mechanism {
         hash: ScramHash,
         plus: bool,
     },
+    /// The client's certificate says who it is.
+    External,
     /// In clear, as with LOGIN, so it belongs under TLS.
     Plain,
     Login,
@@ -36,11 +38,12 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// In the order we announce them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Scram { hash: ScramHash::Sha256, plus: true },
         Self::Scram { hash: ScramHash::Sha256, plus: false },
         Self::Scram { hash: ScramHash::Sha1, plus: true },
         Self::Scram { hash: ScramHash::Sha1, plus: false },
+        Self::External,
         Self::Plain,
         Self::Login,
     ];
@@ -69,6 +72,7 @@ impl Mechanism {
             Self::Scram { hash: ScramHash::Sha256, plus: false } => "SCRAM-SHA-256",
             Self::Scram { hash: ScramHash::Sha1, plus: true } => "SCRAM-SHA-1-PLUS",
             Self::Scram { hash: ScramHash::Sha1, plus: false } => "SCRAM-SHA-1",
+            Self::External => "EXTERNAL",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }
@@ -79,18 +83,30 @@ impl Mechanism {
         matches!(self, Self::Plain | Self::Login)
     }
 
-    /// Whether it can be had on a connection with this binding at all.
-    pub fn fits(self, binding: &ChannelBinding) -> bool {
-        !matches!(self, Self::Scram { plus: true, .. }) || binding.is_there()
+    /// Whether it can be had on this connection at all.
+    pub fn fits(self, channel: &Channel) -> bool {
+        match self {
+            Self::Scram { plus: true, .. } => channel.binding.is_there(),
+            Self::External => channel.external,
+            Self::Scram { plus: false, .. } | Self::Plain | Self::Login => true,
+        }
     }
 
     /// The names to announce, with spaces between them.
-    pub fn announcement(binding: &ChannelBinding, with_passwords: bool) -> String {
+    pub fn announcement(channel: &Channel, with_passwords: bool) -> String {
         let offered = Self::ALL
             .into_iter()
-            .filter(|mechanism| mechanism.fits(binding) && (with_passwords || !mechanism.shows_password()));
+            .filter(|mechanism| mechanism.fits(channel) && (with_passwords || !mechanism.shows_password()));
         offered.map(Self::name).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What the connection beneath offers. Nothing without TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channel {
+    pub binding: ChannelBinding,
+    /// The client's certificate proves who it is.
+    pub external: bool,
 }
 
 /// What a client claims and proves. The password shows in no `Debug` output.
@@ -157,11 +173,14 @@ mod tests {
     #[test]
     fn the_announcement_says_what_can_be_had() {
         let binding = ChannelBinding { tls_exporter: Some([1; 32].into()) };
-        let none = ChannelBinding::default();
+        let none = Channel::default();
         assert_eq!(Mechanism::announcement(&none, false), "SCRAM-SHA-256 SCRAM-SHA-1");
         assert_eq!(Mechanism::announcement(&none, true), "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN");
         let all = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN";
-        assert_eq!(Mechanism::announcement(&binding, true), all);
+        let bound = Channel { binding, external: false };
+        assert_eq!(Mechanism::announcement(&bound, true), all);
+        let external = Channel { external: true, ..Channel::default() };
+        assert_eq!(Mechanism::announcement(&external, false), "SCRAM-SHA-256 SCRAM-SHA-1 EXTERNAL");
     }
 
     #[test]

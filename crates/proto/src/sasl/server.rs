@@ -25,12 +25,16 @@ pub enum SaslStep {
     ScramUser(ScramUser),
     /// The exchange is complete.
     ScramDone(ScramOutcome),
+    /// EXTERNAL: whom the client wants to act as; empty means whom its certificate names. Whether it may is for the
+    /// caller to find out. At most 255 octets, no NUL.
+    External(String),
     /// The message breaks the mechanism's grammar; the exchange has failed.
     Malformed,
 }
 
 #[derive(Debug)]
 enum Awaits {
+    ExternalMessage,
     PlainMessage,
     LoginUser,
     LoginPassword { user: String },
@@ -51,6 +55,8 @@ impl SaslServer {
             Mechanism::Scram { hash, plus } => {
                 (Awaits::Scram(Box::new(ServerExchange::new(hash, plus, binding.clone()))), Vec::new())
             }
+            // RFC 4422 §A.1
+            Mechanism::External => (Awaits::ExternalMessage, Vec::new()),
             // RFC 4616 §2: the client speaks first, so without an initial response it gets an empty challenge.
             Mechanism::Plain => (Awaits::PlainMessage, Vec::new()),
             Mechanism::Login => (Awaits::LoginUser, b"Username:".to_vec()),
@@ -66,6 +72,7 @@ impl SaslServer {
     /// Takes the decoded answer to the last challenge.
     pub fn response(&mut self, response: &[u8]) -> SaslStep {
         match std::mem::replace(&mut self.awaits, Awaits::Nothing) {
+            Awaits::ExternalMessage => parse_name(response).map_or(SaslStep::Malformed, SaslStep::External),
             Awaits::PlainMessage => parse_plain(response).map_or(SaslStep::Malformed, SaslStep::Credentials),
             Awaits::LoginUser => match parse_login_user(response) {
                 Some(user) => {
@@ -105,8 +112,13 @@ fn parse_plain(message: &[u8]) -> Option<Credentials> {
 }
 
 fn parse_login_user(response: &[u8]) -> Option<String> {
-    let user = std::str::from_utf8(response).ok()?;
-    (!user.is_empty() && user.len() <= PART_BYTES_MAX && !user.contains('\0')).then(|| user.to_owned())
+    parse_name(response).filter(|user| !user.is_empty())
+}
+
+/// RFC 4422 §A.1 allows every UTF-8 but NUL.
+fn parse_name(response: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(response).ok()?;
+    (name.len() <= PART_BYTES_MAX && !name.contains('\0')).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -154,6 +166,21 @@ mod tests {
         for message in cases {
             let (_, step) = start(Mechanism::Plain, Some(message));
             assert_eq!(step, SaslStep::Malformed, "{:?}", message.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn external_takes_a_name_or_none() {
+        for (message, name) in [(b"".as_slice(), ""), (b"ann@example.org", "ann@example.org")] {
+            let (_, step) = start(Mechanism::External, Some(message));
+            assert_eq!(step, SaslStep::External(name.to_owned()));
+            let (mut server, step) = start(Mechanism::External, None);
+            assert_eq!(step, SaslStep::Challenge(Vec::new()));
+            assert_eq!(server.response(message), SaslStep::External(name.to_owned()));
+            assert_eq!(server.response(message), SaslStep::Malformed, "once is enough");
+        }
+        for message in [b"ann\0".as_slice(), b"\xff\xfe", &[b'x'; 256], b"\0ann\0secret"] {
+            assert_eq!(start(Mechanism::External, Some(message)).1, SaslStep::Malformed);
         }
     }
 

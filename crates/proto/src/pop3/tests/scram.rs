@@ -1,9 +1,9 @@
-//! AUTH with SCRAM (RFC 5802, RFC 5034) on the wire.
+//! AUTH with SCRAM (RFC 5802, RFC 5034) and EXTERNAL (RFC 4422 appendix A) on the wire.
 
 use mail::scram::{ScramHash, ScramKeys};
 
 use super::*;
-use crate::sasl::{self, ChannelBinding};
+use crate::sasl::{self, Channel, ChannelBinding};
 
 fn clear() -> Driver {
     let mut driver = Driver::new(Config { allow_plaintext_auth: false, ..config() });
@@ -56,9 +56,24 @@ fn unknown_user_and_wrong_password_are_told_alike() {
 }
 
 #[test]
+fn external_is_there_with_a_certificate_only() {
+    let mut driver = clear();
+    assert!(say(&mut driver, "AUTH EXTERNAL =").starts_with("-ERR there is no such mechanism"));
+    driver.server.set_channel(Channel { external: true, ..Channel::default() });
+    assert!(say(&mut driver, "CAPA").contains("\nSASL SCRAM-SHA-256 SCRAM-SHA-1 EXTERNAL\n"));
+    let another = format!("AUTH EXTERNAL {}", sasl::encode(b"bob"));
+    assert!(say(&mut driver, &another).starts_with("-ERR [AUTH] "));
+    let nul = format!("AUTH EXTERNAL {}", sasl::encode(b"alice\0"));
+    assert!(say(&mut driver, &nul).starts_with("-ERR that is no message"));
+    assert_eq!(say(&mut driver, "AUTH EXTERNAL"), "+ ");
+    assert_eq!(say(&mut driver, ""), "+OK 2 messages (56 octets)");
+}
+
+#[test]
 fn a_binding_brings_plus_and_cannot_be_hidden() {
     let mut driver = clear();
-    driver.server.set_channel_binding(ChannelBinding { tls_exporter: Some([7; 32].into()) });
+    let binding = ChannelBinding { tls_exporter: Some([7; 32].into()) };
+    driver.server.set_channel(Channel { binding, external: false });
     assert!(say(&mut driver, "CAPA").contains("\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 "));
     let hidden = say(&mut driver, &format!("AUTH SCRAM-SHA-256 {}", sasl::encode(b"y,,n=alice,r=abc")));
     assert!(hidden.starts_with("-ERR [AUTH] "), "{hidden}");

@@ -29,7 +29,7 @@ impl Server {
             return self.reply_error(&texts::bad_sequence("AUTH has no place in a transaction"));
         }
         let known = Mechanism::parse(mechanism.as_bytes());
-        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.binding)) else {
+        let Some(mechanism) = known.filter(|mechanism| mechanism.fits(&self.channel)) else {
             return self.reply_error(&texts::unknown_mechanism());
         };
         if mechanism.shows_password() && !self.passwords_allowed() {
@@ -38,7 +38,8 @@ impl Server {
         match initial_response.map(|response| sasl::decode_initial_response(response.as_bytes())).transpose()
         {
             Ok(response) => {
-                let (exchange, step) = SaslServer::start(mechanism, response.as_deref(), &self.binding);
+                let (exchange, step) =
+                    SaslServer::start(mechanism, response.as_deref(), &self.channel.binding);
                 self.take_sasl_step(Box::new(exchange), step);
             }
             Err(error) => self.reply_decode_error(error),
@@ -71,6 +72,9 @@ impl Server {
             SaslStep::ScramDone(outcome) => {
                 self.state = State::Deciding(Question::Scram(Box::new(outcome)));
             }
+            SaslStep::External(authorization_id) => {
+                self.state = State::Deciding(Question::External(authorization_id.into()));
+            }
             SaslStep::Malformed => self.reply_error(&texts::bad_sasl_message()),
         }
     }
@@ -97,6 +101,22 @@ impl Server {
                 self.take_sasl_step(exchange, step);
             }
             Err(reply) => self.reply(&reply),
+        }
+    }
+
+    /// Answers `Event::External`: with the name of the account that the certificate leads to, or a rejection as for
+    /// `answer_auth`.
+    pub fn answer_external(&mut self, answer: Result<String, Reply>) {
+        if !matches!(self.state, State::Deciding(Question::External(_))) {
+            return;
+        }
+        self.state = State::Command;
+        match answer {
+            Ok(identity) => {
+                self.session.identity = Some(identity.into());
+                self.reply(&texts::authenticated());
+            }
+            Err(reply) => self.refuse_auth(&reply),
         }
     }
 

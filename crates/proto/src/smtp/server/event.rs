@@ -33,6 +33,8 @@ pub enum Event {
     ScramVerifier(ScramUser),
     /// For `answer_auth`, like `Authenticate`; to be refused unless proven.
     Scram(ScramOutcome),
+    /// For `answer_external`: whom the client wants to act as; empty means whom its certificate names.
+    External(Box<str>),
     /// VRFY, for `answer_verify`.
     Verify(Inquiry),
     /// EXPN, for `answer_expand`.

@@ -91,7 +91,7 @@ impl Server {
         lines.extend(self.announcement_of_time());
         // RFC 4954 §4: after success there is nothing left to announce.
         if self.config.auth && self.session.identity.is_none() {
-            let mechanisms = Mechanism::announcement(&self.binding, self.passwords_allowed());
+            let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());
             lines.push(format!("AUTH {mechanisms}").into());
         }
         Reply { code: 250, enhanced: None, lines }

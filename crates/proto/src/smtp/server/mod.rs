@@ -30,7 +30,7 @@ use state::{Pause, Progress, State};
 use super::line::LineReader;
 use crate::{
     machine::{Machine, Step},
-    sasl::ChannelBinding,
+    sasl::Channel,
 };
 
 /// Replies are handed over once there are this many octets of them, even in the middle of a pipelined group.
@@ -49,7 +49,7 @@ pub struct Server {
     output: Vec<u8>,
     counters: Counters,
     tally: Tally,
-    binding: ChannelBinding,
+    channel: Channel,
     /// To be told before anything else.
     aborted: Option<Abort>,
     /// There while we wait for the client.
@@ -72,7 +72,7 @@ impl Server {
             output: Vec::new(),
             counters: Counters::default(),
             tally: Tally::default(),
-            binding: ChannelBinding::default(),
+            channel: Channel::default(),
             aborted: None,
             deadline: None,
             input_ended: false,
@@ -139,10 +139,10 @@ impl Server {
         }
     }
 
-    /// What the TLS connection is recognised by, for the mechanisms with `-PLUS`. To be set as soon as TLS is there;
-    /// without it they are not offered.
-    pub fn set_channel_binding(&mut self, binding: ChannelBinding) {
-        self.binding = binding;
+    /// What the TLS connection gives to SASL: the mechanisms with `-PLUS` and EXTERNAL. To be set as soon as TLS is
+    /// there; without it they are not offered.
+    pub fn set_channel(&mut self, channel: Channel) {
+        self.channel = channel;
     }
 
     /// The handshake failed; nothing can be said on this connection any more.

@@ -51,6 +51,7 @@ pub(super) enum Question {
     /// For the exchange to go on.
     ScramVerifier(Box<ScramUser>, Box<SaslServer>),
     Scram(Box<ScramOutcome>),
+    External(Box<str>),
     Verify(Box<Inquiry>),
     Expand(Box<Inquiry>),
 }
@@ -87,6 +88,7 @@ impl Question {
             Self::Authenticate(credentials) => Event::Authenticate(Credentials::clone(credentials)),
             Self::ScramVerifier(user, _) => Event::ScramVerifier(ScramUser::clone(user)),
             Self::Scram(outcome) => Event::Scram(ScramOutcome::clone(outcome)),
+            Self::External(authorization_id) => Event::External(authorization_id.clone()),
             Self::Verify(inquiry) => Event::Verify(Inquiry::clone(inquiry)),
             Self::Expand(inquiry) => Event::Expand(Inquiry::clone(inquiry)),
         }

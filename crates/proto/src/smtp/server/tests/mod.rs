@@ -4,6 +4,7 @@
 mod conformance;
 mod content;
 mod dialogs;
+mod external;
 mod limits;
 mod scram;
 mod time;
@@ -105,6 +106,7 @@ impl Session {
                 let decision = if outcome.proven { Decision::ACCEPT } else { Decision::Reject(wrong) };
                 self.server.answer_auth(decision);
             }
+            Event::External(name) => self.server.answer_external(external_answer(&name)),
             Event::Verify(_) => self.server.answer_verify(&Reply::new(252, (2, 5, 2), "cannot verify")),
             Event::Expand(_) => self.server.answer_expand(&Reply::new(250, (2, 1, 5), "<büb@ours.example>")),
         }
@@ -143,6 +145,14 @@ fn scram_answer(user: &ScramUser) -> Result<(ScramVerifier, Nonce), Reply> {
         "down" => Err(Reply::new(454, (4, 7, 0), "try again later")),
         "bob" => Ok((ScramVerifier::derive(user.hash, "secret", b"salt", 4096), [0; NONCE_BYTES])),
         name => Ok((ScramVerifier::of_nobody(user.hash, name, b"server secret"), [0; NONCE_BYTES])),
+    }
+}
+
+/// The certificate is bob's.
+fn external_answer(authorization_id: &str) -> Result<String, Reply> {
+    match authorization_id {
+        "" | "bob" => Ok("bob".to_owned()),
+        _ => Err(Reply::new(535, (5, 7, 8), "authentication failed")),
     }
 }
 
