@@ -1,4 +1,5 @@
-//! Who a client is, for SMTP and POP3 alike: [`Logins`] checks passwords, app passwords and SCRAM, and [`backoff`]
+//! Who a client is, for SMTP and POP3 alike: [`Logins`] checks passwords, app passwords, SCRAM and
+//! certificates, and [`backoff`]
 //! makes guessing slow.
 //!
 //! Whatever is wrong, a refusal takes as long and says the same: an unknown user is not told from a wrong password.
@@ -20,6 +21,8 @@ pub use backoff::Limits;
 
 /// Octets of a user name that a log line shows.
 const LOGGED_NAME_BYTES: usize = 80;
+/// Addresses in the certificate of a client; one with more is no certificate of one person.
+const CERTIFICATE_ADDRESSES_MAX: usize = 16;
 
 /// Checks logins for all services; one for the process, as it holds what was guessed lately.
 pub struct Logins {
@@ -105,6 +108,32 @@ impl Logins {
             Ok(account.filter(|_| outcome.proven))
         };
         self.attempt(client, authentication_id, authorization_id, check).await
+    }
+
+    /// EXTERNAL: `addresses` are those that the client's certificate proves. They have to lead to one account: to none
+    /// or to two is a certificate that says too little.
+    pub async fn external(&self, client: Client, addresses: &[String], authorization_id: &str) -> Outcome {
+        let found = self.only_account(addresses).await;
+        let name = match &found {
+            Ok(Some(account)) => account.address.to_string(),
+            Ok(None) | Err(_) => addresses.first().cloned().unwrap_or_default(),
+        };
+        self.attempt(client, &name, authorization_id, async { found }).await
+    }
+
+    async fn only_account(&self, addresses: &[String]) -> Result<Option<Account>, StoreError> {
+        if addresses.len() > CERTIFICATE_ADDRESSES_MAX {
+            return Ok(None);
+        }
+        let mut found: Option<Account> = None;
+        for address in addresses {
+            let Some(account) = self.directory.account_of_login(address).await? else { continue };
+            if found.is_some_and(|other| other.id != account.id) {
+                return Ok(None);
+            }
+            found = Some(account);
+        }
+        Ok(found)
     }
 
     /// `check` finds the account if what was shown is right.

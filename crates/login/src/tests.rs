@@ -139,3 +139,38 @@ async fn nobody_acts_as_another() {
         assert_eq!(matches!(outcome, Outcome::Accepted(_)), expected, "{acts_as:?}: {outcome:?}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_leads_to_one_account_and_its_name_only() {
+    let (directory, _) = house().await;
+    let bob: Address = "bob@example.org".parse().unwrap();
+    let now = Timestamp::from_millis(0);
+    directory.add_account(&bob, "secret", None, &SystemEntropy, now).await.unwrap();
+    for (addresses, acts_as, is_let_in) in [
+        (&[ANNA][..], "", true),
+        (&["ANNA@Example.org"], ANNA, true),
+        (&["anna@elsewhere.example", ANNA], "", true),
+        (&[ANNA, "Anna@example.org"], "Anna@example.org", true),
+        (&["anna@elsewhere.example", ANNA], "anna@elsewhere.example", false),
+        (&[ANNA], "bob@example.org", false),
+        (&[ANNA, "bob@example.org"], "", false),
+        (&[ANNA, "bob@example.org"], ANNA, false),
+        (&[ANNA; 17], "", false),
+        (&["nobody@example.org"], "", false),
+        (&["no address"], "", false),
+        (&[], "", false),
+        (&[], ANNA, false),
+    ] {
+        // Each at its first attempt.
+        let logins = Logins::new(directory.clone(), &World::system(), Limits::default());
+        let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+        match logins.external(HERE, &addresses, acts_as).await {
+            Outcome::Accepted(account) => {
+                assert!(is_let_in, "{addresses:?} {acts_as}");
+                assert_eq!(account.address.to_string(), ANNA);
+            }
+            Outcome::Refused { .. } => assert!(!is_let_in, "{addresses:?} {acts_as}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -14,7 +14,7 @@ use std::{fs, io::Write, path::Path, process::Command, thread, time::Duration};
 use support::{
     certificates::{self, Files},
     s_client::SClient,
-    server::{ALICE, Server},
+    server::{ALICE, BOB, PASSWORD, Server},
     tools, wait_for,
 };
 
@@ -247,4 +247,134 @@ fn a_handshake_that_does_not_come_to_an_end_is_dropped() {
     });
     assert!(!ended.to_string().is_empty());
     server.still_serves("while handshakes stall");
+}
+
+/// Asks for client certificates on every service where one can log in; `files` are what `certificates` made.
+fn asking_server(prepare: impl FnOnce(&Path) -> String) -> Server {
+    let mut server = Server::prepare("", Path::new("data"));
+    let more = prepare(server.path());
+    let config = fs::read_to_string(server.config()).unwrap();
+    let asking = |config: String, service: &str| {
+        let line = format!("service = \"{service}\"\n");
+        config.replace(&line, &format!("{line}client_certificates = \"optional\"\n"))
+    };
+    let config = ["submission", "submissions", "pop3", "pop3s"].into_iter().fold(config, asking);
+    fs::write(server.config(), format!("{config}{more}")).unwrap();
+    server.populate();
+    server.launch();
+    server
+}
+
+/// A session with this certificate, past the greeting under TLS.
+fn session(server: &Server, service: &str, shown: Option<&Files>) -> SClient {
+    let (_, starttls, _) = SERVICES.iter().find(|(name, ..)| *name == service).unwrap();
+    let mut arguments: Vec<&str> = starttls.to_vec();
+    if let Some(files) = shown {
+        arguments.extend(["-cert", files.certificate.to_str().unwrap(), "-key", files.key.to_str().unwrap()]);
+    }
+    let mut client = SClient::start(&format!("127.0.0.1:{}", server.port(service)), &arguments);
+    if starttls.is_empty() {
+        client.line().unwrap();
+    }
+    client
+}
+
+/// What POP3 says to a line.
+fn pop3_says(client: &mut SClient, line: &str) -> String {
+    client.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    std::iter::from_fn(|| client.line()).find(|said| said.starts_with(['+', '-'])).unwrap()
+}
+
+#[test]
+fn a_client_certificate_logs_in_where_it_names_one_account() {
+    if !has_openssl("EXTERNAL") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [ours, foreign] = ["ours", "foreign"].map(|name| certificates::authority(folder.path(), name));
+    let client =
+        |authority, name: &str, names: &str| certificates::client(folder.path(), authority, name, names);
+    let alice = client(&ours, "alice", &format!("email:{ALICE}"));
+    let named = certificates::self_signed(folder.path(), "named", "named", "DNS:laptop.test");
+    let wrong = [
+        client(&foreign, "other-authority", &format!("email:{ALICE}")),
+        client(&ours, "no-address", "DNS:mx.example.test"),
+    ];
+    let refused = [
+        client(&ours, "stranger", "email:alice@elsewhere.test"),
+        client(&ours, "two", &format!("email:{ALICE},email:{BOB}")),
+    ];
+    let server = asking_server(|_| {
+        format!(
+            "[tls]\nclient_ca = \"{}\"\n[[client_certificate]]\nfingerprint = \"{}\"\naccount = \"{BOB}\"\n",
+            ours.certificate.display(),
+            named.fingerprint()
+        )
+    });
+    for service in ["submission", "submissions"] {
+        for (files, from, other) in [(&alice, ALICE, BOB), (&named, BOB, ALICE)] {
+            let mut client = session(&server, service, Some(files));
+            client.dialog(&format!("C: EHLO c.test\nS: 250\nC: MAIL FROM:<{from}>\nS: 530"));
+            client.dialog(&format!("C: AUTH EXTERNAL {}\nS: 535 5.7.8", base64(other)));
+            client.dialog("C: AUTH EXTERNAL AGEAYg==\nS: 501 5.5.2\nC: AUTH EXTERNAL =\nS: 235 2.7.0");
+            client.dialog(&format!(
+                "C: MAIL FROM:<{other}>\nS: 5\nC: MAIL FROM:<{from}>\nS: 250\nC: QUIT\nS: 221"
+            ));
+            let mut client = session(&server, service, Some(files));
+            client.dialog(&format!("C: EHLO c.test\nS: 250\nC: AUTH EXTERNAL {}\nS: 235", base64(from)));
+            client.kill();
+        }
+        for files in wrong.iter().map(Some).chain([None]) {
+            let mut client = session(&server, service, files);
+            client.dialog("C: EHLO c.test\nS: 250\nC: AUTH EXTERNAL =\nS: 504 5.5.4");
+            // Whatever the certificate is, the password still opens.
+            client.dialog(&format!("C: AUTH PLAIN {}\nS: 235", base64(&format!("\0{ALICE}\0{PASSWORD}"))));
+            client.kill();
+        }
+        for files in &refused {
+            let mut client = session(&server, service, Some(files));
+            client.dialog("C: EHLO c.test\nS: 250\nC: AUTH EXTERNAL =\nS: 535 5.7.8");
+            client.kill();
+        }
+    }
+    for service in ["pop3", "pop3s"] {
+        let mut client = session(&server, service, Some(&alice));
+        assert!(pop3_says(&mut client, "AUTH EXTERNAL =").starts_with("+OK 0 messages"), "{service}");
+        // The maildrop is free before the farewell.
+        assert!(pop3_says(&mut client, "QUIT").starts_with("+OK"));
+        client.kill();
+        let mut client = session(&server, service, Some(&refused[0]));
+        assert!(pop3_says(&mut client, "AUTH EXTERNAL =").starts_with("-ERR [AUTH]"), "{service}");
+        client.kill();
+        let mut client = session(&server, service, Some(&wrong[0]));
+        assert!(pop3_says(&mut client, "AUTH EXTERNAL =").starts_with("-ERR there is no such"), "{service}");
+        client.kill();
+    }
+}
+
+#[test]
+fn no_certificate_is_asked_for_unless_it_is_of_use() {
+    if !has_openssl("certificate requests") {
+        return;
+    }
+    let asks = |said: &str| {
+        said.contains("Client Certificate Types") || said.contains("Requested Signature Algorithms")
+    };
+    let server = Server::start("");
+    for (service, ..) in SERVICES {
+        let said = shake(&server, service, &[]);
+        assert!(said.contains("No client certificate CA names sent") && !asks(&said), "{service}: {said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ours = certificates::authority(folder.path(), "ours");
+    let server = asking_server(|_| format!("[tls]\nclient_ca = \"{}\"\n", ours.certificate.display()));
+    for (service, ..) in SERVICES {
+        let said = shake(&server, service, &[]);
+        assert_eq!(asks(&said), service != "smtp", "{service}: {said}");
+    }
+}
+
+fn base64(text: &str) -> String {
+    let done = tools::run(Command::new("openssl").args(["base64", "-A"]), text.as_bytes());
+    String::from_utf8(done.ok("openssl base64")).unwrap().trim().to_owned()
 }

@@ -36,6 +36,15 @@ impl Pop3Service {
         self.enter(self.logins.finish_scram(client(peer), outcome).await).await
     }
 
+    pub(super) async fn log_in_externally(
+        &self,
+        peer: Peer,
+        addresses: &[String],
+        authorization_id: &str,
+    ) -> Login {
+        self.enter(self.logins.external(client(peer), addresses, authorization_id).await).await
+    }
+
     async fn enter(&self, outcome: Outcome) -> Login {
         match outcome {
             Outcome::Accepted(account) => self.open(&account).await,

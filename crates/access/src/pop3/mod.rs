@@ -12,15 +12,9 @@ mod session;
 use std::{sync::Arc, time::Duration};
 
 use ::login::Logins;
-use proto::{
-    pop3::{Config, IDLE_TIMEOUT_MIN, Tls},
-    sasl::ChannelBinding,
-};
+use proto::pop3::{Config, IDLE_TIMEOUT_MIN, Tls};
 use store::Mailboxes;
-use world::{
-    BoxStream, Clock, Peer, Shutdown,
-    tls::{TlsMode, TlsSummary},
-};
+use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsMode};
 
 use lock::MaildropLocks;
 use session::Session;
@@ -78,13 +72,13 @@ impl Pop3Service {
         peer: Peer,
         shutdown: Shutdown,
     ) {
-        let mut binding = ChannelBinding::default();
+        let mut agreed = None;
         let (stream, tls, stls) = match &listener.tls {
             TlsMode::None => (stream, Tls::Unavailable, None),
             TlsMode::Starttls(tls) => (stream, Tls::Available, Some(tls.clone())),
             TlsMode::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
-                Ok((stream, agreed)) => {
-                    binding = channel_binding(agreed);
+                Ok((stream, summary)) => {
+                    agreed = Some(summary);
                     (stream, Tls::Active, None)
                 }
                 Err(error) => {
@@ -101,12 +95,12 @@ impl Pop3Service {
             idle_timeout: listener.idle_timeout,
         };
         drop(listener);
-        Session::new(self, config, stls, stream, peer, shutdown).bound_by(binding).run().await;
+        let mut session = Session::new(self, config, stls, stream, peer, shutdown);
+        if let Some(agreed) = agreed {
+            session.secured_by(agreed);
+        }
+        session.run().await;
     }
-}
-
-fn channel_binding(tls: TlsSummary) -> ChannelBinding {
-    ChannelBinding { tls_exporter: tls.exporter }
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@ use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
-    sasl::{ChannelBinding, Credentials, ScramOutcome, ScramUser},
+    sasl::{Channel, ChannelBinding, Credentials, ScramOutcome, ScramUser},
 };
 use store::StoreError;
 use tokio::io::AsyncWriteExt;
-use world::{BoxStream, Clock, Peer, Shutdown, read_some, tls::ServerTls};
+use world::{
+    BoxStream, Clock, Peer, Shutdown, read_some,
+    tls::{ServerTls, TlsSummary},
+};
 
 use super::{
-    Pop3Service, channel_binding,
+    Pop3Service,
     login::{Login, client},
     maildrop::{Maildrop, Reading},
 };
@@ -30,6 +33,8 @@ pub(super) struct Session {
     service: Arc<Pop3Service>,
     machine: Server,
     stls: Option<ServerTls>,
+    /// What the client's certificate proves.
+    client_addresses: Vec<String>,
     stream: BoxStream,
     peer: Peer,
     shutdown: Shutdown,
@@ -52,6 +57,7 @@ impl Session {
             service,
             machine: Server::new(config),
             stls,
+            client_addresses: Vec::new(),
             stream,
             peer,
             shutdown,
@@ -61,10 +67,11 @@ impl Session {
         }
     }
 
-    /// By what its TLS connection is recognised if that began before the greeting.
-    pub(super) fn bound_by(mut self, binding: ChannelBinding) -> Self {
-        self.machine.set_channel_binding(binding);
-        self
+    /// TLS is there: what it gives to SASL.
+    pub(super) fn secured_by(&mut self, agreed: TlsSummary) {
+        let binding = ChannelBinding { tls_exporter: agreed.exporter };
+        self.client_addresses = agreed.client_addresses;
+        self.machine.set_channel(Channel { binding, external: !self.client_addresses.is_empty() });
     }
 
     /// Futures that are large and seldom needed are boxed, so that a waiting session stays small.
@@ -133,7 +140,7 @@ impl Session {
             Ok((secured, agreed)) => {
                 self.stream = secured;
                 self.machine.handle_tls_started();
-                self.machine.set_channel_binding(channel_binding(agreed));
+                self.secured_by(agreed);
             }
             Err(error) => {
                 tracing::info!(client = %self.peer.ip(), %error, "the TLS handshake failed");
@@ -156,6 +163,7 @@ impl Session {
             Event::Authenticate(credentials) => self.log_in(&credentials).await,
             Event::ScramVerifier(user) => self.find_verifier(&user).await,
             Event::Scram(outcome) => self.finish_scram(&outcome).await,
+            Event::External(authorization_id) => self.log_in_externally(&authorization_id).await,
             Event::Retrieve { uid } => self.start_reading(uid).await,
             Event::MoreContent => self.read_on().await,
             Event::Commit { deleted } => self.commit(&deleted).await,
@@ -172,6 +180,12 @@ impl Session {
             Ok((verifier, nonce)) => self.machine.answer_scram_verifier(verifier, &nonce),
             Err(outcome) => self.answer_login(&user.authentication_id, Login::Refused(outcome)).await,
         }
+    }
+
+    async fn log_in_externally(&mut self, authorization_id: &str) {
+        let login = self.service.log_in_externally(self.peer, &self.client_addresses, authorization_id).await;
+        let name = self.client_addresses.first().cloned().unwrap_or_default();
+        self.answer_login(&name, login).await;
     }
 
     async fn finish_scram(&mut self, outcome: &ScramOutcome) {

@@ -62,6 +62,10 @@ impl Session {
                 let decision = Box::pin(self.finish_scram(outcome)).await;
                 server.answer_auth(decision);
             }
+            Event::External(authorization_id) => {
+                let answer = Box::pin(self.authenticate_externally(&authorization_id)).await;
+                server.answer_external(answer);
+            }
             Event::Verify(inquiry) => {
                 let config = self.mta.config();
                 let reply = policy::verify::verify(&self.mta.stores, &config, &self.client(), &inquiry).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use login::{Client, Outcome};
 use mail::{Reply, scram::ScramVerifier};
 use proto::{
-    sasl::{ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
+    sasl::{Channel, ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
     smtp::server::Decision,
 };
 use store::directory::Service;
@@ -29,6 +29,16 @@ impl Session {
     pub(super) async fn finish_scram(&mut self, outcome: ScramOutcome) -> Decision {
         let outcome = self.mta.logins.finish_scram(self.login_client(), &outcome).await;
         self.conclude_login(outcome).await
+    }
+
+    /// RFC 4422 §A: whom the client's certificate names.
+    pub(super) async fn authenticate_externally(&mut self, authorization_id: &str) -> Result<String, Reply> {
+        let addresses = self.tls.as_ref().map(|tls| tls.client_addresses.as_slice()).unwrap_or_default();
+        let outcome = self.mta.logins.external(self.login_client(), addresses, authorization_id).await;
+        match self.conclude_login(outcome).await {
+            Decision::Accept(_) => Ok(self.identity.as_ref().map(ToString::to_string).unwrap_or_default()),
+            Decision::Reject(reply) => Err(reply),
+        }
     }
 
     async fn conclude_login(&mut self, outcome: Outcome) -> Decision {
@@ -56,10 +66,11 @@ impl Session {
         Client { ip: self.peer.ip(), service: Service::Submission }
     }
 
-    /// Of the TLS connection, if there is one.
-    pub(super) fn channel_binding(&self) -> ChannelBinding {
-        let exporter = self.tls.as_ref().and_then(|tls| tls.exporter.clone());
-        ChannelBinding { tls_exporter: exporter }
+    /// What the TLS connection gives to SASL, if there is one.
+    pub(super) fn channel(&self) -> Channel {
+        let Some(tls) = &self.tls else { return Channel::default() };
+        let binding = ChannelBinding { tls_exporter: tls.exporter.clone() };
+        Channel { binding, external: !tls.client_addresses.is_empty() }
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
 impl Session {
     async fn drive(mut self, mut stream: BoxStream, protocol: Arc<server::Config>) -> io::Result<()> {
         let mut server = Server::new(protocol, self.tls.is_some());
-        server.set_channel_binding(self.channel_binding());
+        server.set_channel(self.channel());
         let mut shutdown = self.mta.shutdown.clone();
         let mut told_of_shutdown = false;
         loop {
@@ -156,7 +156,7 @@ impl Session {
         self.identity = None;
         self.transaction = None;
         server.handle_tls_established();
-        server.set_channel_binding(self.channel_binding());
+        server.set_channel(self.channel());
         Ok(stream)
     }
 

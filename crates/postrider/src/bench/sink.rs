@@ -154,6 +154,7 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
         // A verifier that fits every password does not exist.
         Event::ScramVerifier(_) => server.answer_scram_verifier(Err(no_scram())),
         Event::Scram(_) => server.answer_auth(Decision::Reject(no_scram())),
+        Event::External(name) => server.answer_external(Ok(name.into())),
         Event::Verify(_) => server.answer_verify(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Expand(_) => server.answer_expand(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::ContentAborted(_) => {}

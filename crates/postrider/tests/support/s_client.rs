@@ -59,8 +59,10 @@ impl SClient {
         (self.output.read_line(&mut line).unwrap() > 0).then_some(line)
     }
 
+    /// SIGTERM, which `timeout` passes on.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
         self.child.wait().unwrap();
     }
 
