@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Domain, ForwardPath, Host, QueueId, ReversePath, Timestamp};
+use crate::{Domain, ForwardPath, Host, MtPriority, QueueId, ReversePath, Timestamp};
 
 /// RFC 5322 §2.1.1: lines should have no more octets than this without their CRLF.
 const LINE_BYTES: usize = 78;
@@ -24,6 +24,8 @@ pub struct Received<'a> {
     pub id: QueueId,
     /// Only if the message has one recipient: others must not learn of each other (RFC 5321 §7.6).
     pub for_recipient: Option<&'a ForwardPath>,
+    /// The priority that the client asked for (RFC 6710 §4.1).
+    pub priority: Option<MtPriority>,
     pub at: Timestamp,
 }
 
@@ -83,6 +85,7 @@ impl Received<'_> {
         clauses.extend(self.tls.as_deref().map(|tls| format!("({})", comment(tls))));
         clauses.push(format!("id {}", self.id));
         clauses.extend(self.for_clause());
+        clauses.extend(self.priority.map(|priority| format!("PRIORITY {priority}")));
         if let Some(last) = clauses.last_mut() {
             last.push(';');
         }
@@ -158,6 +161,7 @@ mod tests {
             tls: Some("TLSv1.3 TLS13_AES_256_GCM_SHA384".into()),
             id: QueueId::from_u64(1),
             for_recipient: recipient,
+            priority: None,
             at: Timestamp::from_millis(1_795_473_360_123),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
+use mail::{Address, ByMode, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
 use store::{
     Batch, CommitError, PendingBlob,
     ledger::{Event, Verdict},
-    spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
+    spool::{Deadline, EntryStatus, LaneId, QueueEntry, QueuedRecipient},
 };
 
 use crate::{Mta, route::Way, scheduler::Item};
@@ -63,7 +63,8 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
     let (id, at) = (acceptance.queue_id, acceptance.at);
     let event = accepted_event(&acceptance);
     stores.ledger.append(batch, id, at, &event);
-    let verdicts = std::mem::take(&mut acceptance.origin.verdicts);
+    let mut verdicts = std::mem::take(&mut acceptance.origin.verdicts);
+    verdicts.extend(promised(&acceptance));
     if !verdicts.is_empty() {
         stores.ledger.append(batch, id, at, &Event::Verdicts { verdicts });
     }
@@ -83,9 +84,14 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
 /// Gives committed entries to the scheduler, in memory.
 pub(crate) fn hand_over(mta: &Arc<Mta>, entries: Vec<QueueEntry>) {
     for entry in entries {
-        if entry.status == EntryStatus::Waiting {
-            let lane = entry.lane.clone();
-            let item = Item { id: entry.id(), entry: Some(Arc::new(entry)) };
+        if entry.status != EntryStatus::Waiting {
+            continue;
+        }
+        let lane = entry.lane.clone();
+        if entry.due > mta.world.clock.wall() {
+            mta.dispatcher.deferred(mta, &lane, entry.due);
+        } else {
+            let item = Item { id: entry.id(), priority: entry.priority(), entry: Some(Arc::new(entry)) };
             mta.dispatcher.added(mta, &lane, item);
         }
     }
@@ -106,6 +112,28 @@ fn accepted_event(acceptance: &Acceptance) -> Event {
     }
 }
 
+/// What was promised about when the message goes, for its history.
+fn promised(acceptance: &Acceptance) -> impl Iterator<Item = Verdict> {
+    let MailParameters { hold, deliver_by, .. } = acceptance.mail;
+    let deliver_by = deliver_by.map(|by| {
+        let or_else = match by.mode {
+            ByMode::Return => "it goes back",
+            ByMode::Notify => "its sender is told",
+        };
+        Verdict {
+            rule: "deliver_by".to_owned(),
+            inputs: vec![("BY".to_owned(), by.to_string())],
+            outcome: format!("to be delivered by {}, or {or_else}", by.deadline(acceptance.at)),
+        }
+    });
+    let hold = hold.map(|hold| Verdict {
+        rule: "release".to_owned(),
+        inputs: vec![("MAIL".to_owned(), hold.to_string())],
+        outcome: format!("held until {}", hold.release_at(acceptance.at)),
+    });
+    deliver_by.into_iter().chain(hold)
+}
+
 /// Recipients that travel together share an entry; each address is delivered to once.
 fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
     let mut lanes: BTreeMap<(LaneId, bool), Vec<QueuedRecipient>> = BTreeMap::new();
@@ -122,6 +150,11 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             }
         }
     }
+    let MailParameters { hold, deliver_by, .. } = acceptance.mail;
+    // RFC 4865 §4
+    let release_at = hold.map_or(acceptance.at, |hold| hold.release_at(acceptance.at));
+    // RFC 2852 §4: of a time that was over when the message came its sender has been told.
+    let deadline = deliver_by.map(|by| Deadline { at: by.deadline(acceptance.at), told: by.seconds <= 0 });
     let parts = lanes.into_iter().flat_map(|((lane, held), recipients)| {
         let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
         let chunks: Vec<_> = recipients.chunks(ENTRY_RECIPIENTS_MAX).map(<[_]>::to_vec).collect();
@@ -139,13 +172,13 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             blob: acceptance.body.id,
             blob_bytes: acceptance.body.bytes,
             accepted_at: acceptance.at,
-            due: acceptance.at,
+            due: release_at,
             attempts: 0,
             status,
             last_error: None,
             delay_told: false,
-            release_at: acceptance.at,
-            deadline: None,
+            release_at,
+            deadline,
         })
         .collect()
 }

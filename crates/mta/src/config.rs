@@ -35,6 +35,10 @@ pub struct Config {
     pub session: Limits,
     /// What clients may use up over time.
     pub clients: ClientLimits,
+    /// RFC 2852: senders who want their message back if it is late have to give us so much time.
+    pub deliver_by_min: Duration,
+    /// RFC 4865: how long submitted messages may be held; zero: not at all.
+    pub hold_max: Duration,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
 }

@@ -62,13 +62,21 @@ enum Change {
 /// None if the operation does not apply.
 fn change(entry: &QueueEntry, now: Timestamp, operation: Operation) -> Option<Change> {
     let with = |status| Some(Change::Replace(Box::new(QueueEntry { status, due: now, ..entry.clone() })));
+    let is_early = entry.is_ahead_of_time(now);
     match (operation, entry.status) {
         (Operation::Delete, _) => Some(Change::Remove),
-        (Operation::Retry, EntryStatus::Waiting) | (Operation::Release, EntryStatus::Held) => {
-            with(EntryStatus::Waiting)
-        }
+        // RFC 4865: what its sender wanted held is let go by a release alone; its time counts from here.
+        (Operation::Release, _) if is_early => Some(Change::Replace(Box::new(QueueEntry {
+            status: EntryStatus::Waiting,
+            due: now,
+            release_at: now,
+            ..entry.clone()
+        }))),
+        (Operation::Retry, EntryStatus::Waiting) if !is_early => with(EntryStatus::Waiting),
+        (Operation::Release, EntryStatus::Held) => with(EntryStatus::Waiting),
         (Operation::Hold, EntryStatus::Waiting) => with(EntryStatus::Held),
-        (Operation::Retry | Operation::Hold, EntryStatus::Held)
+        (Operation::Retry, _)
+        | (Operation::Hold, EntryStatus::Held)
         | (Operation::Release, EntryStatus::Waiting) => None,
     }
 }

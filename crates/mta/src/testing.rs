@@ -49,6 +49,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         },
         session: Limits::default(),
         clients: ClientLimits::default(),
+        deliver_by_min: Duration::ZERO,
+        hold_max: Duration::from_hours(24),
         history_kept_for: Duration::from_hours(1),
     }
 }

@@ -32,12 +32,12 @@ pub enum ByMode {
 }
 
 impl DeliverBy {
-    /// What is left after some of the time has passed. A second that has begun counts as passed, so that no host
-    /// promises more than there was; nothing left of [`ByMode::Return`] is no value to send.
-    pub fn after(self, passed: Duration) -> Self {
-        let seconds = passed.as_secs().saturating_add(u64::from(passed.subsec_nanos() > 0));
-        let seconds = self.seconds.saturating_sub(i32::try_from(seconds).unwrap_or(i32::MAX));
-        Self { seconds: seconds.clamp(-SECONDS_MAX, SECONDS_MAX), ..self }
+    /// What is left of it at `now`. A second that has begun counts as passed, so that no host promises more than there
+    /// was; nothing left of [`ByMode::Return`] is no value to send.
+    pub fn until(self, deadline: Timestamp, now: Timestamp) -> Self {
+        let seconds = deadline.millis().saturating_sub(now.millis()).div_euclid(1000);
+        let seconds = seconds.clamp((-SECONDS_MAX).into(), SECONDS_MAX.into());
+        Self { seconds: i32::try_from(seconds).unwrap_or(0), ..self }
     }
 
     /// When the time is over, for a message that came at `from`.
@@ -214,12 +214,14 @@ mod tests {
     #[test]
     fn time_that_passes_is_taken_off_and_none_is_won() {
         let by: DeliverBy = "60;N".parse().unwrap();
-        assert_eq!(by.after(Duration::ZERO).seconds, 60);
-        assert_eq!(by.after(Duration::from_millis(1)).seconds, 59);
-        assert_eq!(by.after(Duration::from_secs(61)).seconds, -1);
-        assert_eq!(by.after(Duration::MAX).seconds, -SECONDS_MAX);
         let at = Timestamp::from_millis(1_000_000);
-        assert_eq!(by.deadline(at), Timestamp::from_millis(1_060_000));
+        let deadline = by.deadline(at);
+        assert_eq!(deadline, Timestamp::from_millis(1_060_000));
+        let left = |millis| by.until(deadline, Timestamp::from_millis(millis)).seconds;
+        assert_eq!(left(1_000_000), 60);
+        assert_eq!(left(1_000_001), 59);
+        assert_eq!(left(1_060_500), -1);
+        assert_eq!((left(i64::MAX), left(i64::MIN)), (-SECONDS_MAX, SECONDS_MAX));
         let past: DeliverBy = "-999999999;N".parse().unwrap();
         assert_eq!(past.deadline(Timestamp::from_millis(i64::MIN)), Timestamp::from_millis(i64::MIN));
     }

@@ -50,6 +50,7 @@ fn sentences(recipient: &ReportedRecipient) -> String {
             "Mail to {to} was delivered to the mailbox. You asked to be told. Whether it has been read, this does \
              not say."
         ),
+        Action::Relayed if !explanation.is_empty() => format!("Mail to {to} was passed on to {explanation}."),
         Action::Relayed => format!(
             "Mail to {to} was passed on to a mail system that does not confirm delivery. You asked to be told. If all \
              goes well, this is the last you will hear of it."

@@ -51,6 +51,8 @@ pub struct Report<'a> {
     pub envid: Option<&'a str>,
     pub to: &'a Address,
     pub arrived_at: Timestamp,
+    /// The deadline of RFC 2852.
+    pub deliver_by: Option<Timestamp>,
     pub at: Timestamp,
     pub recipients: &'a [ReportedRecipient],
     /// The message reported on, or its header section only.

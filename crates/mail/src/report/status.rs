@@ -27,6 +27,8 @@ impl Fields {
         self.field("Reporting-MTA", &format!("dns; {}", report.host()));
         self.optional("Original-Envelope-Id", report.envid);
         self.field("Arrival-Date", &report.arrived_at.rfc5322());
+        // RFC 2852 §5
+        self.optional("Deliver-By-Date", report.deliver_by.map(Timestamp::rfc5322).as_deref());
         self.field("X-Postrider-Queue-ID", &report.original_id.to_string());
         for recipient in report.recipients {
             self.out.push_str("\r\n");

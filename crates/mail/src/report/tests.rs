@@ -26,6 +26,7 @@ fn report<'a>(to: &'a Address, recipients: &'a [ReportedRecipient], original: &'
         envid: None,
         to,
         arrived_at: Timestamp::from_millis(1_795_473_360_000),
+        deliver_by: None,
         at: Timestamp::from_millis(1_795_473_480_000),
         recipients,
         original,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use store::spool::{LaneId, QueueEntry};
 
-use crate::{Mta, route, scheduler::Item};
+use crate::{Mta, outcome, route, scheduler::Item};
 
 /// Takes items of one lane until there are none.
 pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -19,8 +19,19 @@ pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
     }
 }
 
-/// The entry of an item; none if it is gone or held meanwhile, or cannot be read now.
+/// The entry of an item; none if there is nothing to deliver now: it is gone, held, or past its deadline.
 async fn entry_of(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<QueueEntry>> {
+    let entry = stored(mta, lane, item).await?;
+    // RFC 4865: the wall clock may have been set back since the entry was due.
+    if entry.is_ahead_of_time(mta.world.clock.wall()) {
+        mta.dispatcher.finished(mta, lane, entry.id(), Some(entry.release_at));
+        return None;
+    }
+    outcome::deadline::meet(mta, entry).await
+}
+
+/// The entry; none if it is gone or held meanwhile, or cannot be read now.
+async fn stored(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<QueueEntry>> {
     let read = match item.entry {
         Some(entry) => return Some(entry),
         None => mta.stores.spool.entry(item.id).await,

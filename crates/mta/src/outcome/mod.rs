@@ -1,10 +1,11 @@
 //! What became of an attempt: settled, to be tried again, or bounced — committed in one batch with its history.
 
+pub(crate) mod deadline;
 mod report;
 
 use std::{sync::Arc, time::Duration};
 
-use mail::{EnhancedStatus, Timestamp};
+use mail::{ByMode, EnhancedStatus, Timestamp};
 use store::{
     Batch, CommitError, StoreError,
     ledger::Event,
@@ -44,6 +45,12 @@ pub(crate) enum Success {
     Final,
     /// We, that nobody else will: the host does not announce DSN.
     Unconfirmed { host: String },
+    /// We, because of a deadline: to everybody who did not say NEVER (RFC 2852 §4.1).
+    Handed {
+        host: String,
+        /// It knows of the deadline, and will keep to it.
+        keeps_deadline: bool,
+    },
     /// The next host, which knows what the sender asked for. Or nobody: the message was thrown away.
     Confirmed,
 }
@@ -163,19 +170,23 @@ async fn try_settle(
     let mut batch = Batch::new();
     record_attempt(mta, &mut batch, entry, now, attempt);
     record_deliveries(mta, &mut batch, entry, fates, now);
-    let expired = now.since(entry.accepted_at) >= config.expire_after;
-    let (lost, kept) = lost_and_kept(entry, fates, expired);
+    let missed = entry.missed_deadline(now);
+    let end = if missed == Some(ByMode::Return) {
+        Some(End::Late)
+    } else {
+        (now.since(entry.release_at) >= config.expire_after).then_some(End::Expired)
+    };
+    let (lost, kept) = lost_and_kept(entry, fates, end.is_some());
     let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
     reporter.tell_successes(&mut batch, fates).await?;
     if !lost.is_empty() {
-        reporter.tell_failures(&mut batch, &lost, expired).await?;
+        reporter.tell_failures(&mut batch, &lost, end).await?;
     }
     let due_again = if kept.is_empty() {
         mta.stores.spool.remove(&mut batch, entry);
         None
     } else {
-        let is_late = now.since(entry.accepted_at) >= config.delay_notice_after;
-        if is_late && !entry.delay_told {
+        if missed.is_some() || is_delayed(entry, &config, now) {
             reporter.tell_delay(&mut batch, &kept).await?;
         }
         Some(defer(mta, &config, &mut batch, entry, &kept, now))
@@ -186,14 +197,27 @@ async fn try_settle(
     Ok(due_again.filter(|_| entry.status == EntryStatus::Waiting))
 }
 
+/// Why recipients that could be tried again are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Expired,
+    /// RFC 2852: its sender wants it back.
+    Late,
+}
+
+/// The sender is to be told of the delay, and was not yet.
+fn is_delayed(entry: &QueueEntry, config: &crate::Config, now: Timestamp) -> bool {
+    !entry.delay_told && now.since(entry.release_at) >= config.delay_notice_after
+}
+
 /// Recipients that failed for good (with what went wrong), and those to try again.
 type LostAndKept<'a> = (Vec<(&'a QueuedRecipient, &'a Trouble)>, Vec<(&'a QueuedRecipient, &'a Trouble)>);
 
-fn lost_and_kept<'a>(entry: &'a QueueEntry, fates: &'a [Fate], expired: bool) -> LostAndKept<'a> {
+fn lost_and_kept<'a>(entry: &'a QueueEntry, fates: &'a [Fate], is_over: bool) -> LostAndKept<'a> {
     let troubled = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
         Fate::Delivered { .. } => None,
         Fate::Failed(trouble) => Some((recipient, trouble, true)),
-        Fate::Deferred(trouble) => Some((recipient, trouble, expired)),
+        Fate::Deferred(trouble) => Some((recipient, trouble, is_over)),
     });
     let (mut lost, mut kept) = (Vec::new(), Vec::new());
     for (recipient, trouble, is_lost) in troubled {
@@ -245,14 +269,20 @@ fn defer(
     now: Timestamp,
 ) -> Timestamp {
     let attempts = entry.attempts.saturating_add(1);
-    let due = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
+    let again_at = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
+    // RFC 2852 §4.1: whatever the next try, its deadline wakes it.
+    let deadline = entry.deadline.filter(|deadline| deadline.at > now);
+    let due = deadline.map_or(again_at, |deadline| deadline.at.min(again_at));
     let reason = kept.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
     let changed = QueueEntry {
         recipients: kept.iter().map(|(recipient, _)| (*recipient).clone()).collect(),
         due,
         attempts,
         last_error: Some(reason.clone()),
-        delay_told: entry.delay_told || now.since(entry.accepted_at) >= config.delay_notice_after,
+        delay_told: entry.delay_told
+            || is_delayed(entry, config, now)
+            || entry.missed_deadline(now).is_some(),
+        deadline: deadline::passed(entry, now),
         ..entry.clone()
     };
     mta.stores.spool.replace(batch, entry, &changed);
@@ -292,6 +322,8 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
 }
 
+#[cfg(test)]
+mod deadline_tests;
 #[cfg(test)]
 mod report_tests;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{
-    Address, EnhancedStatus, ForwardPath, MailParameters, Notify, QueueId, RcptParameters, Return,
+    Address, ByMode, EnhancedStatus, ForwardPath, MailParameters, Notify, QueueId, RcptParameters, Return,
     ReversePath, Timestamp,
     report::{Action, Report, ReportedRecipient},
 };
@@ -15,7 +15,7 @@ use store::{
     spool::{QueueEntry, QueuedRecipient},
 };
 
-use super::{Fate, Success, Trouble};
+use super::{End, Fate, Success, Trouble};
 use crate::{
     Config, Mta,
     accept::{self, Acceptance, AcceptedRecipient, Origin},
@@ -44,15 +44,17 @@ impl Reporter<'_> {
         &mut self,
         batch: &mut Batch,
         lost: &Troubles<'_>,
-        expired: bool,
+        end: Option<End>,
     ) -> Result<(), StoreError> {
         let wanted =
             lost.iter().filter(|(recipient, _)| recipient.rcpt.notify.is_none_or(|notify| notify.failure));
-        let told = wanted.map(|(recipient, trouble)| self.failed(recipient, trouble, expired)).collect();
+        let told = wanted.map(|(recipient, trouble)| self.failed(recipient, trouble, end)).collect();
         let report = self.tell(batch, told).await?;
         let recipients = addresses(lost);
         let reason = lost.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
-        let event = if expired {
+        let reason =
+            if end == Some(End::Late) { format!("its deadline has passed: {reason}") } else { reason };
+        let event = if end.is_some() {
             Event::Expired { recipients, reason, report }
         } else {
             Event::Bounced { recipients, reason, report }
@@ -82,17 +84,24 @@ impl Reporter<'_> {
         let (mut delivered, mut relayed) = (Vec::new(), Vec::new());
         for (recipient, fate) in self.entry.recipients.iter().zip(fates) {
             let Fate::Delivered { reply, success, .. } = fate else { continue };
-            if !recipient.rcpt.notify.is_some_and(|notify| notify.success) {
-                continue;
-            }
+            let handed_to = |host: &String, explanation| ReportedRecipient {
+                remote_mta: Some(host.clone()),
+                diagnostic: reply.clone(),
+                explanation,
+                ..self.reported(recipient, Action::Relayed)
+            };
+            let notify = recipient.rcpt.notify;
+            let asks = notify.is_some_and(|notify| notify.success);
             match success {
-                Success::Final => delivered.push(self.reported(recipient, Action::Delivered)),
-                Success::Unconfirmed { host } => relayed.push(ReportedRecipient {
-                    remote_mta: Some(host.clone()),
-                    diagnostic: reply.clone(),
-                    ..self.reported(recipient, Action::Relayed)
-                }),
-                Success::Confirmed => {}
+                Success::Final if asks => delivered.push(self.reported(recipient, Action::Delivered)),
+                Success::Unconfirmed { host } if asks => relayed.push(handed_to(host, String::new())),
+                Success::Handed { host, keeps_deadline } if notify != Some(Notify::NEVER) => {
+                    relayed.push(handed_to(host, handed(host, *keeps_deadline)));
+                }
+                Success::Final
+                | Success::Unconfirmed { .. }
+                | Success::Handed { .. }
+                | Success::Confirmed => {}
             }
         }
         self.tell_and_record(batch, delivered, "delivered").await?;
@@ -171,6 +180,7 @@ impl Reporter<'_> {
             envid: entry.mail.envid.as_deref(),
             to,
             arrived_at: entry.accepted_at,
+            deliver_by: entry.deadline.map(|deadline| deadline.at),
             at: self.now,
             recipients: told,
             original: &original,
@@ -186,35 +196,50 @@ impl Reporter<'_> {
             queue_id,
             at: self.now,
             reverse_path: ReversePath::Null,
-            mail: MailParameters { body: mail::Body::EightBitMime, smtputf8, ..MailParameters::default() },
+            mail: MailParameters {
+                body: mail::Body::EightBitMime,
+                smtputf8,
+                // RFC 6710 §5: a report matters as much as its message.
+                priority: entry.mail.priority,
+                ..MailParameters::default()
+            },
             recipients: vec![recipient],
             body,
             origin: Origin { service: "report", ..Origin::default() },
         })
     }
 
-    fn failed(&self, recipient: &QueuedRecipient, trouble: &Trouble, expired: bool) -> ReportedRecipient {
+    fn failed(&self, recipient: &QueuedRecipient, trouble: &Trouble, end: Option<End>) -> ReportedRecipient {
         // RFC 3463 §3.5: delivery time expired.
-        let status = if expired {
-            EnhancedStatus { class: 4, subject: 4, detail: 7 }
-        } else {
-            EnhancedStatus { class: 5, ..trouble.status }
+        let (status, explanation) = match end {
+            None => (EnhancedStatus { class: 5, ..trouble.status }, trouble.reason.clone()),
+            Some(End::Expired) => (
+                EnhancedStatus { class: 4, subject: 4, detail: 7 },
+                format!("it was tried for too long; at the last try, {}", trouble.reason),
+            ),
+            Some(End::Late) => (
+                EnhancedStatus { class: 5, subject: 4, detail: 7 },
+                format!("the time that was set for its delivery is over: {}", trouble.reason),
+            ),
         };
         let reported = ReportedRecipient { status, ..self.reported(recipient, Action::Failed) };
-        let mut reported = troubled(reported, trouble);
-        if expired {
-            reported.explanation = format!("it was tried for too long; at the last try, {}", trouble.reason);
-        }
-        reported
+        ReportedRecipient { explanation, ..troubled(reported, trouble) }
     }
 
     fn delayed(&self, recipient: &QueuedRecipient, trouble: &Trouble) -> ReportedRecipient {
         let reported = ReportedRecipient {
             status: EnhancedStatus { class: 4, ..trouble.status },
-            will_retry_until: Some(self.entry.accepted_at.plus(self.config.expire_after)),
+            will_retry_until: Some(self.given_up_at()),
             ..self.reported(recipient, Action::Delayed)
         };
         troubled(reported, trouble)
+    }
+
+    /// When the message goes back to its sender.
+    fn given_up_at(&self) -> Timestamp {
+        let expiry = self.entry.release_at.plus(self.config.expire_after);
+        let returns = self.entry.mail.deliver_by.is_some_and(|by| by.mode == ByMode::Return);
+        self.entry.deadline.filter(|_| returns).map_or(expiry, |deadline| deadline.at.min(expiry))
     }
 
     fn reported(&self, recipient: &QueuedRecipient, action: Action) -> ReportedRecipient {
@@ -229,6 +254,15 @@ impl Reporter<'_> {
             last_attempt_at: Some(self.now),
             will_retry_until: None,
         }
+    }
+}
+
+/// To whom a message was passed on that has a deadline.
+fn handed(host: &str, keeps_deadline: bool) -> String {
+    if keeps_deadline {
+        format!("the host {host}, which keeps to your deadline; you asked to be told of each step")
+    } else {
+        format!("the host {host}, which knows of no deadlines: from here on nobody watches over yours")
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mail::Timestamp;
-use store::spool::{EntryId, LaneId};
+use store::spool::{DueEntry, EntryId, LaneId};
 use tokio::sync::Notify;
 
 use super::lanes::{Action, Item, Lanes};
@@ -71,6 +71,12 @@ impl Dispatcher {
     /// A new entry that is due at once.
     pub(crate) fn added(&self, mta: &Arc<Mta>, lane: &LaneId, item: Item) {
         self.tell(mta, |lanes| lanes.handle_added(lane, item));
+    }
+
+    /// A new entry that is due later.
+    pub(crate) fn deferred(&self, mta: &Arc<Mta>, lane: &LaneId, due: Timestamp) {
+        let now = mta.world.clock.wall();
+        self.tell(mta, |lanes| lanes.handle_deferred(now, lane, due));
     }
 
     /// The next item for a worker; none when it has to end.
@@ -182,8 +188,9 @@ async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
     };
     match found.await {
         Ok((due, complete, next_due)) => {
-            let ids = due.into_iter().map(|due| due.id).collect();
-            mta.dispatcher.tell(&mta, |lanes| lanes.handle_loaded(&lane, ids, complete, next_due));
+            let item = |due: DueEntry| Item { id: due.id, priority: due.priority, entry: None };
+            let items = due.into_iter().map(item).collect();
+            mta.dispatcher.tell(&mta, |lanes| lanes.handle_loaded(&lane, items, complete, next_due));
         }
         Err(error) => {
             tracing::error!(lane = %lane.0, %error, "the queue cannot be read; trying again");

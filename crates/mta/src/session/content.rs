@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use mail::{
-    Address, QueueId, Timestamp,
+    Address, MtPriority, QueueId, Timestamp,
     address_list::{self, OriginatorError},
     header,
     limits::RECEIVED_HEADERS_MAX,
@@ -11,6 +11,9 @@ use store::{BlobWriter, PendingBlob, StoreError};
 
 /// A header section longer than this is passed through as it stands.
 const HEADER_BYTES_MAX: usize = 256 * 1024;
+
+/// RFC 6758: for hosts that have no MT-PRIORITY. It is for the next host alone, so it goes no further than to us.
+const PRIORITY: &str = "MT-Priority";
 
 /// Writes one message to its blob.
 pub(super) struct Content {
@@ -43,6 +46,8 @@ pub(super) struct Facts {
     pub(super) delivered_to: Vec<String>,
     /// The addresses of From and Sender, as submission wants to know them; none was asked for.
     pub(super) originators: Option<Result<Vec<Address>, OriginatorError>>,
+    /// RFC 6758
+    pub(super) priority: Option<MtPriority>,
 }
 
 impl Content {
@@ -81,11 +86,13 @@ impl Content {
             originators: self.completion.is_some().then(|| {
                 if is_cut { Err(OriginatorError::TooLong) } else { address_list::originators(&start) }
             }),
+            priority: priority(&start),
         };
         let mut out = std::mem::take(&mut self.received);
         match &self.completion {
             Some(completion) => completion.complete(&start, &mut self.facts, &mut out),
-            None => out.extend_from_slice(&start),
+            None if header::count(&start, PRIORITY) == 0 => out.extend_from_slice(&start),
+            None => out.extend_from_slice(&header::without_fields(&start, &[PRIORITY])),
         }
         self.writer.write(out.into()).await
     }
@@ -96,6 +103,13 @@ fn delivered_to(header: &[u8]) -> Vec<String> {
     let values = header::values(header, "Delivered-To").take(RECEIVED_HEADERS_MAX);
     let text = |value: Vec<u8>| String::from_utf8(value.trim_ascii().to_vec()).ok();
     values.filter_map(text).filter_map(|text| Some(text.parse::<Address>().ok()?.to_lookup())).collect()
+}
+
+/// RFC 6758 §4: what stands in front of a comment; nothing if the field stands there twice, or says nothing we know.
+fn priority(start: &[u8]) -> Option<MtPriority> {
+    let value = header::value(start, PRIORITY).filter(|_| header::count(start, PRIORITY) == 1)?;
+    let text = std::str::from_utf8(&value).ok()?;
+    text.split([' ', '\t', '(']).next()?.parse().ok()
 }
 
 fn ends_header(octets: &[u8], from: usize) -> bool {
@@ -125,6 +139,6 @@ impl Completion {
         if !is_section && !start.starts_with(b"\r\n") {
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(&header::without_fields(start, &["Bcc", "Return-Path"]));
+        out.extend_from_slice(&header::without_fields(start, &["Bcc", "Return-Path", PRIORITY]));
     }
 }

@@ -8,6 +8,7 @@ use store::{CommitError, PendingBlob, StoreError};
 use super::{
     Session,
     content::{Completion, Content, Facts},
+    promise::Promises,
 };
 use crate::{
     accept::{self, Acceptance, AcceptedRecipient, Origin},
@@ -21,6 +22,7 @@ pub(super) struct Transaction {
     pub(super) verdicts: Kept,
     queue_id: Option<QueueId>,
     content: Option<Content>,
+    pub(super) promises: Promises,
     /// Why the content cannot be kept; it is read to its end and then answered with this.
     spoiled: Option<Reply>,
 }
@@ -29,7 +31,10 @@ impl Session {
     pub(super) async fn decide(&mut self, server: &mut Server, event: Event) {
         match event {
             Event::Hello { .. } => {
-                server.extensions_mut().expn = self.announces_expn();
+                let (config, now) = (self.mta.config(), self.mta.world.clock.wall());
+                let extensions = server.extensions_mut();
+                extensions.expn = self.announces_expn();
+                extensions.future_release = policy::release::announced(&config, self.flavour, now);
                 server.answer_hello(self.hello());
             }
             Event::Mail(request) => {
@@ -152,11 +157,12 @@ impl Session {
         if transaction.recipients.is_empty() {
             return refusals.into_iter().flatten().collect();
         }
+        let at = self.mta.world.clock.wall();
         let acceptance = Acceptance {
             queue_id: id,
-            at: self.mta.world.clock.wall(),
+            at,
             reverse_path: envelope.reverse_path.clone(),
-            mail: envelope.mail.clone(),
+            mail: self.granted(&envelope.mail, &mut transaction, &facts, at),
             recipients: transaction.recipients,
             body,
             origin: self.origin(server, facts, transaction.verdicts),
@@ -215,6 +221,7 @@ impl Session {
             tls: self.tls.as_ref().map(tls_words),
             id,
             for_recipient,
+            priority: envelope.and_then(|envelope| envelope.mail.priority),
             at,
         }
     }

@@ -26,7 +26,10 @@ impl Session {
         // The last transaction may have ended without a word: RSET and EHLO forget it.
         let transaction = self.transaction.insert(Box::default());
         transaction.verdicts.extend(self.verdicts.iter().cloned().chain(verdicts));
-        judged.into()
+        match judged.and_then(|()| self.promise(&request.parameters)) {
+            Ok(reply) => Decision::Accept(reply),
+            Err(reply) => Decision::Reject(reply),
+        }
     }
 
     pub(super) async fn rcpt(&mut self, recipient: Recipient) -> Decision {

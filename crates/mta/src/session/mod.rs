@@ -4,6 +4,7 @@ mod content;
 mod decide;
 mod judge;
 mod login;
+mod promise;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -105,7 +106,10 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             smtputf8: true,
             dsn: true,
             expn: config.expn != Audience::Never,
-            ..Extensions::default()
+            deliver_by: Some(u32::try_from(config.deliver_by_min.as_secs()).unwrap_or(u32::MAX)),
+            mt_priority: true,
+            // Said anew with each EHLO.
+            future_release: None,
         },
         starttls: match &listener.tls {
             TlsMode::Starttls(_) => StartTls::Offered,
@@ -250,6 +254,8 @@ mod conformance_tests;
 mod login_tests;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod promise_tests;
 #[cfg(test)]
 mod sender_tests;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use mail::{QueueId, Timestamp};
+use mail::{ByMode, QueueId, Timestamp};
 use store::{
     ledger::{Event, Verdict},
     spool::{EntryStatus, QueueEntry},
@@ -129,6 +129,13 @@ fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
             "for {to} it is held until an operator lets it go with `postrider queue release {id}`"
         );
     }
+    if entry.is_ahead_of_time(now) {
+        return format!(
+            "for {to} it is held until {} as its sender asked; `postrider queue release {id}` lets it go at once, \
+             `postrider queue delete {id}` calls it off",
+            entry.release_at
+        );
+    }
     let reason = match &entry.last_error {
         Some(error) if entry.attempts == 1 => format!("because the first try met: {error}"),
         Some(error) => format!("because the last of {} tries met: {error}", entry.attempts),
@@ -136,8 +143,21 @@ fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
     };
     let next = if entry.due > now { format!("in {}", span(entry.due.since(now))) } else { "now".to_owned() };
     format!(
-        "for {to} it waits in lane {lane} {reason}; the next try is due {next}, or at once with `postrider queue retry {id}`"
+        "for {to} it waits in lane {lane} {reason}; the next try is due {next}, or at once with `postrider queue retry {id}`{}",
+        deadline(entry, now)
     )
+}
+
+/// What its sender said of how long it may take (RFC 2852).
+fn deadline(entry: &QueueEntry, now: Timestamp) -> String {
+    let Some((by, deadline)) = entry.mail.deliver_by.zip(entry.deadline) else { return String::new() };
+    match by.mode {
+        ByMode::Return => format!("; if it is not delivered by {} it goes back to its sender", deadline.at),
+        ByMode::Notify if deadline.told || deadline.at <= now => {
+            format!("; it was to be delivered by {}, and is late", deadline.at)
+        }
+        ByMode::Notify => format!("; if it is not delivered by {} its sender is told", deadline.at),
+    }
 }
 
 /// How it ended for each recipient, the newest word on each kind of end.

@@ -55,12 +55,13 @@ async fn ids(admin: &Admin, term: &str) -> Result<Vec<QueueId>, StoreError> {
 }
 
 async fn history(admin: &Admin, id: QueueId) -> Result<HistoryView, StoreError> {
+    let now = admin.world.clock.wall();
     let events = admin.stores.ledger.events(id).await?;
     let queued = admin.stores.spool.entries_of(id).await?;
     Ok(HistoryView {
         id: id.to_string(),
         events: events.iter().flat_map(|(at, event)| event_views(*at, event)).collect(),
-        queued: queued.iter().map(view).collect(),
+        queued: queued.iter().map(|entry| view(entry, now)).collect(),
     })
 }
 

@@ -234,6 +234,13 @@ pub struct EntryView {
     pub accepted_at: String,
     /// None while held.
     pub next_attempt_at: Option<String>,
+    /// Until when its sender wants it held.
+    pub held_until: Option<String>,
+    /// By when it is to be delivered, and `returned` or `told` for what happens else.
+    pub deliver_by: Option<String>,
+    pub if_late: Option<String>,
+    /// From -9 to 9.
+    pub priority: i8,
     pub last_error: Option<String>,
 }
 

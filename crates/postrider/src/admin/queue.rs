@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mail::{ByMode, Timestamp};
 use mta::{
     Mta,
     queue::{Operation, OperationError},
@@ -37,12 +38,12 @@ pub async fn execute(
     let mut page = QueuePage { next, ..QueuePage::default() };
     for entry in entries.iter().filter(|entry| selector.matches(entry, now)) {
         match operation(action) {
-            None => page.entries.push(view(entry)),
+            None => page.entries.push(view(entry, now)),
             Some(Operation::Delete) if !selector.covers(entry) => {
                 page.shared += 1;
                 continue;
             }
-            Some(operation) if dry_run && !applies(operation, entry) => continue,
+            Some(operation) if dry_run && !applies(operation, entry, now) => continue,
             Some(_) if dry_run => {}
             Some(operation) if admin.operate(entry.id(), operation).await?.is_none() => continue,
             Some(_) => {}
@@ -83,20 +84,25 @@ fn operation(action: QueueAction) -> Option<Operation> {
 }
 
 /// Held entries can be released, waiting ones held or tried; both can be deleted.
-fn applies(operation: Operation, entry: &QueueEntry) -> bool {
+fn applies(operation: Operation, entry: &QueueEntry, now: Timestamp) -> bool {
     match operation {
         Operation::Delete => true,
-        Operation::Retry | Operation::Hold => entry.status == EntryStatus::Waiting,
-        Operation::Release => entry.status == EntryStatus::Held,
+        Operation::Hold => entry.status == EntryStatus::Waiting,
+        Operation::Retry => Status::of(entry, now) == Status::Waiting,
+        Operation::Release => Status::of(entry, now) == Status::Held,
     }
 }
 
-pub fn view(entry: &QueueEntry) -> EntryView {
-    let held = entry.status == EntryStatus::Held;
+pub fn view(entry: &QueueEntry, now: Timestamp) -> EntryView {
+    let held = Status::of(entry, now) == Status::Held;
+    let if_late = entry.mail.deliver_by.map(|by| match by.mode {
+        ByMode::Return => "returned".to_owned(),
+        ByMode::Notify => "told".to_owned(),
+    });
     EntryView {
         id: entry.queue_id.to_string(),
         part: entry.part,
-        status: match Status::of(entry.status) {
+        status: match Status::of(entry, now) {
             Status::Waiting => "waiting".to_owned(),
             Status::Held => "held".to_owned(),
         },
@@ -107,6 +113,10 @@ pub fn view(entry: &QueueEntry) -> EntryView {
         attempts: entry.attempts,
         accepted_at: entry.accepted_at.rfc3339(),
         next_attempt_at: (!held).then(|| entry.due.rfc3339()),
+        held_until: entry.is_ahead_of_time(now).then(|| entry.release_at.rfc3339()),
+        deliver_by: entry.deadline.map(|deadline| deadline.at.rfc3339()),
+        if_late,
+        priority: entry.priority().level(),
         last_error: entry.last_error.clone(),
     }
 }

@@ -38,7 +38,7 @@ impl Selector {
 
     pub fn matches(&self, entry: &QueueEntry, now: Timestamp) -> bool {
         self.matches_id(entry.queue_id)
-            && self.status.is_none_or(|status| status == Status::of(entry.status))
+            && self.status.is_none_or(|status| status == Status::of(entry, now))
             && self.older_than_s.is_none_or(|age| now.since(entry.accepted_at) >= Duration::from_secs(age))
             && self.sender.as_deref().is_none_or(|wanted| matches_sender(wanted, &entry.reverse_path))
             && entry.recipients.iter().any(|recipient| self.matches_recipient(&recipient.address))
@@ -63,10 +63,11 @@ impl Selector {
 }
 
 impl Status {
-    pub fn of(status: EntryStatus) -> Self {
-        match status {
-            EntryStatus::Waiting => Self::Waiting,
-            EntryStatus::Held => Self::Held,
+    /// An entry is held by an operator, or until its sender wants it to leave.
+    pub fn of(entry: &QueueEntry, now: Timestamp) -> Self {
+        match entry.status {
+            EntryStatus::Waiting if !entry.is_ahead_of_time(now) => Self::Waiting,
+            EntryStatus::Waiting | EntryStatus::Held => Self::Held,
         }
     }
 }

@@ -216,7 +216,11 @@ pub fn show_entries(entries: &[EntryView], output: &mut Output) -> Result<(), Fa
 }
 
 fn show_entry_line(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
-    let next = entry.next_attempt_at.as_deref().unwrap_or("until released");
+    let next = match (&entry.next_attempt_at, &entry.held_until) {
+        (Some(at), _) => at.clone(),
+        (None, Some(until)) => format!("until {until}"),
+        (None, None) => "until released".to_owned(),
+    };
     output.line(format_args!(
         "{}  {:7}  {:>9}  {next}  <{}> -> {}",
         entry.id,
@@ -243,6 +247,18 @@ fn show_entry(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
     field("lane", &entry.lane)?;
     field("accepted", &entry.accepted_at)?;
     field("attempts", &entry.attempts.to_string())?;
+    if let Some(until) = &entry.held_until {
+        field("held until", until)?;
+    }
+    if let (Some(by), Some(else_what)) = (&entry.deliver_by, &entry.if_late) {
+        field(
+            "deliver by",
+            &format!("{by}, or {}", if else_what == "told" { "its sender is told" } else { "returned" }),
+        )?;
+    }
+    if entry.priority != 0 {
+        field("priority", &entry.priority.to_string())?;
+    }
     field("next try", entry.next_attempt_at.as_deref().unwrap_or("when released"))?;
     field("last error", entry.last_error.as_deref().unwrap_or("none"))?;
     field("history", &format!("postrider trace {}", entry.id))?;

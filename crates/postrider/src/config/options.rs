@@ -178,6 +178,10 @@ section! {
         /// What of a submitted message must name addresses that lead to the account: sender and From, the sender in the
         /// envelope alone, or nothing.
         sender_check: SenderCheck = SenderCheck::Header;
+        /// Senders who want a message back if it is not delivered in time (DELIVERBY) have to give at least so long.
+        deliver_by_min: Span = Span::seconds(0);
+        /// How long a submitted message may be held before it leaves (FUTURERELEASE); 0s: it cannot be asked for.
+        future_release_max: Span = Span::seconds(30 * 86_400);
         later turn, send;
     }
 }

@@ -238,6 +238,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         client_tls,
         session,
         clients: ClientLimits::default(),
+        deliver_by_min: config.smtp.deliver_by_min.0,
+        hold_max: config.smtp.future_release_max.0,
         history_kept_for: HISTORY_KEPT_FOR,
     })
 }

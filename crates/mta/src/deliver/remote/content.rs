@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail::{
-    Body,
+    Body, MtPriority,
     convert::{Converter, Plan, Scan, Survey, Target, Unconvertible},
 };
 use proto::smtp::client::Capabilities;
@@ -55,23 +55,36 @@ impl Unsent {
     }
 }
 
-/// The stored body; its first piece is kept, which is all there is of most messages.
+/// The stored body behind what this host is told in front of it; the first piece is kept, which is all there is of most
+/// messages.
 struct Source {
     mta: Arc<Mta>,
     blob: store::engine::BlobId,
+    /// Octets that go in front.
+    prefix_bytes: u64,
+    /// With those.
     bytes: u64,
     first: Bytes,
 }
 
 impl Source {
+    async fn open(mta: &Arc<Mta>, entry: &QueueEntry, prefix: Vec<u8>) -> Result<Self, StoreError> {
+        let prefix_bytes = prefix.len() as u64;
+        let first = mta.stores.engine.blob_read(entry.blob, 0..PIECE_BYTES_MAX).await?;
+        let first = if prefix.is_empty() { first } else { [prefix, first.to_vec()].concat().into() };
+        let bytes = entry.blob_bytes + prefix_bytes;
+        Ok(Self { mta: mta.clone(), blob: entry.blob, prefix_bytes, bytes, first })
+    }
+
     async fn piece(&self, position: u64) -> Result<Option<Bytes>, StoreError> {
         if position >= self.bytes {
             return Ok(None);
         }
-        if position == 0 && !self.first.is_empty() {
-            return Ok(Some(self.first.clone()));
+        if position == 0 {
+            return Ok(Some(self.first.clone()).filter(|first| !first.is_empty()));
         }
-        let range = position..position + PIECE_BYTES_MAX;
+        let start = position.saturating_sub(self.prefix_bytes);
+        let range = start..start + PIECE_BYTES_MAX;
         let piece = self.mta.stores.engine.blob_read(self.blob, range).await?;
         Ok((!piece.is_empty()).then_some(piece))
     }
@@ -111,6 +124,15 @@ impl Source {
     }
 }
 
+/// RFC 6758 §3: the priority, for a host that does not take it with MAIL. No such field came in with the message.
+fn prefix(entry: &QueueEntry, host: &Capabilities) -> Vec<u8> {
+    let priority = entry.priority();
+    if host.mt_priority || priority == MtPriority::NORMAL {
+        return Vec::new();
+    }
+    format!("MT-Priority: {priority}\r\n").into_bytes()
+}
+
 /// Converts one more piece, or the end; returns the converter if there is more to come.
 fn advance(
     mut converter: Converter,
@@ -133,9 +155,7 @@ impl Content {
         host: &Capabilities,
         chunking: bool,
     ) -> Result<Self, Unsent> {
-        let mut source =
-            Source { mta: mta.clone(), blob: entry.blob, bytes: entry.blob_bytes, first: Bytes::new() };
-        source.first = source.piece(0).await?.unwrap_or_default();
+        let source = Source::open(mta, entry, prefix(entry, host)).await?;
         let (scan, bytes) = source.scan(None).await?;
         let section = source.first.get(..mail::header::body_start(&source.first));
         let header_is_ascii = section.is_some_and(<[u8]>::is_ascii);

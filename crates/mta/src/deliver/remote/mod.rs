@@ -153,3 +153,5 @@ mod dsn_tests;
 mod limits_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;

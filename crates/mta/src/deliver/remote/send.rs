@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mail::{MailParameters, RcptParameters, Recipient, Reply};
+use mail::{MailParameters, RcptParameters, Recipient, Reply, Timestamp};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
 use store::spool::{QueueEntry, QueuedRecipient};
 
@@ -67,6 +67,13 @@ struct Progress<'a> {
     other_session: bool,
 }
 
+/// RFC 2852 §4.1: of the time what is left. RFC 4865 §1: the holding was ours to do.
+fn onward_mail(entry: &QueueEntry, now: Timestamp) -> MailParameters {
+    let mail = entry.mail.clone();
+    let deliver_by = mail.deliver_by.zip(entry.deadline).map(|(by, deadline)| by.until(deadline.at, now));
+    MailParameters { deliver_by, hold: None, ..mail }
+}
+
 /// RFC 3461 §5.2.1: a host with DSN gets what we were given; the address that an alias changed as the original one.
 fn onward(recipient: &QueuedRecipient) -> RcptParameters {
     let fits = |orcpt: &mail::OriginalRecipient| orcpt.to_string().len() <= ORCPT_BYTES_MAX;
@@ -95,7 +102,7 @@ pub(super) async fn send(
     let mut progress = Progress {
         entry,
         fates,
-        mail: MailParameters { body: content.body, ..entry.mail.clone() },
+        mail: MailParameters { body: content.body, ..onward_mail(entry, mta.world.clock.wall()) },
         content,
         summary: String::new(),
         untouched: true,
@@ -186,7 +193,7 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> N
                 if outcome == RecipientOutcome::OtherSession {
                     progress.elsewhere.push(*index);
                 }
-                match recipient_fate(connection, outcome) {
+                match recipient_fate(connection, progress.entry, outcome) {
                     Some(fate) => progress.decide(*index, fate),
                     // RFC 5321 §4.5.3.1.10: not taken, so what becomes of this transaction is not about it.
                     None => asked.retain(|asked| asked != index),
@@ -230,7 +237,7 @@ fn failed(
     Next::Done
 }
 
-fn recipient_fate(connection: &Connection, outcome: RecipientOutcome) -> Option<Fate> {
+fn recipient_fate(connection: &Connection, entry: &QueueEntry, outcome: RecipientOutcome) -> Option<Fate> {
     match outcome {
         RecipientOutcome::Refused { reply, temporary: true } => {
             Some(Fate::Deferred(refusal(connection, &reply)))
@@ -239,7 +246,7 @@ fn recipient_fate(connection: &Connection, outcome: RecipientOutcome) -> Option<
             Some(Fate::Failed(refusal(connection, &reply)))
         }
         RecipientOutcome::TooMany(_) | RecipientOutcome::OtherSession => None,
-        RecipientOutcome::Final(reply) => Some(replied(connection, &reply)),
+        RecipientOutcome::Final(reply) => Some(replied(connection, entry, &reply)),
     }
 }
 
@@ -248,7 +255,7 @@ fn done(connection: &mut Connection, progress: &mut Progress<'_>, open: &[usize]
         Outcome::Replied(reply) => {
             progress.summary = reply.to_string();
             // Recipients that were answered apart keep their own fate.
-            progress.decide_all(open, &replied(connection, &reply));
+            progress.decide_all(open, &replied(connection, progress.entry, &reply));
             Next::Again
         }
         Outcome::Refused { reply, temporary, .. } => {
@@ -298,14 +305,21 @@ impl Progress<'_> {
     }
 }
 
-fn replied(connection: &Connection, reply: &Reply) -> Fate {
+/// Who tells of it that the host took the message.
+fn success(connection: &Connection, entry: &QueueEntry) -> Success {
+    let (host, capabilities) = (connection.host.clone(), connection.link.capabilities());
+    let keeps_deadline = capabilities.deliver_by.is_some();
+    // RFC 2852 §4.1: each step if that was asked for, and that the deadline goes no further.
+    match entry.mail.deliver_by {
+        Some(by) if by.trace || !keeps_deadline => Success::Handed { host, keeps_deadline },
+        _ if capabilities.dsn => Success::Confirmed,
+        _ => Success::Unconfirmed { host },
+    }
+}
+
+fn replied(connection: &Connection, entry: &QueueEntry, reply: &Reply) -> Fate {
     if reply.is_success() {
-        let success = if connection.link.capabilities().dsn {
-            Success::Confirmed
-        } else {
-            Success::Unconfirmed { host: connection.host.clone() }
-        };
-        Fate::delivered(connection.name(), Some(reply.to_string()), success)
+        Fate::delivered(connection.name(), Some(reply.to_string()), success(connection, entry))
     } else if reply.is_permanent() {
         Fate::Failed(refusal(connection, reply))
     } else {

@@ -2,17 +2,27 @@
 //!
 //! Methods are sorted by direction: `handle_*` tell the machine what happened, `poll` says what to do. Time is an
 //! argument. Whatever does not fit into a lane's window stays in the store's due index and is loaded when room is.
+//!
+//! Within a lane the higher priority goes first (RFC 6710), and yet nothing waits for ever: of what is in the window the
+//! oldest gets its turn ([`ready`]), and of what is in the store no more than [`JUMPS_MAX`] newer
+//! entries go ahead between two loads.
+
+mod ready;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
-use mail::Timestamp;
+use mail::{MtPriority, Timestamp};
 use store::spool::{EntryId, LaneId, QueueEntry};
+
+use ready::Ready;
 
 /// Entries of one lane that wait in memory; the rest waits in the store.
 pub const WINDOW_MAX: usize = 1024;
+/// New entries of higher priority than the usual that pass by those in the store, from one load to the next.
+pub const JUMPS_MAX: usize = 256;
 
 /// Workers a lane may have at once.
 const WORKERS_MAX_LOCAL: usize = 64;
@@ -22,6 +32,7 @@ const WORKERS_MAX_REMOTE: usize = 20;
 #[derive(Clone, Debug)]
 pub struct Item {
     pub id: EntryId,
+    pub priority: MtPriority,
     /// The entry itself if it was just accepted, so that it need not be read again.
     pub entry: Option<Arc<QueueEntry>>,
 }
@@ -49,7 +60,7 @@ pub struct Lanes {
 
 #[derive(Debug, Default)]
 struct Lane {
-    ready: VecDeque<Item>,
+    ready: Ready,
     /// Entries in `ready` or being delivered.
     known: HashSet<EntryId>,
     workers: usize,
@@ -60,6 +71,8 @@ struct Lane {
     loading: bool,
     /// Entries that are due stand in the store only.
     overflow: bool,
+    /// Entries that passed by them since the last load.
+    jumps: usize,
     /// When the first stored entry that is not due yet will be.
     next_due: Option<Timestamp>,
 }
@@ -73,12 +86,16 @@ impl Lanes {
     /// An entry was added to the store and is due at once.
     pub fn handle_added(&mut self, lane: &LaneId, item: Item) {
         let state = self.lane(lane);
-        if state.ready.len() >= WINDOW_MAX {
+        // Where others wait in the store already, a new entry waits behind them.
+        let has_turn = !state.overflow && !state.loading && state.ready.len() < WINDOW_MAX;
+        let jumps = !has_turn && item.priority > MtPriority::NORMAL && state.jumps < JUMPS_MAX;
+        state.jumps += usize::from(jumps);
+        if !has_turn && !jumps {
             state.overflow = true;
         } else if state.known.insert(item.id) {
-            state.ready.push_back(item);
+            state.ready.push(item);
+            self.wake(lane, 1);
         }
-        self.wake(lane, 1);
         self.decide(lane);
     }
 
@@ -92,22 +109,23 @@ impl Lanes {
         }
     }
 
-    /// What a load found: IDs that are due, whether that was all, and when the next after them is due.
+    /// What a load found: entries that are due, whether that was all, and when the next after them is due.
     pub fn handle_loaded(
         &mut self,
         lane: &LaneId,
-        due: Vec<EntryId>,
+        due: Vec<Item>,
         complete: bool,
         next_due: Option<Timestamp>,
     ) {
         let state = self.lane(lane);
         state.loading = false;
+        state.jumps = 0;
         // Entries that came while the load ran set `overflow` again themselves; a load that broke off goes on later.
         state.overflow |= !complete;
-        for id in due.into_iter().filter(|id| !state.known.contains(id)).collect::<Vec<_>>() {
+        for item in due.into_iter().filter(|item| !state.known.contains(&item.id)).collect::<Vec<_>>() {
             if state.ready.len() < WINDOW_MAX {
-                state.known.insert(id);
-                state.ready.push_back(Item { id, entry: None });
+                state.known.insert(item.id);
+                state.ready.push(item);
             } else {
                 state.overflow = true;
             }
@@ -172,7 +190,7 @@ impl Lanes {
         if self.stopping {
             return None;
         }
-        let item = self.lane(lane).ready.pop_front();
+        let item = self.lane(lane).ready.pop();
         self.decide(lane);
         item
     }
@@ -298,194 +316,4 @@ fn workers_max(lane: &LaneId) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LATER: Timestamp = Timestamp::from_millis(60_000);
-    const NOW: Timestamp = Timestamp::from_millis(1000);
-
-    fn lane(name: &str) -> LaneId {
-        LaneId(name.into())
-    }
-
-    fn id(number: u64) -> EntryId {
-        EntryId { queue_id: mail::QueueId::from_u64(number), part: 0 }
-    }
-
-    fn item(number: u64) -> Item {
-        Item { id: id(number), entry: None }
-    }
-
-    fn actions(lanes: &mut Lanes) -> Vec<Action> {
-        std::iter::from_fn(|| lanes.poll()).collect()
-    }
-
-    #[test]
-    fn an_added_entry_starts_a_worker_that_takes_it_once() {
-        let (mut lanes, local) = (Lanes::default(), lane("local"));
-        lanes.handle_added(&local, item(1));
-        assert_eq!(actions(&mut lanes), [Action::StartWorker(local.clone())]);
-        assert_eq!(lanes.take(&local).unwrap().id, id(1));
-        assert!(lanes.take(&local).is_none());
-        lanes.handle_finished(NOW, &local, id(1), None);
-        lanes.handle_worker_gone(&local);
-        assert!(lanes.by_id.is_empty(), "a lane with nothing to do is forgotten");
-    }
-
-    #[test]
-    fn an_idle_worker_is_used_before_a_new_one_starts() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_added(&site, item(1));
-        actions(&mut lanes);
-        lanes.take(&site);
-        lanes.handle_finished(NOW, &site, id(1), None);
-        lanes.handle_worker_idle(&site, true);
-        lanes.handle_added(&site, item(2));
-        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone())]);
-        lanes.handle_added(&site, item(3));
-        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone()), Action::StartWorker(site)]);
-    }
-
-    #[test]
-    fn after_shutdown_no_worker_follows_one_that_left() {
-        let (mut lanes, local) = (Lanes::default(), lane("local"));
-        lanes.handle_added(&local, item(1));
-        lanes.take(&local);
-        lanes.handle_added(&local, item(2));
-        assert_eq!(actions(&mut lanes).len(), 2);
-        lanes.handle_shutdown();
-        assert!(lanes.take(&local).is_none());
-        lanes.handle_worker_gone(&local);
-        lanes.handle_finished(NOW, &local, id(1), None);
-        lanes.handle_worker_gone(&local);
-        assert_eq!(actions(&mut lanes), [], "the other entry waits for the next start");
-        assert_eq!(lanes.load().1, 0);
-    }
-
-    #[test]
-    fn a_site_never_has_more_workers_than_its_limit() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        for number in 0..1000 {
-            lanes.handle_added(&site, item(number));
-        }
-        assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE);
-    }
-
-    #[test]
-    fn there_are_as_many_workers_as_entries_and_no_more() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        for number in 0..3 {
-            lanes.handle_added(&site, item(number));
-        }
-        assert_eq!(actions(&mut lanes).len(), 3);
-        for number in 0..3 {
-            lanes.take(&site);
-            assert_eq!(actions(&mut lanes), [], "the others come for what is left, {number}");
-        }
-        lanes.handle_kick(&site);
-        actions(&mut lanes);
-        lanes.handle_loaded(&site, (3..100).map(id).collect(), true, None);
-        assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE - 3, "a load starts all that it needs");
-    }
-
-    #[test]
-    fn a_worker_that_leaves_is_not_counted_on() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_added(&site, item(1));
-        lanes.take(&site);
-        lanes.handle_finished(NOW, &site, id(1), None);
-        assert!(lanes.take(&site).is_none());
-        actions(&mut lanes);
-        lanes.handle_added(&site, item(2));
-        assert_eq!(actions(&mut lanes), [], "it may still wait for more");
-        lanes.handle_worker_leaving(&site);
-        assert_eq!(actions(&mut lanes), [Action::StartWorker(site.clone())]);
-        lanes.handle_worker_gone(&site);
-        assert_eq!(actions(&mut lanes), []);
-    }
-
-    #[test]
-    fn what_came_before_a_worker_began_to_wait_wakes_it() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_added(&site, item(1));
-        lanes.take(&site);
-        lanes.handle_finished(NOW, &site, id(1), None);
-        assert!(lanes.take(&site).is_none());
-        lanes.handle_added(&site, item(2));
-        actions(&mut lanes);
-        lanes.handle_worker_idle(&site, true);
-        assert_eq!(actions(&mut lanes), [Action::WakeWorker(site)]);
-    }
-
-    #[test]
-    fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        for number in 0..=(WINDOW_MAX as u64) {
-            lanes.handle_added(&site, item(number));
-        }
-        let loads = |lanes: &mut Lanes| -> Vec<usize> {
-            actions(lanes)
-                .into_iter()
-                .filter_map(|action| match action {
-                    Action::Load { limit, .. } => Some(limit),
-                    Action::StartWorker(_) | Action::WakeWorker(_) => None,
-                })
-                .collect()
-        };
-        assert_eq!(loads(&mut lanes), []);
-        for number in 0..WINDOW_MAX as u64 {
-            assert_eq!(lanes.take(&site).unwrap().id, id(number));
-            lanes.handle_finished(NOW, &site, id(number), None);
-        }
-        assert_eq!(loads(&mut lanes).len(), 1);
-        lanes.handle_loaded(&site, vec![id(WINDOW_MAX as u64)], true, None);
-        assert_eq!(lanes.take(&site).unwrap().id, id(WINDOW_MAX as u64));
-        assert_eq!(loads(&mut lanes), []);
-    }
-
-    #[test]
-    fn an_entry_under_delivery_is_not_taken_again_by_a_load() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_added(&site, item(1));
-        lanes.take(&site);
-        lanes.handle_kick(&site);
-        lanes.handle_loaded(&site, vec![id(1), id(2)], true, None);
-        assert_eq!(lanes.take(&site).unwrap().id, id(2));
-        assert!(lanes.take(&site).is_none());
-    }
-
-    #[test]
-    fn an_overflow_during_a_load_is_not_forgotten() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_kick(&site);
-        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
-        lanes.handle_kick(&site);
-        assert_eq!(actions(&mut lanes), [], "one load at a time");
-        lanes.handle_loaded(&site, vec![], true, None);
-        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
-    }
-
-    #[test]
-    fn a_deferred_entry_is_loaded_at_its_time_and_not_before() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_stored(NOW, &site, LATER);
-        assert_eq!(lanes.deadline(), Some(LATER));
-        lanes.handle_time(NOW);
-        assert_eq!(actions(&mut lanes), []);
-        lanes.handle_time(LATER);
-        assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
-        assert_eq!(lanes.deadline(), None);
-    }
-
-    #[test]
-    fn an_earlier_due_time_moves_the_wake_up_forward() {
-        let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-        lanes.handle_deferred(NOW, &site, LATER);
-        let sooner = Timestamp::from_millis(30_000);
-        lanes.handle_deferred(NOW, &site, sooner);
-        lanes.handle_deferred(NOW, &site, LATER);
-        assert_eq!(lanes.deadline(), Some(sooner));
-        lanes.handle_time(LATER);
-        assert_eq!(lanes.deadline(), None);
-    }
-}
+mod tests;

@@ -1,0 +1,264 @@
+use super::*;
+
+const LATER: Timestamp = Timestamp::from_millis(60_000);
+const NOW: Timestamp = Timestamp::from_millis(1000);
+
+fn lane(name: &str) -> LaneId {
+    LaneId(name.into())
+}
+
+fn id(number: u64) -> EntryId {
+    EntryId { queue_id: mail::QueueId::from_u64(number), part: 0 }
+}
+
+fn item(number: u64) -> Item {
+    Item { id: id(number), priority: MtPriority::NORMAL, entry: None }
+}
+
+fn actions(lanes: &mut Lanes) -> Vec<Action> {
+    std::iter::from_fn(|| lanes.poll()).collect()
+}
+
+#[test]
+fn an_added_entry_starts_a_worker_that_takes_it_once() {
+    let (mut lanes, local) = (Lanes::default(), lane("local"));
+    lanes.handle_added(&local, item(1));
+    assert_eq!(actions(&mut lanes), [Action::StartWorker(local.clone())]);
+    assert_eq!(lanes.take(&local).unwrap().id, id(1));
+    assert!(lanes.take(&local).is_none());
+    lanes.handle_finished(NOW, &local, id(1), None);
+    lanes.handle_worker_gone(&local);
+    assert!(lanes.by_id.is_empty(), "a lane with nothing to do is forgotten");
+}
+
+#[test]
+fn an_idle_worker_is_used_before_a_new_one_starts() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_added(&site, item(1));
+    actions(&mut lanes);
+    lanes.take(&site);
+    lanes.handle_finished(NOW, &site, id(1), None);
+    lanes.handle_worker_idle(&site, true);
+    lanes.handle_added(&site, item(2));
+    assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone())]);
+    lanes.handle_added(&site, item(3));
+    assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone()), Action::StartWorker(site)]);
+}
+
+#[test]
+fn after_shutdown_no_worker_follows_one_that_left() {
+    let (mut lanes, local) = (Lanes::default(), lane("local"));
+    lanes.handle_added(&local, item(1));
+    lanes.take(&local);
+    lanes.handle_added(&local, item(2));
+    assert_eq!(actions(&mut lanes).len(), 2);
+    lanes.handle_shutdown();
+    assert!(lanes.take(&local).is_none());
+    lanes.handle_worker_gone(&local);
+    lanes.handle_finished(NOW, &local, id(1), None);
+    lanes.handle_worker_gone(&local);
+    assert_eq!(actions(&mut lanes), [], "the other entry waits for the next start");
+    assert_eq!(lanes.load().1, 0);
+}
+
+#[test]
+fn a_site_never_has_more_workers_than_its_limit() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for number in 0..1000 {
+        lanes.handle_added(&site, item(number));
+    }
+    assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE);
+}
+
+#[test]
+fn there_are_as_many_workers_as_entries_and_no_more() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for number in 0..3 {
+        lanes.handle_added(&site, item(number));
+    }
+    assert_eq!(actions(&mut lanes).len(), 3);
+    for number in 0..3 {
+        lanes.take(&site);
+        assert_eq!(actions(&mut lanes), [], "the others come for what is left, {number}");
+    }
+    lanes.handle_kick(&site);
+    actions(&mut lanes);
+    lanes.handle_loaded(&site, (3..100).map(item).collect(), true, None);
+    assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE - 3, "a load starts all that it needs");
+}
+
+#[test]
+fn a_worker_that_leaves_is_not_counted_on() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_added(&site, item(1));
+    lanes.take(&site);
+    lanes.handle_finished(NOW, &site, id(1), None);
+    assert!(lanes.take(&site).is_none());
+    actions(&mut lanes);
+    lanes.handle_added(&site, item(2));
+    assert_eq!(actions(&mut lanes), [], "it may still wait for more");
+    lanes.handle_worker_leaving(&site);
+    assert_eq!(actions(&mut lanes), [Action::StartWorker(site.clone())]);
+    lanes.handle_worker_gone(&site);
+    assert_eq!(actions(&mut lanes), []);
+}
+
+#[test]
+fn what_came_before_a_worker_began_to_wait_wakes_it() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_added(&site, item(1));
+    lanes.take(&site);
+    lanes.handle_finished(NOW, &site, id(1), None);
+    assert!(lanes.take(&site).is_none());
+    lanes.handle_added(&site, item(2));
+    actions(&mut lanes);
+    lanes.handle_worker_idle(&site, true);
+    assert_eq!(actions(&mut lanes), [Action::WakeWorker(site)]);
+}
+
+#[test]
+fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for number in 0..=(WINDOW_MAX as u64) {
+        lanes.handle_added(&site, item(number));
+    }
+    let loads = |lanes: &mut Lanes| -> Vec<usize> {
+        actions(lanes)
+            .into_iter()
+            .filter_map(|action| match action {
+                Action::Load { limit, .. } => Some(limit),
+                Action::StartWorker(_) | Action::WakeWorker(_) => None,
+            })
+            .collect()
+    };
+    assert_eq!(loads(&mut lanes), []);
+    for number in 0..WINDOW_MAX as u64 {
+        assert_eq!(lanes.take(&site).unwrap().id, id(number));
+        lanes.handle_finished(NOW, &site, id(number), None);
+    }
+    assert_eq!(loads(&mut lanes).len(), 1);
+    lanes.handle_loaded(&site, vec![item(WINDOW_MAX as u64)], true, None);
+    assert_eq!(lanes.take(&site).unwrap().id, id(WINDOW_MAX as u64));
+    assert_eq!(loads(&mut lanes), []);
+}
+
+#[test]
+fn an_entry_under_delivery_is_not_taken_again_by_a_load() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_added(&site, item(1));
+    lanes.take(&site);
+    lanes.handle_kick(&site);
+    lanes.handle_loaded(&site, vec![item(1), item(2)], true, None);
+    assert_eq!(lanes.take(&site).unwrap().id, id(2));
+    assert!(lanes.take(&site).is_none());
+}
+
+#[test]
+fn an_overflow_during_a_load_is_not_forgotten() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_kick(&site);
+    assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+    lanes.handle_kick(&site);
+    assert_eq!(actions(&mut lanes), [], "one load at a time");
+    lanes.handle_loaded(&site, vec![], true, None);
+    assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+}
+
+#[test]
+fn a_deferred_entry_is_loaded_at_its_time_and_not_before() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_stored(NOW, &site, LATER);
+    assert_eq!(lanes.deadline(), Some(LATER));
+    lanes.handle_time(NOW);
+    assert_eq!(actions(&mut lanes), []);
+    lanes.handle_time(LATER);
+    assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+    assert_eq!(lanes.deadline(), None);
+}
+
+#[test]
+fn an_earlier_due_time_moves_the_wake_up_forward() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_deferred(NOW, &site, LATER);
+    let sooner = Timestamp::from_millis(30_000);
+    lanes.handle_deferred(NOW, &site, sooner);
+    lanes.handle_deferred(NOW, &site, LATER);
+    assert_eq!(lanes.deadline(), Some(sooner));
+    lanes.handle_time(LATER);
+    assert_eq!(lanes.deadline(), None);
+}
+
+fn urgent(number: u64) -> Item {
+    Item { priority: MtPriority::new(9).unwrap(), ..item(number) }
+}
+
+#[test]
+fn the_higher_priority_leaves_first_and_the_rest_in_order() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for (number, level) in [(1, 0), (2, -4), (3, 4), (4, 0), (5, 9), (6, 4)] {
+        lanes.handle_added(&site, Item { priority: MtPriority::new(level).unwrap(), ..item(number) });
+    }
+    let order: Vec<_> = std::iter::from_fn(|| lanes.take(&site)).map(|item| item.id).collect();
+    assert_eq!(order, [5, 3, 6, 1, 4, 2].map(id));
+}
+
+/// RFC 6710 §5: a flood of +9 does not keep the others from their turn.
+#[test]
+fn a_flood_of_urgent_entries_starves_nobody() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    lanes.handle_added(&site, item(1));
+    lanes.handle_added(&site, item(2));
+    let mut taken = Vec::new();
+    for number in 100..200 {
+        lanes.handle_added(&site, urgent(number));
+        lanes.handle_added(&site, urgent(number + 1000));
+        taken.push(lanes.take(&site).unwrap().id);
+    }
+    let turn = |number| taken.iter().position(|taken| *taken == id(number));
+    let longest = ready::FAVOURED_MAX as usize;
+    assert_eq!((turn(1), turn(2)), (Some(longest), Some(2 * longest + 1)));
+}
+
+/// The same where the window is full and others wait in the store, which this plays.
+#[test]
+fn a_flood_does_not_keep_what_is_in_the_store_from_being_loaded() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for number in 0..(WINDOW_MAX as u64) {
+        lanes.handle_added(&site, urgent(number));
+    }
+    lanes.handle_added(&site, item(5000));
+    actions(&mut lanes);
+    let mut stored = vec![item(5000)];
+    for number in 6000..6000 + 4 * WINDOW_MAX as u64 {
+        let before = lanes.load().0;
+        lanes.handle_added(&site, urgent(number));
+        if lanes.load().0 == before {
+            stored.push(urgent(number));
+        }
+        let taken = lanes.take(&site).unwrap().id;
+        lanes.handle_finished(NOW, &site, taken, None);
+        if taken == id(5000) {
+            return;
+        }
+        if actions(&mut lanes).iter().any(|action| matches!(action, Action::Load { .. })) {
+            lanes.handle_loaded(&site, std::mem::take(&mut stored), true, None);
+        }
+    }
+    panic!("the entry in the store starves");
+}
+
+#[test]
+fn urgent_entries_pass_by_a_full_window_up_to_a_bound() {
+    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    for number in 0..=(WINDOW_MAX as u64) {
+        lanes.handle_added(&site, item(number));
+    }
+    lanes.handle_added(&site, urgent(9000));
+    assert_eq!(lanes.take(&site).unwrap().id, id(9000));
+    for number in 0..2 * JUMPS_MAX as u64 {
+        lanes.handle_added(&site, urgent(10_000 + number));
+    }
+    assert_eq!(lanes.load().0, WINDOW_MAX + JUMPS_MAX - 1);
+    lanes.handle_added(&site, item(20_000));
+    assert_eq!(lanes.load().0, WINDOW_MAX + JUMPS_MAX - 1, "behind those in the store");
+}
