@@ -11,7 +11,7 @@ use mail::{Address, ForwardPath, MailParameters, RcptParameters, Recipient, Reve
 use mta::link::Link;
 use proto::{
     sasl::Credentials,
-    smtp::client::{Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
+    smtp::client::{Capabilities, Config, Event, Missing, Outcome, RecipientOutcome, TlsPolicy, Transaction},
 };
 use world::{
     BoxStream, Entropy, World,
@@ -56,12 +56,15 @@ impl Connection {
     /// One message; `content` gives it piece by piece when the server wants it.
     pub async fn transact(
         &mut self,
-        from: &Address,
-        recipients: &[Address],
+        submission: &Submission,
         bytes: u64,
         mut content: impl FnMut() -> io::Result<Option<Bytes>>,
     ) -> Result<Receipt, Failure> {
-        self.link.send(transaction(from, recipients, bytes));
+        if let Some(lacking) = lacking(&submission.parameters, self.link.capabilities()) {
+            return Err(Failure::new(format!("{} {lacking}; the message was not sent", self.server)));
+        }
+        let recipients = &submission.recipients;
+        self.link.send(transaction(submission, bytes));
         let mut refused = Vec::new();
         loop {
             match self.next_event().await? {
@@ -169,7 +172,19 @@ fn config(submission: &Submission, ip: IpAddr, entropy: &dyn Entropy) -> Result<
     })
 }
 
-fn transaction(from: &Address, recipients: &[Address], bytes: u64) -> Transaction {
+/// What was asked for that the server does not have.
+fn lacking(parameters: &MailParameters, server: &Capabilities) -> Option<&'static str> {
+    [
+        (parameters.hold.is_some() && !server.future_release, "does not hold messages (FUTURERELEASE)"),
+        (parameters.deliver_by.is_some() && server.deliver_by.is_none(), "takes no deadlines (DELIVERBY)"),
+        (parameters.priority.is_some() && !server.mt_priority, "takes no priorities (MT-PRIORITY)"),
+    ]
+    .into_iter()
+    .find_map(|(lacks, what)| lacks.then_some(what))
+}
+
+fn transaction(submission: &Submission, bytes: u64) -> Transaction {
+    let Submission { from, recipients, .. } = submission;
     let smtputf8 = !from.is_ascii() || recipients.iter().any(|recipient| !recipient.is_ascii());
     let recipient = |address: &Address| Recipient {
         forward_path: ForwardPath::Address(address.clone()),
@@ -177,7 +192,7 @@ fn transaction(from: &Address, recipients: &[Address], bytes: u64) -> Transactio
     };
     Transaction {
         reverse_path: ReversePath::Address(from.clone()),
-        mail: MailParameters { smtputf8, ..MailParameters::default() },
+        mail: MailParameters { smtputf8, ..submission.parameters.clone() },
         recipients: recipients.iter().map(recipient).collect(),
         body_bytes: bytes,
     }

@@ -6,7 +6,7 @@ pub mod message;
 pub mod server;
 
 use indicatif::ProgressBar;
-use mail::Address;
+use mail::{Address, MailParameters};
 use serde::Serialize;
 use world::World;
 
@@ -23,6 +23,8 @@ pub struct Submission {
     /// Whether the server's certificate has to be valid where TLS is demanded.
     pub verify: bool,
     pub login: Option<Login>,
+    /// What MAIL is to say besides what the addresses need.
+    pub parameters: MailParameters,
     pub from: Address,
     pub recipients: Vec<Address>,
 }
@@ -60,7 +62,7 @@ pub async fn submit(
     let mut connection = Connection::open(world, &submission).await?;
     let bytes = message.bytes();
     let receipt = connection
-        .transact(&submission.from, &submission.recipients, bytes, || {
+        .transact(&submission, bytes, || {
             let chunk = message.next_chunk()?;
             progress.inc(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
             Ok(chunk)
@@ -81,6 +83,7 @@ pub async fn send_welcome(world: &World, server: &str, accounts: &[&str]) -> Res
             tls: Tls::None,
             verify: false,
             login: None,
+            parameters: MailParameters::default(),
             from: draft.from.address,
             recipients: draft.to.into_iter().map(|mailbox| mailbox.address).collect(),
         };

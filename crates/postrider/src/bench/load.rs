@@ -102,6 +102,7 @@ impl Load {
             tls: Tls::None,
             verify: false,
             login: None,
+            parameters: mail::MailParameters::default(),
             from: self.from.clone(),
             recipients: vec![self.to.clone()],
         }
@@ -144,9 +145,7 @@ async fn session(
             connection = Connection::open(&world, &submission).await?;
         }
         let mut content = Some(message.clone());
-        let receipt = connection
-            .transact(&submission.from, &submission.recipients, message.len() as u64, || Ok(content.take()))
-            .await?;
+        let receipt = connection.transact(&submission, message.len() as u64, || Ok(content.take())).await?;
         if receipt.accepted {
             tally.sent.fetch_add(1, Ordering::Relaxed);
         } else if tally.failed.fetch_add(1, Ordering::Relaxed) >= FAILURES_MAX {

@@ -4,6 +4,7 @@ use std::{io::Read, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use mail::{ByMode, DeliverBy, Hold, MailParameters, MtPriority, Timestamp};
 use world::{ListenAddress, World};
 
 use super::{Common, Output, block_on, directory::PasswordInput};
@@ -19,7 +20,7 @@ use crate::{
         message::{Draft, Message},
         server::{ServerAddress, Tls},
     },
-    config::options::Service,
+    config::{options::Service, types::Span},
 };
 
 /// Octets of a body from a file or standard input.
@@ -55,6 +56,8 @@ pub struct Send {
     /// File to attach (may be given more than once)
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
+    #[command(flatten)]
+    timing: Timing,
     /// Server, instead of the first one configured
     #[arg(long, value_name = "HOST[:PORT]")]
     server: Option<ServerAddress>,
@@ -69,6 +72,60 @@ pub struct Send {
     user: Option<String>,
     #[command(flatten)]
     password: PasswordInput,
+}
+
+/// What the server is asked about when the message goes; it has to know the extension for it.
+#[derive(Debug, Args)]
+struct Timing {
+    /// Not to leave before this time, such as 2026-12-01T10:00:00Z (FUTURERELEASE)
+    #[arg(long, value_name = "TIME", conflicts_with = "hold_for")]
+    hold_until: Option<Timestamp>,
+    /// Not to leave before so long, such as 90m or 2d
+    #[arg(long, value_name = "TIME", value_parser = Span::parse)]
+    hold_for: Option<Span>,
+    /// To be delivered within this time, such as 15m (DELIVERBY)
+    #[arg(long, value_name = "TIME", value_parser = Span::parse)]
+    deliver_by: Option<Span>,
+    /// What happens if that cannot be
+    #[arg(long, value_name = "WHAT", requires = "deliver_by", default_value = "return")]
+    if_late: LateWord,
+    /// From -9, which can wait, to 9, which cannot (MT-PRIORITY)
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    priority: Option<MtPriority>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LateWord {
+    /// The message comes back
+    Return,
+    /// You are told, and delivery goes on
+    Notify,
+}
+
+impl Timing {
+    fn parameters(&self) -> Result<MailParameters, Failure> {
+        let seconds = |span: Span| {
+            let seconds =
+                i32::try_from(span.0.as_secs()).ok().filter(|seconds| (1..=999_999_999).contains(seconds));
+            seconds.ok_or_else(|| {
+                Failure::usage(format!(
+                    "{span} is no time for a server; at least 1s, at most 31 years, such as 90m"
+                ))
+            })
+        };
+        let hold_for = self.hold_for.map(|span| seconds(span).map(i32::unsigned_abs)).transpose()?;
+        let mode = match self.if_late {
+            LateWord::Return => ByMode::Return,
+            LateWord::Notify => ByMode::Notify,
+        };
+        let deliver_by = self.deliver_by.map(seconds).transpose()?;
+        Ok(MailParameters {
+            hold: self.hold_until.map(Hold::Until).or(hold_for.map(Hold::For)),
+            deliver_by: deliver_by.map(|seconds| DeliverBy { seconds, mode, trace: false }),
+            priority: self.priority,
+            ..MailParameters::default()
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -102,6 +159,7 @@ impl Send {
             return Err(Failure::usage("name at least one recipient with --to, --cc or --bcc"));
         }
         let login = self.login()?;
+        let parameters = self.timing.parameters()?;
         let (server, tls) = self.server(common)?;
         let verify = !self.insecure;
         let draft = self.draft(common)?;
@@ -112,6 +170,7 @@ impl Send {
             tls,
             verify,
             login,
+            parameters,
             from: draft.from.address,
             recipients: recipients.into_iter().map(|mailbox| mailbox.address).collect(),
         };
