@@ -70,6 +70,14 @@ enum Encoding {
     Base64,
 }
 
+/// The boundary of a message or part with this header section, if it is a multipart.
+pub(crate) fn boundary_of(section: &[u8]) -> Option<Vec<u8>> {
+    match part::Part::of(section, true, false).kind {
+        part::Kind::Multipart { boundary, .. } => Some(boundary),
+        _ => None,
+    }
+}
+
 impl Encoding {
     fn name(self) -> &'static str {
         match self {

@@ -46,10 +46,13 @@ fn sentences(recipient: &ReportedRecipient) -> String {
                 until.unwrap_or_default()
             )
         }
-        Action::Delivered => format!(
-            "Mail to {to} was delivered to the mailbox. You asked to be told. Whether it has been read, this does \
-             not say."
-        ),
+        Action::Delivered => {
+            let place = if explanation.is_empty() { "the mailbox" } else { &explanation };
+            format!(
+                "Mail to {to} was delivered to {place}. You asked to be told. Whether it has been read, this does \
+                 not say."
+            )
+        }
         Action::Relayed if !explanation.is_empty() => format!("Mail to {to} was passed on to {explanation}."),
         Action::Relayed => format!(
             "Mail to {to} was passed on to a mail system that does not confirm delivery. You asked to be told. If all \

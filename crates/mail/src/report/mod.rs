@@ -3,6 +3,7 @@
 mod boundary;
 mod explanation;
 mod lines;
+pub mod read;
 mod returned;
 mod status;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub struct ReportedRecipient {
     /// Its reply, `550 5.1.1 no such user`; cleaned of controls and folded when written.
     pub diagnostic: Option<String>,
     /// What happened, for a person, to follow the word "because": `there is no such mailbox`. Without the address.
+    /// For [`Action::Delivered`] where it is, unless in a mailbox.
     pub explanation: String,
     pub last_attempt_at: Option<Timestamp>,
     /// Written for [`Action::Delayed`] only.
