@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mail::{Address, ByMode, MailParameters, QueueId, RcptParameters, ReversePath, Timestamp};
 use store::{
-    Batch, CommitError, PendingBlob,
+    Batch, CommitError, PendingBlob, StoreError,
     ledger::{Event, Verdict},
     spool::{Deadline, EntryStatus, LaneId, QueueEntry, QueuedRecipient},
 };
 
-use crate::{Mta, route::Way, scheduler::Item};
+use crate::{
+    Mta, forward,
+    route::{LIST_LANE, Way},
+    scheduler::Item,
+};
 
 /// Recipients that one queue entry holds at most.
 const ENTRY_RECIPIENTS_MAX: usize = 1000;
@@ -33,6 +37,14 @@ pub struct AcceptedRecipient {
     pub original: Address,
     pub rcpt: RcptParameters,
     pub ways: Vec<Way>,
+    /// Under which the message goes on where an alias leads abroad; none: its own.
+    forward_sender: Option<Address>,
+}
+
+impl AcceptedRecipient {
+    pub fn new(original: Address, rcpt: RcptParameters, ways: Vec<Way>) -> Self {
+        Self { original, rcpt, ways, forward_sender: None }
+    }
 }
 
 /// How the message came, for its history.
@@ -49,11 +61,24 @@ pub struct Origin {
 }
 
 /// Commits the message and hands its entries to the scheduler. Once this returns, it is on stable storage.
-pub async fn accept(mta: &Arc<Mta>, acceptance: Acceptance) -> Result<(), CommitError> {
+pub async fn accept(mta: &Arc<Mta>, mut acceptance: Acceptance) -> Result<(), CommitError> {
+    choose_senders(mta, &mut acceptance).await?;
     let mut batch = Batch::new();
     let entries = add_to_batch(mta, &mut batch, acceptance);
     mta.stores.engine.commit(batch).await?;
     hand_over(mta, entries);
+    Ok(())
+}
+
+async fn choose_senders(mta: &Mta, acceptance: &mut Acceptance) -> Result<(), StoreError> {
+    let (config, directory, at) = (mta.config(), &mta.stores.directory, acceptance.at);
+    for recipient in &mut acceptance.recipients {
+        if recipient.ways.iter().any(|way| way.forwarded) {
+            let forwarder = &recipient.original;
+            recipient.forward_sender =
+                forward::sender(directory, &config, &acceptance.reverse_path, forwarder, at).await?;
+        }
+    }
     Ok(())
 }
 
@@ -134,15 +159,23 @@ fn promised(acceptance: &Acceptance) -> impl Iterator<Item = Verdict> {
     deliver_by.into_iter().chain(hold)
 }
 
+/// What recipients have in common who share an entry: lane, whether it is held, and the reverse-path as written.
+type Together = (LaneId, bool, String);
+
 /// Recipients that travel together share an entry; each address is delivered to once.
 fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
-    let mut lanes: BTreeMap<(LaneId, bool), Vec<QueuedRecipient>> = BTreeMap::new();
+    let mut groups: BTreeMap<Together, (ReversePath, Vec<QueuedRecipient>)> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for recipient in &acceptance.recipients {
         for way in &recipient.ways {
             // RFC 5321 §4.5.3.1.10 lets a recipient stand twice; two copies would help nobody.
             if seen.insert(way.address.to_lookup()) {
-                lanes.entry((way.lane.clone(), way.held)).or_default().push(QueuedRecipient {
+                let sender = recipient.forward_sender.clone().filter(|_| way.forwarded);
+                let reverse_path =
+                    sender.map_or_else(|| acceptance.reverse_path.clone(), ReversePath::Address);
+                let together = (way.lane.clone(), way.held, reverse_path.to_string());
+                let group = groups.entry(together).or_insert((reverse_path, Vec::new()));
+                group.1.push(QueuedRecipient {
                     address: way.address.clone(),
                     original: (recipient.original != way.address).then(|| recipient.original.clone()),
                     rcpt: recipient.rcpt.clone(),
@@ -155,18 +188,20 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
     let release_at = hold.map_or(acceptance.at, |hold| hold.release_at(acceptance.at));
     // RFC 2852 §4: of a time that was over when the message came its sender has been told.
     let deadline = deliver_by.map(|by| Deadline { at: by.deadline(acceptance.at), told: by.seconds <= 0 });
-    let parts = lanes.into_iter().flat_map(|((lane, held), recipients)| {
+    let parts = groups.into_iter().flat_map(|((lane, held, _), (reverse_path, recipients))| {
         let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
-        let chunks: Vec<_> = recipients.chunks(ENTRY_RECIPIENTS_MAX).map(<[_]>::to_vec).collect();
-        chunks.into_iter().map(move |chunk| (lane.clone(), status, chunk))
+        // Each list settles in its own time.
+        let most = if *lane.0 == *LIST_LANE { 1 } else { ENTRY_RECIPIENTS_MAX };
+        let chunks: Vec<_> = recipients.chunks(most).map(<[_]>::to_vec).collect();
+        chunks.into_iter().map(move |chunk| (lane.clone(), status, reverse_path.clone(), chunk))
     });
     parts
         .enumerate()
-        .map(|(part, (lane, status, recipients))| QueueEntry {
+        .map(|(part, (lane, status, reverse_path, recipients))| QueueEntry {
             queue_id: acceptance.queue_id,
             part: u16::try_from(part).unwrap_or(u16::MAX),
             lane,
-            reverse_path: acceptance.reverse_path.clone(),
+            reverse_path,
             mail: acceptance.mail.clone(),
             recipients,
             blob: acceptance.body.id,

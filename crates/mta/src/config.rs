@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use mail::Domain;
 use proto::smtp::server::{Flavour, Limits};
 use world::tls::ClientTls;
 pub use world::tls::TlsMode;
@@ -24,6 +25,7 @@ pub struct Config {
     pub sender_check: SenderCheck,
     /// First match wins.
     pub routes: Vec<Route>,
+    pub forward: Forward,
     /// Delays between attempts; the last repeats.
     pub retry_delays: Vec<Duration>,
     pub expire_after: Duration,
@@ -41,6 +43,15 @@ pub struct Config {
     pub hold_max: Duration,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
+}
+
+/// How mail goes on that an alias leads abroad.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Under a sender of ours, which bounces come back to (SRS).
+    pub srs: bool,
+    /// The domain of such senders; none: the alias's own.
+    pub srs_domain: Option<Domain>,
 }
 
 /// Who is believed when it says that it speaks for somebody else.

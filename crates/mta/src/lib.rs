@@ -6,9 +6,13 @@
 pub mod accept;
 pub mod config;
 pub mod deliver;
+pub mod forward;
+#[cfg(test)]
+mod forward_tests;
 mod history;
 pub mod link;
 pub mod listener;
+mod notice;
 mod outcome;
 pub mod policy;
 pub mod queue;
@@ -57,6 +61,7 @@ impl Mta {
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, store::StoreError> {
         let lanes = stores.spool.lanes().await?;
+        stores.directory.make_seal(&*world.entropy).await?;
         let mta = Arc::new(Self {
             queue_ids: QueueIds::new(&*world.entropy),
             dispatcher: Dispatcher::new(),

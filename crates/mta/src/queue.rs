@@ -9,7 +9,7 @@ use store::{
     spool::{EntryId, EntryStatus, QueueEntry},
 };
 
-use crate::Mta;
+use crate::{Mta, route::LIST_LANE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -91,7 +91,12 @@ async fn commit(
     let mut batch = Batch::new();
     match change {
         Change::Replace(changed) => stores.spool.replace(&mut batch, entry, changed),
-        Change::Remove => stores.spool.remove(&mut batch, entry),
+        Change::Remove => {
+            stores.spool.remove(&mut batch, entry);
+            if *entry.lane.0 == *LIST_LANE {
+                stores.directory.forget_distribution(&mut batch, entry.queue_id);
+            }
+        }
     }
     let action = match operation {
         Operation::Retry => "retry",

@@ -15,7 +15,7 @@ use world::{
 
 use crate::{
     Config, Mta,
-    config::{Audience, ClientTlsPair, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
+    config::{Audience, ClientTlsPair, Forward, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
     policy::limits::ClientLimits,
     route::{Route, site::OwnHosts},
     session::{self, Arrival, Security},
@@ -40,6 +40,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         expn: Audience::Authenticated,
         sender_check: SenderCheck::Header,
         routes,
+        forward: Forward { srs: true, srs_domain: None },
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),
         delay_notice_after: Duration::from_mins(30),

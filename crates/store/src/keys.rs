@@ -12,6 +12,9 @@
 //! | 0x24 | secret | name | 32 random octets |
 //! | 0x25 | app password | account u64, keyed hash of the password, 32 octets | [`crate::directory::AppPassword`] |
 //! | 0x2A | account name | word of the full name or all of it, lower case, 0x00, lookup form of the address | empty |
+//! | 0x2B | list | lookup form of the address | [`crate::directory::MailingList`] |
+//! | 0x2C | list member | list u64, lookup form of the address | [`crate::directory::Member`] |
+//! | 0x2D | list distribution | queue ID u64 | [`crate::directory::Distribution`] |
 //! | 0x30 | mailbox | account u64, mailbox u64 | [`crate::mailbox::Mailbox`] |
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
 //! | 0x32 | mailbox message | mailbox u64, UID u32 | version, MODSEQ u64, [`crate::mailbox::MessageRecord`] |
@@ -25,7 +28,9 @@
 //! | name | counts |
 //! | --- | --- |
 //! | `A` | accounts ever made: the last [`crate::mailbox::AccountId`] |
-//! | `D`, domain | accounts and aliases of a domain |
+//! | `D`, domain | accounts, aliases and lists of a domain |
+//! | `L` | lists ever made: the last [`crate::directory::ListId`] |
+//! | `P`, list u64 | members of a list |
 //! | `V` | the last UIDVALIDITY given out |
 //! | `N`, account u64 | mailboxes ever made of an account |
 //! | `M`, account u64 | messages of an account |
@@ -49,6 +54,9 @@ pub const SCRAM: u8 = 0x23;
 pub const SECRET: u8 = 0x24;
 pub const APP_PASSWORD: u8 = 0x25;
 pub const ACCOUNT_NAME: u8 = 0x2A;
+pub const LIST: u8 = 0x2B;
+pub const LIST_MEMBER: u8 = 0x2C;
+pub const DISTRIBUTION: u8 = 0x2D;
 pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;
 pub const MAILBOX_MESSAGE: u8 = 0x32;
@@ -61,6 +69,8 @@ pub const ENGINE_FIRST: u8 = 0xF0;
 pub(crate) mod counter {
     pub(crate) const ACCOUNT_ID: u8 = b'A';
     pub(crate) const DOMAIN_USERS: u8 = b'D';
+    pub(crate) const LIST_ID: u8 = b'L';
+    pub(crate) const LIST_MEMBERS: u8 = b'P';
     pub(crate) const UID_VALIDITY: u8 = b'V';
     pub(crate) const MAILBOX_NUMBER: u8 = b'N';
     pub(crate) const USAGE_MESSAGES: u8 = b'M';

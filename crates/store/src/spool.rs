@@ -181,6 +181,11 @@ impl Spool {
         }
     }
 
+    /// The batch conflicts if the stored entry differs from this one; nothing of it changes.
+    pub fn keep(&self, batch: &mut Batch, entry: &QueueEntry) {
+        batch.check(entry_key(entry.id()).key(), Expect::Equals(entry.encode().into()));
+    }
+
     pub async fn entry(&self, id: EntryId) -> Result<Option<QueueEntry>, StoreError> {
         let key = entry_key(id).key();
         match self.engine.get(&key).await? {

@@ -1,6 +1,8 @@
-//! Carrying entries out, a worker a connection: final delivery in [`local`], the next hop in [`remote`].
+//! Carrying entries out, a worker a connection: final delivery in [`local`], mailing lists in [`list`], the next
+//! hop in [`remote`].
 
 mod discard;
+mod list;
 mod local;
 mod remote;
 
@@ -14,6 +16,7 @@ use crate::{Mta, outcome, route, scheduler::Item};
 pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
     match &*lane.0 {
         route::LOCAL_LANE => local::work(mta, lane).await,
+        route::LIST_LANE => list::work(mta, lane).await,
         "discard" => discard::work(mta, lane).await,
         _ => remote::work(mta, lane).await,
     }

@@ -43,6 +43,8 @@ pub(crate) enum Fate {
 pub(crate) enum Success {
     /// We: the message is in the mailbox.
     Final,
+    /// We: a list has it, which is final delivery too (RFC 3461 §5.2.7.3).
+    Listed,
     /// We, that nobody else will: the host does not announce DSN.
     Unconfirmed { host: String },
     /// We, because of a deadline: to everybody who did not say NEVER (RFC 2852 §4.1).
@@ -111,7 +113,7 @@ pub(crate) async fn settle(
     let mut current = entry.clone();
     let (mut conflicts, mut waited) = (0, false);
     while conflicts < CONFLICT_RETRIES_MAX {
-        match try_settle(mta, &current, &fates, attempt.as_ref()).await {
+        match try_settle(mta, &current, &fates, attempt.as_ref(), Batch::new(), Vec::new()).await {
             Ok(due_again) => return mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again),
             Err(Unsettled::Commit(CommitError::Full) | Unsettled::Store(StoreError::Full)) => {
                 if !std::mem::replace(&mut waited, true) {
@@ -141,6 +143,27 @@ pub(crate) async fn settle(
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), Some(again_at));
 }
 
+/// As [`settle`] in one try, together with what is in the batch already, and the entries that it adds. After a conflict the
+/// entry comes back at once, to be decided anew.
+pub(crate) async fn settle_with(
+    mta: &Arc<Mta>,
+    entry: &Arc<QueueEntry>,
+    fates: &[Fate],
+    batch: Batch,
+    entries: Vec<QueueEntry>,
+) {
+    let now = mta.world.clock.wall();
+    let due_again = match try_settle(mta, entry, fates, None, batch, entries).await {
+        Ok(due_again) => due_again,
+        Err(Unsettled::Commit(CommitError::Conflict(_))) => Some(now),
+        Err(error) => {
+            tracing::error!(id = %entry.queue_id, %error, "an outcome cannot be committed; trying again");
+            Some(now.plus(COMMIT_RETRY_DELAY))
+        }
+    };
+    mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again);
+}
+
 /// False if the server stops first.
 async fn wait_for_room(mta: &Mta) -> bool {
     let mut shutdown = mta.shutdown.clone();
@@ -158,16 +181,17 @@ enum Unsettled {
     Store(#[from] StoreError),
 }
 
-/// One try; returns when the entry is due again, if it stays.
+/// One try, together with what the batch holds already; returns when the entry is due again, if it stays.
 async fn try_settle(
     mta: &Arc<Mta>,
     entry: &QueueEntry,
     fates: &[Fate],
     attempt: Option<&Attempt>,
+    mut batch: Batch,
+    mut entries: Vec<QueueEntry>,
 ) -> Result<Option<Timestamp>, Unsettled> {
     let config = mta.config();
     let now = mta.world.clock.wall();
-    let mut batch = Batch::new();
     record_attempt(mta, &mut batch, entry, now, attempt);
     record_deliveries(mta, &mut batch, entry, fates, now);
     let missed = entry.missed_deadline(now);
@@ -191,9 +215,9 @@ async fn try_settle(
         }
         Some(defer(mta, &config, &mut batch, entry, &kept, now))
     };
-    let reports = reporter.entries;
+    entries.append(&mut reporter.entries);
     mta.stores.engine.commit(batch).await?;
-    accept::hand_over(mta, reports);
+    accept::hand_over(mta, entries);
     Ok(due_again.filter(|_| entry.status == EntryStatus::Waiting))
 }
 

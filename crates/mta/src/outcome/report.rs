@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mail::{
-    Address, ByMode, EnhancedStatus, ForwardPath, MailParameters, Notify, QueueId, RcptParameters, Return,
-    ReversePath, Timestamp,
+    Address, ByMode, EnhancedStatus, Notify, QueueId, Return, ReversePath, Timestamp,
     report::{Action, Report, ReportedRecipient},
 };
 use store::{
@@ -18,8 +16,8 @@ use store::{
 use super::{End, Fate, Success, Trouble};
 use crate::{
     Config, Mta,
-    accept::{self, Acceptance, AcceptedRecipient, Origin},
-    route::{self, Destination},
+    accept::{self, Acceptance, AcceptedRecipient},
+    notice,
 };
 
 /// A longer message is returned as its header section only.
@@ -94,11 +92,16 @@ impl Reporter<'_> {
             let asks = notify.is_some_and(|notify| notify.success);
             match success {
                 Success::Final if asks => delivered.push(self.reported(recipient, Action::Delivered)),
+                Success::Listed if asks => delivered.push(ReportedRecipient {
+                    explanation: "a mailing list, which sends it on to its members".to_owned(),
+                    ..self.reported(recipient, Action::Delivered)
+                }),
                 Success::Unconfirmed { host } if asks => relayed.push(handed_to(host, String::new())),
                 Success::Handed { host, keeps_deadline } if notify != Some(Notify::NEVER) => {
                     relayed.push(handed_to(host, handed(host, *keeps_deadline)));
                 }
                 Success::Final
+                | Success::Listed
                 | Success::Unconfirmed { .. }
                 | Success::Handed { .. }
                 | Success::Confirmed => {}
@@ -134,30 +137,19 @@ impl Reporter<'_> {
         if told.is_empty() {
             return Ok(None);
         }
-        let Some((to, recipient)) = self.addressee().await? else { return Ok(None) };
-        let report = self.write(&told, &to, recipient).await?;
+        // RFC 5321 §4.5.5, RFC 3461 §6.1: no report on a report.
+        let ReversePath::Address(to) = &self.entry.reverse_path else { return Ok(None) };
+        let Some(recipient) = notice::recipient(self.mta, self.config, to, self.now).await? else {
+            let id = self.entry.queue_id;
+            tracing::warn!(%id, "the sender cannot be told: its address leads nowhere");
+            return Ok(None);
+        };
+        let report = self.write(&told, to, recipient).await?;
         let id = report.queue_id;
         let event = Event::ReportOn { original: self.entry.queue_id };
         self.mta.stores.ledger.append(batch, id, self.now, &event);
         self.entries.extend(accept::add_to_batch(self.mta, batch, report));
         Ok(Some(id))
-    }
-
-    /// Whom to tell and how to reach them; nobody for a null reverse-path, or a sender that leads nowhere.
-    async fn addressee(&self) -> Result<Option<(Address, AcceptedRecipient)>, StoreError> {
-        // RFC 5321 §4.5.5, RFC 3461 §6.1: no report on a report.
-        let ReversePath::Address(sender) = &self.entry.reverse_path else { return Ok(None) };
-        let path = ForwardPath::Address(sender.clone());
-        let Destination::Ways { ways, .. } =
-            route::destination(&self.mta.stores.directory, &self.config.routes, &path).await?
-        else {
-            let id = self.entry.queue_id;
-            tracing::warn!(%id, "the sender cannot be told: its address leads nowhere");
-            return Ok(None);
-        };
-        // RFC 3461 §6.1: nobody is to be told about a report.
-        let rcpt = RcptParameters { notify: Some(Notify::NEVER), orcpt: None };
-        Ok(Some((sender.clone(), AcceptedRecipient { original: sender.clone(), rcpt, ways })))
     }
 
     async fn write(
@@ -189,24 +181,12 @@ impl Reporter<'_> {
         let mut message = Vec::new();
         report.write(&mut message);
         let smtputf8 = !message.is_ascii() && (!to.is_ascii() || entry.mail.smtputf8);
-        let mut writer = mta.stores.engine.blob_writer().await?;
-        writer.write(Bytes::from(message)).await?;
-        let body = writer.finish().await?;
-        Ok(Acceptance {
-            queue_id,
-            at: self.now,
-            reverse_path: ReversePath::Null,
-            mail: MailParameters {
-                body: mail::Body::EightBitMime,
-                smtputf8,
-                // RFC 6710 §5: a report matters as much as its message.
-                priority: entry.mail.priority,
-                ..MailParameters::default()
-            },
-            recipients: vec![recipient],
-            body,
-            origin: Origin { service: "report", ..Origin::default() },
-        })
+        let service = "report";
+        let mut report =
+            notice::acceptance(mta, queue_id, self.now, service, recipient, message, smtputf8).await?;
+        // RFC 6710 §5: a report matters as much as its message.
+        report.mail.priority = entry.mail.priority;
+        Ok(report)
     }
 
     fn failed(&self, recipient: &QueuedRecipient, trouble: &Trouble, end: Option<End>) -> ReportedRecipient {

@@ -3,7 +3,10 @@
 use mail::{Reply, limits::RECEIVED_HEADERS_MAX};
 
 use super::{Header, Verdict};
-use crate::{accept::AcceptedRecipient, route::LOCAL_LANE};
+use crate::{
+    accept::AcceptedRecipient,
+    route::{LIST_LANE, LOCAL_LANE},
+};
 
 const RULE: &str = "loops";
 
@@ -17,7 +20,7 @@ pub fn check(header: &Header<'_>, recipients: &[AcceptedRecipient]) -> Option<Ve
     // RFC 9228 §3: what was delivered for an address does not come back for it.
     let delivered = |recipient: &&AcceptedRecipient| {
         header.delivered_to.contains(&recipient.original.to_lookup())
-            && recipient.ways.iter().any(|way| *way.lane.0 == *LOCAL_LANE)
+            && recipient.ways.iter().any(|way| [LOCAL_LANE, LIST_LANE].contains(&&*way.lane.0))
     };
     let recipient = recipients.iter().find(delivered).filter(|_| !header.delivered_to.is_empty())?;
     let reply = Reply::new(554, (5, 4, 6), "the message was delivered for this address before: a loop");

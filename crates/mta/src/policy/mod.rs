@@ -2,9 +2,11 @@
 //! [`rcpt`](Judge::rcpt), [`data`](Judge::data)) ask the checks in order; a check is one file and answers with a
 //! [`Verdict`]: the rule, what it looked at, and the outcome.
 
+pub mod answers;
 pub mod connections;
 mod domain;
 pub mod limits;
+mod list;
 mod loops;
 pub mod mailbox;
 pub mod priority;
@@ -29,8 +31,10 @@ use world::World;
 use crate::{
     Config,
     accept::AcceptedRecipient,
-    route::{self, Destination, Way},
+    forward,
+    route::{Destination, Way},
 };
+use answers::Answers;
 use connections::{Admission, Connections};
 use rates::{Countable, Rates};
 pub use verdict::{Kept, Verdict};
@@ -40,11 +44,12 @@ pub use verdict::{Kept, Verdict};
 pub struct Memory {
     pub connections: Connections,
     pub rates: Rates,
+    pub answers: Answers,
 }
 
 impl Memory {
     pub fn new(now: Instant) -> Self {
-        Self { connections: Connections::default(), rates: Rates::new(now) }
+        Self { connections: Connections::default(), rates: Rates::new(now), answers: Answers::default() }
     }
 }
 
@@ -82,6 +87,8 @@ pub struct Header<'a> {
     pub hops: usize,
     /// The addresses of Delivered-To, in the form they are looked up by.
     pub delivered_to: &'a [String],
+    /// RFC 3834 §5: nobody wrote it.
+    pub automatic: bool,
 }
 
 /// Judges one client in one phase; what the checks said is in `verdicts`.
@@ -122,13 +129,22 @@ impl Judge<'_> {
     }
 
     /// The ways to a recipient.
-    pub async fn rcpt(&mut self, path: &ForwardPath, rcpt: &RcptParameters) -> Result<Vec<Way>, Reply> {
-        let destination = match route::destination(&self.stores.directory, &self.config.routes, path).await {
+    pub async fn rcpt(
+        &mut self,
+        reverse_path: &ReversePath,
+        path: &ForwardPath,
+        rcpt: &RcptParameters,
+    ) -> Result<Vec<Way>, Reply> {
+        let (directory, now) = (&self.stores.directory, self.world.clock.wall());
+        let destination = match forward::destination(directory, self.config, path, now).await {
             Ok(destination) => destination,
             Err(error) => return Err(unreadable(&error)),
         };
         self.note(relay::check(self, path, &destination))?;
         self.note(recipient::check(path, &destination))?;
+        if let Destination::Ways { ways, .. } = &destination {
+            self.note_some(list::check(self, ways, reverse_path).await?)?;
+        }
         self.note_some(success_report::check(self, rcpt))?;
         self.note_some(rate::check(self, Countable::Recipients))?;
         match destination {
@@ -143,6 +159,7 @@ impl Judge<'_> {
     /// The content is here; nothing of it is accepted yet.
     pub async fn data(&mut self, header: &Header<'_>, recipients: &[AcceptedRecipient]) -> Result<(), Reply> {
         self.note_some(loops::check(header, recipients))?;
+        self.note_some(list::check_header(header, recipients))?;
         match header.originators {
             Some(originators) => self.note_some(sender::check_header(self, originators).await),
             None => Ok(()),

@@ -19,6 +19,7 @@ pub fn check(path: &ForwardPath, destination: &Destination) -> Verdict {
                 .with("lane", lanes(ways));
         }
         Destination::UnknownUser => ((5, 1, 1), "there is no such user here"),
+        Destination::Expired => ((5, 1, 1), "this return address of forwarded mail has expired"),
         Destination::Loop => ((5, 4, 6), "the aliases of this address lead in a circle"),
         Destination::NoRoute => ((5, 4, 4), "no route leads to this domain"),
         Destination::Refused => ((5, 7, 1), "mail to this address is refused here"),

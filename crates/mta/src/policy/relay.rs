@@ -8,7 +8,7 @@ use crate::route::Destination;
 pub fn check(judge: &Judge<'_>, path: &ForwardPath, destination: &Destination) -> Verdict {
     let is_hosted = match destination {
         Destination::Ways { foreign, .. } => !foreign,
-        Destination::UnknownUser | Destination::Loop => true,
+        Destination::UnknownUser | Destination::Expired | Destination::Loop => true,
         Destination::NoRoute | Destination::Refused => false,
     };
     let verdict = if is_hosted {

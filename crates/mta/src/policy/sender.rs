@@ -78,6 +78,6 @@ async fn owns(stores: &Stores, identity: &Address, address: &Address) -> Result<
 fn is(target: &Target, identity: &Address) -> bool {
     match target {
         Target::Account(account) => account.address.to_lookup() == identity.to_lookup(),
-        Target::Foreign(_) | Target::Unknown(_) => false,
+        Target::Foreign(_) | Target::Unknown(_) | Target::List(_) => false,
     }
 }

@@ -18,6 +18,8 @@ pub use pattern::RecipientPattern;
 pub const LOCAL_LANE: &str = "local";
 /// How the lanes of domains begin whose site is not known yet.
 pub const DOMAIN_LANE: &str = "domain:";
+/// The lane of mailing lists and their commands.
+pub const LIST_LANE: &str = "list";
 
 /// One `[[route]]`.
 #[derive(Clone, Debug)]
@@ -113,6 +115,8 @@ pub enum Destination {
         foreign: bool,
     },
     UnknownUser,
+    /// A sender that we rewrote, too long ago for a report to come back to.
+    Expired,
     /// Aliases lead in a circle.
     Loop,
     /// No route leads there.
@@ -127,6 +131,8 @@ pub struct Way {
     pub address: Address,
     pub lane: LaneId,
     pub held: bool,
+    /// An alias leads it abroad, so that it goes on under a sender of ours.
+    pub forwarded: bool,
 }
 
 /// Follows a forward-path through the directory and the routes.
@@ -155,8 +161,9 @@ pub async fn destination(
                     Target::Account(account) => ways.push(local_way(account.address)),
                     // Fails at delivery, so that the sender hears of it and the others get theirs.
                     Target::Unknown(address) => ways.push(local_way(address)),
+                    Target::List(list) => ways.push(list_way(list.address)),
                     Target::Foreign(address) => match foreign_way(routes, &address) {
-                        Ok(way) => ways.push(way),
+                        Ok(way) => ways.push(Way { forwarded: true, ..way }),
                         Err(refusal) => return Ok(refusal),
                     },
                 }
@@ -166,8 +173,12 @@ pub async fn destination(
     })
 }
 
-fn local_way(address: Address) -> Way {
-    Way { address, lane: LaneId(LOCAL_LANE.into()), held: false }
+pub(crate) fn local_way(address: Address) -> Way {
+    Way { address, lane: LaneId(LOCAL_LANE.into()), held: false, forwarded: false }
+}
+
+pub(crate) fn list_way(address: Address) -> Way {
+    Way { address, lane: LaneId(LIST_LANE.into()), held: false, forwarded: false }
 }
 
 fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> {
@@ -175,7 +186,8 @@ fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> 
         None => Err(Destination::NoRoute),
         Some(Via::Reject) => Err(Destination::Refused),
         Some(via) => {
-            Ok(Way { address: address.clone(), lane: via.lane(address), held: matches!(via, Via::Hold) })
+            let held = matches!(via, Via::Hold);
+            Ok(Way { address: address.clone(), lane: via.lane(address), held, forwarded: false })
         }
     }
 }

@@ -197,6 +197,31 @@ async fn vrfy_tells_friends_names_and_possibilities() {
     stranger.dialog("C: VRFY Smith\nS: 252 2.5.2 cannot verify the user").await;
 }
 
+/// C054
+#[tokio::test]
+async fn the_members_of_a_mailing_list_are_shown_while_they_are_few() {
+    let site = site().await;
+    let (directory, now) = (&site.stores.directory, mail::Timestamp::from_millis(1));
+    let club = "club@here.example".parse().unwrap();
+    directory.add_list(&club, store::directory::ListChange::default(), now).await.unwrap();
+    let mut friend = site.connect("127.0.0.1").await;
+    friend.dialog("C: EXPN club\nS: 252 2.5.2 the list has no members\nC: VRFY club\nS: 252 2.5.2").await;
+    directory
+        .subscribe(&club, &[BOB.parse().unwrap(), "carol@there.example".parse().unwrap()], now)
+        .await
+        .unwrap();
+    friend.say("EXPN <Club@here.example>").await;
+    let said = friend.expect("250-2.1.5 <bob@here.example>\r\n250 2.1.5 <carol@there.example>\r\n").await;
+    assert_eq!(said.lines().count(), 2);
+    friend.dialog("C: EXPN club-request\nS: 550 5.1.1").await;
+    let many: Vec<mail::Address> =
+        (0..2001).map(|n| format!("m{n}@there.example").parse().unwrap()).collect();
+    for page in many.chunks(500) {
+        directory.subscribe(&club, page, now).await.unwrap();
+    }
+    friend.dialog("C: EXPN club\nS: 252 2.5.2 the list has 2003 members, too many to show").await;
+}
+
 /// C114, C115, C122
 #[tokio::test]
 async fn spellings_of_a_mailbox() {

@@ -44,6 +44,8 @@ pub(super) struct Facts {
     pub(super) hops: usize,
     /// The addresses of Delivered-To, in the form they are looked up by.
     pub(super) delivered_to: Vec<String>,
+    /// RFC 3834 §5
+    pub(super) automatic: bool,
     /// The addresses of From and Sender, as submission wants to know them; none was asked for.
     pub(super) originators: Option<Result<Vec<Address>, OriginatorError>>,
     /// RFC 6758
@@ -83,6 +85,7 @@ impl Content {
             message_id: header::message_id(&start),
             hops: header::count(&start, "Received"),
             delivered_to: delivered_to(&start),
+            automatic: mail::list::is_automatic(&start),
             originators: self.completion.is_some().then(|| {
                 if is_cut { Err(OriginatorError::TooLong) } else { address_list::originators(&start) }
             }),

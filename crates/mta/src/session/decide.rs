@@ -1,7 +1,7 @@
 //! The machine's questions and our answers.
 
 use bytes::Bytes;
-use mail::{Address, QueueId, Reply, received::Received};
+use mail::{Address, QueueId, Reply, ReversePath, received::Received};
 use proto::smtp::server::{self, Decision, Event, Flavour, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
@@ -18,6 +18,7 @@ use crate::{
 /// One mail transaction, from MAIL on.
 #[derive(Default)]
 pub(super) struct Transaction {
+    pub(super) reverse_path: Option<ReversePath>,
     pub(super) recipients: Vec<AcceptedRecipient>,
     pub(super) verdicts: Kept,
     queue_id: Option<QueueId>,

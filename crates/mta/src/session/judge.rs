@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mail::{ForwardPath, Recipient, Reply};
+use mail::{ForwardPath, Recipient, Reply, ReversePath};
 use proto::smtp::server::{Decision, MailRequest, Server};
 use world::Shutdown;
 
@@ -25,6 +25,7 @@ impl Session {
         let verdicts = judge.verdicts;
         // The last transaction may have ended without a word: RSET and EHLO forget it.
         let transaction = self.transaction.insert(Box::default());
+        transaction.reverse_path = Some(request.reverse_path.clone());
         transaction.verdicts.extend(self.verdicts.iter().cloned().chain(verdicts));
         match judged.and_then(|()| self.promise(&request.parameters)) {
             Ok(reply) => Decision::Accept(reply),
@@ -35,7 +36,9 @@ impl Session {
     pub(super) async fn rcpt(&mut self, recipient: Recipient) -> Decision {
         let config = self.mta.config();
         let mut judge = self.mta.judge(&config, self.client());
-        let ways = match judge.rcpt(&recipient.forward_path, &recipient.rcpt).await {
+        let sender = self.transaction.as_ref().and_then(|transaction| transaction.reverse_path.as_ref());
+        let sender = sender.unwrap_or(&ReversePath::Null);
+        let ways = match judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await {
             Ok(ways) => ways,
             Err(reply) => return Decision::Reject(reply),
         };
@@ -49,7 +52,7 @@ impl Session {
         };
         let transaction = self.transaction.get_or_insert_default();
         transaction.verdicts.extend(verdicts);
-        transaction.recipients.push(AcceptedRecipient { original, rcpt: recipient.rcpt, ways });
+        transaction.recipients.push(AcceptedRecipient::new(original, recipient.rcpt, ways));
         Decision::ACCEPT
     }
 
@@ -65,6 +68,7 @@ impl Session {
             originators: facts.originators.as_ref(),
             hops: facts.hops,
             delivered_to: &facts.delivered_to,
+            automatic: facts.automatic,
         };
         let judged = judge.data(&header, &transaction.recipients).await;
         transaction.verdicts.extend(judge.verdicts);

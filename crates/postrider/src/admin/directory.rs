@@ -81,9 +81,14 @@ async fn domains(admin: &Admin) -> Result<Vec<DomainView>, StoreError> {
     for alias in directory.aliases().await? {
         *aliases.entry(domain_of(&alias.address)).or_default() += 1;
     }
+    let mut lists: HashMap<String, usize> = HashMap::new();
+    for list in directory.lists().await? {
+        *lists.entry(domain_of(&list.address.to_lookup())).or_default() += 1;
+    }
     let view = |domain: store::directory::DomainRecord| DomainView {
         accounts: accounts.get(&domain.name.to_lowercase()).copied().unwrap_or_default(),
         aliases: aliases.get(&domain.name.to_lowercase()).copied().unwrap_or_default(),
+        lists: lists.get(&domain.name.to_lowercase()).copied().unwrap_or_default(),
         created_at: domain.created_at.rfc3339(),
         name: domain.name,
     };

@@ -6,6 +6,7 @@ mod client;
 mod directory;
 mod explain;
 mod history;
+mod lists;
 pub mod protocol;
 mod queue;
 pub mod selector;
@@ -47,6 +48,15 @@ impl Admin {
             AdminRequest::Why { id } => history::why(self, &id).await.unwrap_or_else(AdminResponse::error),
             AdminRequest::AppPassword { address, action } => {
                 app_passwords::execute(self, &address, action).await.unwrap_or_else(AdminResponse::error)
+            }
+            AdminRequest::ListAdd { .. }
+            | AdminRequest::ListSet { .. }
+            | AdminRequest::ListList
+            | AdminRequest::ListShow { .. }
+            | AdminRequest::ListSubscribe { .. }
+            | AdminRequest::ListUnsubscribe { .. }
+            | AdminRequest::ListRemove { .. } => {
+                lists::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }
             request => directory::execute(self, request).await.unwrap_or_else(AdminResponse::error),
         }

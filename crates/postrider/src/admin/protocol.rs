@@ -12,6 +12,8 @@ use super::selector::Selector;
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 /// Octets of one response line.
 pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Members added or removed with one request.
+pub const LIST_PAGE_MEMBERS_MAX: usize = 500;
 /// Queue entries looked at for one request; the answer says where to go on.
 pub const QUEUE_PAGE_ENTRIES_MAX: usize = 1000;
 
@@ -77,6 +79,30 @@ pub enum AdminRequest {
     AliasRemove {
         address: String,
     },
+    ListAdd {
+        address: String,
+        settings: ListSettings,
+    },
+    ListSet {
+        address: String,
+        settings: ListSettings,
+    },
+    ListList,
+    ListShow {
+        address: String,
+    },
+    /// One batch; see [`LIST_PAGE_MEMBERS_MAX`].
+    ListSubscribe {
+        address: String,
+        members: Vec<String>,
+    },
+    ListUnsubscribe {
+        address: String,
+        members: Vec<String>,
+    },
+    ListRemove {
+        address: String,
+    },
     /// Lists or changes one page of the entries that match.
     Queue {
         action: QueueAction,
@@ -105,6 +131,34 @@ pub enum AppPasswordAction {
     Remove {
         name: String,
     },
+}
+
+/// What is none stays as it is, or is the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListSettings {
+    pub name: Option<String>,
+    pub owners: Option<Vec<String>>,
+    pub posting: Option<Posting>,
+    pub subscription: Option<Subscription>,
+}
+
+/// Who may write to a list; owners always may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Posting {
+    Anyone,
+    Members,
+    Owners,
+}
+
+/// Who may join a list by mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subscription {
+    /// Everybody who confirms
+    Open,
+    /// Nobody: members are added by command
+    Closed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +210,14 @@ pub enum AdminResponse {
     Aliases {
         aliases: Vec<AliasView>,
     },
+    Lists {
+        lists: Vec<ListView>,
+    },
+    List(ListView),
+    /// Who joined or left.
+    Members {
+        members: Vec<String>,
+    },
     Queue(QueuePage),
     Histories {
         histories: Vec<HistoryView>,
@@ -176,6 +238,7 @@ pub struct DomainView {
     pub name: String,
     pub accounts: usize,
     pub aliases: usize,
+    pub lists: usize,
     pub created_at: String,
 }
 
@@ -205,6 +268,28 @@ pub struct AliasView {
     pub address: String,
     pub targets: Vec<String>,
     pub created_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListView {
+    pub address: String,
+    pub name: Option<String>,
+    pub owners: Vec<String>,
+    pub posting: Posting,
+    pub subscription: Subscription,
+    pub member_count: u64,
+    /// Where one list is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<MemberView>>,
+    pub created_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    pub address: String,
+    pub since: String,
+    pub bounces: u32,
+    pub suspended_at: Option<String>,
 }
 
 /// One page of the queue: what matched in it, and where the next begins.

@@ -22,7 +22,7 @@ pub enum DomainCommand {
     List,
     /// One hosted domain
     Show { domain: String },
-    /// Stop hosting a domain that has no accounts or aliases left
+    /// Stop hosting a domain that has no accounts, aliases or lists left
     Remove { domain: String },
 }
 
@@ -167,11 +167,12 @@ pub fn show_domains(domains: &[DomainView], output: &mut Output) -> Result<(), F
             domain.name.clone(),
             domain.accounts.to_string(),
             domain.aliases.to_string(),
+            domain.lists.to_string(),
             domain.created_at.clone(),
         ]
     };
     let nothing = "no domains yet; `postrider domain add example.org` adds one";
-    output.listing(domains, &["DOMAIN", "ACCOUNTS", "ALIASES", "SINCE"], row, nothing)
+    output.listing(domains, &["DOMAIN", "ACCOUNTS", "ALIASES", "LISTS", "SINCE"], row, nothing)
 }
 
 pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod app_passwords;
 mod configuration;
 mod directory;
 mod history;
+mod list;
 mod location;
 mod output;
 mod queue;
@@ -60,6 +61,9 @@ enum Command {
     /// Addresses that lead to others
     #[command(subcommand)]
     Alias(directory::AliasCommand),
+    /// Mailing lists and their members
+    #[command(subcommand)]
+    List(list::ListCommand),
     /// Write a message and hand it to a server
     Send(Box<send::Send>),
     /// Messages on their way
@@ -110,6 +114,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Domain(command)) => ask(&common, command.creates(), command.request(), &mut output),
         Some(Command::Account(command)) => ask(&common, command.creates(), command.request()?, &mut output),
         Some(Command::Alias(command)) => ask(&common, command.creates(), command.request(), &mut output),
+        Some(Command::List(command)) => command.run(&common, &mut output),
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
@@ -146,6 +151,9 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Password { address, password, message } => {
             directory::show_password(&address, password, &message, output)
         }
+        AdminResponse::Lists { lists } => list::show_lists(&lists, output),
+        AdminResponse::List(found) => list::show_list(&found, output),
+        AdminResponse::Members { members } => list::show_changed(&members, output),
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),

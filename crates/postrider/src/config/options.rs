@@ -35,6 +35,8 @@ section! {
         login: Login;
         /// Where mail for other hosts goes; the first section that matches decides. What none matches goes by MX.
         route: Vec<Route> = Vec::new();
+        /// Mail that an alias leads to another system.
+        forward: Forward;
         /// How long delivery is tried.
         queue: Queue;
         /// Name resolution.
@@ -245,6 +247,17 @@ choice! {
 choice! {
     /// TLS towards a next host.
     RouteTls { None "none", Opportunistic "opportunistic", Required "required"; later "dane" }
+}
+
+section! {
+    /// Mail that an alias leads to another system.
+    Forward "[forward]" {
+        /// Whether it goes on under a sender of our own domain (SRS), so that SPF finds what it expects there, and bounces
+        /// come back. Senders of our domains stay as they are.
+        srs: bool = true;
+        /// The domain of such senders, whose mail has to arrive here. Without it, the alias's own.
+        srs_domain: Option<HostName> = None, example "\"srs.example.org\"";
+    }
 }
 
 section! {

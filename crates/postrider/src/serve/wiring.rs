@@ -9,7 +9,7 @@ use access::pop3::{Pop3Listener, Pop3Service};
 use login::Logins;
 use mta::{
     Mta,
-    config::{ClientTlsPair, ListenerConfig, ProxyNetworks, TlsMode},
+    config::{ClientTlsPair, Forward, ListenerConfig, ProxyNetworks, TlsMode},
     policy::limits::ClientLimits,
 };
 use proto::smtp::server::{Flavour, Limits};
@@ -232,6 +232,7 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         sender_check: sender_check(config.smtp.sender_check),
         own: routing::own_hosts(config),
         routes: routing::routes(config),
+        forward: forward(&config.forward),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
         delay_notice_after: config.queue.delay_notice_after.0,
@@ -255,6 +256,10 @@ fn login_limits(login: &options::Login) -> login::Limits {
 
 fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {
     ProxyNetworks { protocol: networks(&smtp.proxy_networks) }
+}
+
+fn forward(forward: &options::Forward) -> Forward {
+    Forward { srs: forward.srs, srs_domain: forward.srs_domain.as_ref().and_then(|name| name.0.parse().ok()) }
 }
 
 fn networks(networks: &[Network]) -> Vec<mta::config::Network> {

@@ -1,14 +1,17 @@
-//! Who is who: hosted domains, accounts with passwords, aliases.
+//! Who is who: hosted domains, accounts with passwords, aliases, mailing lists.
 
 mod accounts;
 mod aliases;
 #[cfg(test)]
 mod app_password_tests;
 mod app_passwords;
+mod lists;
+mod members;
 mod names;
 mod password;
 mod resolve;
 mod scram;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -20,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     batch::{Batch, Expect},
     engine::{CommitError, Engine, Key, KeyRange, Order, StoreError},
-    keys::{ACCOUNT, ALIAS, DOMAIN, KeyBuilder, counter},
+    keys::{ACCOUNT, ALIAS, DOMAIN, KeyBuilder, LIST, counter},
     mailbox::{AccountId, MailboxId, Mailboxes},
     value::{Value, unknown_version},
 };
 pub use app_passwords::{AppPassword, Service, make_password};
+pub use lists::{ListChange, ListId, ListRole, MailingList, Posting, Subscription};
+pub use members::{Distribution, Member};
 use password::Passwords;
 pub use scram::ScramVerifiers;
 
@@ -88,6 +93,16 @@ pub enum Target {
     Foreign(Address),
     /// An alias leads to an address of ours that nobody has; others of its targets exist.
     Unknown(Address),
+    List(Box<ListAddress>),
+}
+
+/// A list, or one of the addresses that come with it.
+#[derive(Clone, Debug)]
+pub struct ListAddress {
+    /// As it was written: a bounce address says whose bounce it is.
+    pub address: Address,
+    pub role: ListRole,
+    pub list: MailingList,
 }
 
 /// Why a change of the directory was refused; tells the operator what to do.
@@ -97,14 +112,16 @@ pub enum DirectoryError {
     DomainExists(String),
     #[error("{0} is not hosted here; `postrider domain add {0}` adds it")]
     DomainUnknown(String),
-    #[error("{0} still has accounts or aliases; remove them first")]
+    #[error("{0} still has accounts, aliases or lists; remove them first")]
     DomainInUse(String),
-    #[error("there is an account or alias {0} already")]
+    #[error("there is an account, alias or list {0} already")]
     AddressTaken(String),
     #[error("there is no account {0}")]
     AccountUnknown(String),
     #[error("there is no alias {0}")]
     AliasUnknown(String),
+    #[error("there is no list {0}")]
+    ListUnknown(String),
     #[error("{0}")]
     Invalid(String),
     #[error(transparent)]
@@ -206,14 +223,16 @@ impl Directory {
 
     async fn is_free(&self, lookup: &str) -> Result<bool, StoreError> {
         Ok(self.engine.get(&account_key(lookup)).await?.is_none()
-            && self.engine.get(&alias_key(lookup)).await?.is_none())
+            && self.engine.get(&alias_key(lookup)).await?.is_none()
+            && self.engine.get(&list_key(lookup)).await?.is_none())
     }
 }
 
-/// Claims an address for an account or alias: it must be free, its domain hosted, and the domain counts one more.
+/// Claims an address for an account, alias or list: it must be free, its domain hosted, and the domain counts one more.
 fn claim(batch: &mut Batch, lookup: &str, domain: &str) {
     batch.check(account_key(lookup), Expect::Absent);
     batch.check(alias_key(lookup), Expect::Absent);
+    batch.check(list_key(lookup), Expect::Absent);
     batch.check(domain_key(domain), Expect::Present);
     batch.next(users_counter(domain));
 }
@@ -228,6 +247,10 @@ fn account_key(lookup: &str) -> Key {
 
 fn alias_key(lookup: &str) -> Key {
     KeyBuilder::new(ALIAS).text(lookup).key()
+}
+
+fn list_key(lookup: &str) -> Key {
+    KeyBuilder::new(LIST).text(lookup).key()
 }
 
 fn users_counter(domain: &str) -> Key {

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use mail::{Address, Domain};
 
-use super::{Account, Alias, Directory, Resolution, Target, account_key, aliases::catch_all, domain_key};
+use super::{
+    Account, Alias, Directory, ListAddress, ListRole, Resolution, Target, account_key, aliases::catch_all,
+    domain_key,
+};
 use crate::{
     engine::{KeyRange, Order, StoreError},
     keys::DOMAIN,
@@ -22,6 +25,7 @@ const POSTMASTER_DOMAINS_MAX: usize = 100;
 enum Found {
     Account(Box<Account>),
     Alias(Alias),
+    List(Box<ListAddress>),
     Nobody,
     NotHosted,
 }
@@ -51,6 +55,7 @@ impl Directory {
             Found::NotHosted => return Ok(Resolution::NotHosted),
             Found::Nobody => return Ok(Resolution::UnknownUser),
             Found::Account(account) => return Ok(Resolution::Targets(vec![Target::Account(account)])),
+            Found::List(list) => return Ok(Resolution::Targets(vec![Target::List(list)])),
             Found::Alias(alias) => alias,
         };
         self.expand(address, alias).await
@@ -74,6 +79,14 @@ impl Directory {
             }
         }
         Ok(Resolution::UnknownUser)
+    }
+
+    /// The list that this address belongs to, unless it is its owners'.
+    pub async fn list_address(&self, address: &Address) -> Result<Option<ListAddress>, StoreError> {
+        Ok(match self.find(address).await? {
+            Found::List(list) => Some(*list),
+            _ => None,
+        })
     }
 
     async fn expand(&self, address: &Address, alias: Alias) -> Result<Resolution, StoreError> {
@@ -102,12 +115,15 @@ impl Directory {
         let Some(octets) = self.engine.get(&domain_key(&domain_name)).await? else {
             return Ok(Found::NotHosted);
         };
-        let exact = self.find_exact(&address.to_lookup()).await?;
+        let exact = self.find_exact(address).await?;
         if !matches!(exact, Found::Nobody) {
             return Ok(exact);
         }
+        if let Some(found) = self.find_list_role(address, domain).await? {
+            return Ok(found);
+        }
         if let Some(base) = without_detail(address, domain) {
-            let found = self.find_exact(&base.to_lookup()).await?;
+            let found = self.find_exact(&base).await?;
             if !matches!(found, Found::Nobody) {
                 return Ok(found);
             }
@@ -125,11 +141,36 @@ impl Directory {
         Ok(Found::Nobody)
     }
 
-    async fn find_exact(&self, lookup: &str) -> Result<Found, StoreError> {
+    async fn find_exact(&self, address: &Address) -> Result<Found, StoreError> {
+        let lookup = &address.to_lookup();
         if let Some(account) = self.read(&account_key(lookup)).await? {
             return Ok(Found::Account(Box::new(account)));
         }
-        Ok(self.alias(lookup).await?.map_or(Found::Nobody, Found::Alias))
+        if let Some(alias) = self.alias(lookup).await? {
+            return Ok(Found::Alias(alias));
+        }
+        let list = self.list_by_lookup(lookup).await?;
+        let found = |list: super::MailingList| ListAddress {
+            address: list.address.clone(),
+            role: ListRole::Post,
+            list,
+        };
+        Ok(list.map_or(Found::Nobody, |list| Found::List(Box::new(found(list)))))
+    }
+
+    /// `list-request`, `list-bounces+whose`, … of a list; its owners are found as an alias would be.
+    async fn find_list_role(&self, address: &Address, domain: &Domain) -> Result<Option<Found>, StoreError> {
+        let Some((name, role)) = ListRole::of(address.local_part()) else { return Ok(None) };
+        let Ok(base) = Address::new(name, domain.clone()) else { return Ok(None) };
+        let Some(list) = self.list_by_lookup(&base.to_lookup()).await? else { return Ok(None) };
+        if role != ListRole::Owner {
+            return Ok(Some(Found::List(Box::new(ListAddress { address: address.clone(), role, list }))));
+        }
+        let mut targets = list.owners;
+        if targets.is_empty() {
+            targets.extend(Address::new("postmaster", domain.clone()));
+        }
+        Ok(Some(Found::Alias(Alias { address: address.to_lookup(), targets, created_at: list.created_at })))
     }
 }
 
@@ -154,6 +195,11 @@ impl Expansion {
                 // The same account may be reached by several addresses: with a detail, as postmaster.
                 if self.seen.insert(format!("account {}", account.id.0)) {
                     self.targets.push(Target::Account(account));
+                }
+            }
+            Found::List(list) => {
+                if self.seen.insert(format!("list {}", list.address.to_lookup())) {
+                    self.targets.push(Target::List(list));
                 }
             }
             Found::NotHosted => self.targets.push(Target::Foreign(node.address.clone())),

@@ -9,14 +9,12 @@ use world::Entropy;
 
 use super::{Account, Directory, login_address};
 use crate::{
-    batch::{Batch, Expect},
-    engine::{CommitError, Key, StoreError},
-    keys::{KeyBuilder, SCRAM, SECRET},
+    engine::{Key, StoreError},
+    keys::{KeyBuilder, SCRAM},
     mailbox::AccountId,
     value::Value,
 };
 
-const SECRET_BYTES: usize = 32;
 /// No account has it.
 const NOBODY: AccountId = AccountId(0);
 
@@ -64,6 +62,7 @@ impl Directory {
     ) -> Result<ScramVerifier, StoreError> {
         let address = login_address(login);
         let name = address.as_ref().map_or_else(|| login.to_owned(), Address::to_lookup);
+        // Kept, so that nobody's salts stay what they are when the server restarts.
         let secret = self.secret("scram", entropy).await?;
         let nobody = ScramVerifier::of_nobody(hash, &name, &secret);
         let account = self.account_of_login(login).await?;
@@ -77,28 +76,6 @@ impl Directory {
         match login_address(login) {
             Some(address) => self.account(&address).await,
             None => Ok(None),
-        }
-    }
-
-    /// Made when it is first needed, and kept, so that nobody's salts stay what they are when the server restarts.
-    pub(super) async fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<Vec<u8>, StoreError> {
-        let key = KeyBuilder::new(SECRET).text(name).key();
-        if let Some(secret) = self.engine.get(&key).await? {
-            return Ok(secret.to_vec());
-        }
-        let secret = entropy.array::<SECRET_BYTES>().to_vec();
-        let mut batch = Batch::new();
-        batch.check(key.clone(), Expect::Absent);
-        batch.put(key.clone(), secret.clone());
-        match self.engine.commit(batch).await {
-            Ok(_) => Ok(secret),
-            // Somebody else was first.
-            Err(CommitError::Conflict(_)) => {
-                self.engine.get(&key).await?.map(|secret| secret.to_vec()).ok_or(StoreError::NotFound)
-            }
-            Err(CommitError::Full) => Err(StoreError::Full),
-            Err(CommitError::Poisoned(why)) => Err(StoreError::Io(why)),
-            Err(CommitError::Read(error)) => Err(error),
         }
     }
 }

@@ -52,6 +52,7 @@ fn told(resolution: Resolution) -> String {
                 Target::Account(account) => account.address.to_string(),
                 Target::Foreign(address) => format!("foreign {address}"),
                 Target::Unknown(address) => format!("unknown {address}"),
+                Target::List(list) => format!("{:?} of list {}", list.role, list.list.address),
             });
             told.collect::<Vec<_>>().join(", ")
         }
