@@ -118,25 +118,6 @@ fn curl_delivers() {
 }
 
 #[test]
-fn msmtp_delivers() {
-    let Some(msmtp) = tools::find("msmtp", "msmtp delivers") else { return };
-    let server = Server::start("");
-    let config = server.path().join("msmtprc");
-    let port = server.port("submission");
-    let text = format!(
-        "account default\nhost 127.0.0.1\nport {port}\nfrom {ALICE}\ntls on\ntls_starttls on\ntls_certcheck off\n\
-         auth plain\nuser {ALICE}\npassword \"{PASSWORD}\"\n"
-    );
-    fs::write(&config, text).unwrap();
-    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-    arrives(&server, &samples::plain(), |sample| {
-        let mut command = Command::new(&msmtp);
-        command.arg("--file").arg(&config).arg(ALICE);
-        tools::run(&mut command, &sample.message).ok("msmtp");
-    });
-}
-
-#[test]
 fn smtp_source_delivers() {
     let Some(source) = tools::find_postfix("smtp-source", "smtp-source delivers") else { return };
     let server = Server::start("");

@@ -28,6 +28,9 @@ const SERVICES: [(&str, &[&str], &str); 5] = [
     ("pop3s", &[], "pop3"),
 ];
 
+/// Those where one can log in.
+const ASKING: [&str; 4] = ["submission", "submissions", "pop3", "pop3s"];
+
 fn has_openssl(test: &str) -> bool {
     tools::find("openssl", test).is_some()
 }
@@ -249,22 +252,6 @@ fn a_handshake_that_does_not_come_to_an_end_is_dropped() {
     server.still_serves("while handshakes stall");
 }
 
-/// Asks for client certificates on every service where one can log in; `files` are what `certificates` made.
-fn asking_server(prepare: impl FnOnce(&Path) -> String) -> Server {
-    let mut server = Server::prepare("", Path::new("data"));
-    let more = prepare(server.path());
-    let config = fs::read_to_string(server.config()).unwrap();
-    let asking = |config: String, service: &str| {
-        let line = format!("service = \"{service}\"\n");
-        config.replace(&line, &format!("{line}client_certificates = \"optional\"\n"))
-    };
-    let config = ["submission", "submissions", "pop3", "pop3s"].into_iter().fold(config, asking);
-    fs::write(server.config(), format!("{config}{more}")).unwrap();
-    server.populate();
-    server.launch();
-    server
-}
-
 /// A session with this certificate, past the greeting under TLS.
 fn session(server: &Server, service: &str, shown: Option<&Files>) -> SClient {
     let (_, starttls, _) = SERVICES.iter().find(|(name, ..)| *name == service).unwrap();
@@ -304,13 +291,12 @@ fn a_client_certificate_logs_in_where_it_names_one_account() {
         client(&ours, "stranger", "email:alice@elsewhere.test"),
         client(&ours, "two", &format!("email:{ALICE},email:{BOB}")),
     ];
-    let server = asking_server(|_| {
-        format!(
-            "[tls]\nclient_ca = \"{}\"\n[[client_certificate]]\nfingerprint = \"{}\"\naccount = \"{BOB}\"\n",
-            ours.certificate.display(),
-            named.fingerprint()
-        )
-    });
+    let config = format!(
+        "[tls]\nclient_ca = \"{}\"\n[[client_certificate]]\nfingerprint = \"{}\"\naccount = \"{BOB}\"\n",
+        ours.certificate.display(),
+        named.fingerprint()
+    );
+    let server = Server::start_with(&config, &ASKING);
     for service in ["submission", "submissions"] {
         for (files, from, other) in [(&alice, ALICE, BOB), (&named, BOB, ALICE)] {
             let mut client = session(&server, service, Some(files));
@@ -367,7 +353,8 @@ fn no_certificate_is_asked_for_unless_it_is_of_use() {
     }
     let folder = tempfile::tempdir().unwrap();
     let ours = certificates::authority(folder.path(), "ours");
-    let server = asking_server(|_| format!("[tls]\nclient_ca = \"{}\"\n", ours.certificate.display()));
+    let config = format!("[tls]\nclient_ca = \"{}\"\n", ours.certificate.display());
+    let server = Server::start_with(&config, &ASKING);
     for (service, ..) in SERVICES {
         let said = shake(&server, service, &[]);
         assert_eq!(asks(&said), service != "smtp", "{service}: {said}");

@@ -51,6 +51,20 @@ impl Server {
         server
     }
 
+    /// Like [`start`](Self::start); the services named ask clients for a certificate.
+    pub fn start_with(more: &str, asking: &[&str]) -> Self {
+        let mut server = Self::prepare("", Path::new("data"));
+        let mut config = fs::read_to_string(server.config()).unwrap();
+        for service in asking {
+            let line = format!("service = \"{service}\"\n");
+            config = config.replace(&line, &format!("{line}client_certificates = \"optional\"\n"));
+        }
+        fs::write(server.config(), config + more).unwrap();
+        server.populate();
+        server.launch();
+        server
+    }
+
     /// Configured, empty, and not running.
     pub fn prepare(more: &str, data_dir: &Path) -> Self {
         let server = Self { directory: TempDir::new().unwrap(), ports: Ports::take(), child: None };
