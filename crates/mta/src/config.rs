@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use mail::Domain;
+use mail::{Domain, Reply};
 use proto::smtp::server::{Flavour, Limits};
 use world::tls::ClientTls;
 pub use world::tls::TlsMode;
@@ -41,6 +41,7 @@ pub struct Config {
     pub deliver_by_min: Duration,
     /// RFC 4865: how long submitted messages may be held; zero: not at all.
     pub hold_max: Duration,
+    pub disclosure: Disclosure,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
 }
@@ -59,6 +60,24 @@ pub struct Forward {
 pub struct ProxyNetworks {
     /// With the PROXY protocol, where a listener wants it.
     pub protocol: Vec<Network>,
+}
+
+/// What others get to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Disclosure {
+    /// The host and the address that a message was submitted from, in its Received line.
+    pub submitter: bool,
+    pub forwarding: Forwarding,
+}
+
+/// What a client is told of an address that leads to one elsewhere (RFC 5321 §3.4, §7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    Silent,
+    /// The address, with 251.
+    Told,
+    /// The address, with 551: it is not forwarded.
+    Redirected,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +109,8 @@ pub enum SenderCheck {
 pub struct ListenerConfig {
     pub flavour: Flavour,
     pub tls: TlsMode,
+    /// The greeting, if no mail is taken there.
+    pub refusal: Option<Arc<Reply>>,
 }
 
 /// An IP network: `127.0.0.0/8`, `2001:db8::/32`.

@@ -49,6 +49,7 @@ impl Mta {
         };
         let protocol = protocols.for_peer(self, peer);
         let tls = protocols.listener.tls.clone();
+        let refusal = protocols.listener.refusal.clone();
         let mta = self.clone();
         tokio::spawn(async move {
             let secured = match tls {
@@ -58,7 +59,7 @@ impl Mta {
                 TlsMode::Implicit(tls) => Box::pin(secure(&tls, stream, peer)).await,
             };
             if let Some((stream, security)) = secured {
-                let arrival = Arrival { peer, security, admission: Some(admission), verdicts };
+                let arrival = Arrival { peer, security, admission: Some(admission), verdicts, refusal };
                 session::run(mta, stream, arrival, protocol).await;
             }
             drop(guard);

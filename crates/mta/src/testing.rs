@@ -15,7 +15,10 @@ use world::{
 
 use crate::{
     Config, Mta,
-    config::{Audience, ClientTlsPair, Forward, ListenerConfig, ProxyNetworks, SenderCheck, TlsMode},
+    config::{
+        Audience, ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, SenderCheck,
+        TlsMode,
+    },
     policy::limits::ClientLimits,
     route::{Route, site::OwnHosts},
     session::{self, Arrival, Security},
@@ -52,6 +55,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         clients: ClientLimits::default(),
         deliver_by_min: Duration::ZERO,
         hold_max: Duration::from_hours(24),
+        disclosure: Disclosure { submitter: true, forwarding: Forwarding::Silent },
         history_kept_for: Duration::from_hours(1),
     }
 }
@@ -95,9 +99,10 @@ impl Site {
             remote: format!("{ip}:1234").parse().unwrap(),
             local: "192.0.2.25:25".parse().unwrap(),
         };
-        let listener = ListenerConfig { flavour, tls: TlsMode::None };
+        let listener = ListenerConfig { flavour, tls: TlsMode::None, refusal: None };
         let protocol = session::protocol(&self.mta.config(), &listener, peer.ip().is_loopback());
-        let arrival = Arrival { peer, security: Security::None, admission: None, verdicts: Vec::new() };
+        let arrival =
+            Arrival { peer, security: Security::None, admission: None, verdicts: Vec::new(), refusal: None };
         tokio::spawn(session::run(self.mta.clone(), Box::new(theirs), arrival, Arc::new(protocol)));
         Wire(ours)
     }

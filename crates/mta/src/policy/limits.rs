@@ -15,6 +15,8 @@ pub struct ClientLimits {
     pub network_connections_max: usize,
     /// The network around it, a /24 or a /48, may use up so many times what one address may.
     pub aggregate_factor: u32,
+    /// The client waits so long for the greeting; nothing may come from it before.
+    pub greeting_delay: Duration,
     pub network: NetworkRates,
     pub account: AccountRates,
     pub tarpit: Tarpit,
@@ -91,6 +93,7 @@ impl Default for ClientLimits {
             connections_max: 12_000,
             network_connections_max: 100,
             aggregate_factor: 8,
+            greeting_delay: Duration::ZERO,
             network: NetworkRates::default(),
             account: AccountRates::default(),
             tarpit: Tarpit {

@@ -5,6 +5,8 @@
 pub mod answers;
 pub mod connections;
 mod domain;
+mod early_talk;
+mod forwarding;
 pub mod limits;
 mod list;
 mod loops;
@@ -21,7 +23,10 @@ pub mod users;
 pub mod verdict;
 pub mod verify;
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use mail::{Address, ForwardPath, RcptParameters, Reply, ReversePath, address_list::OriginatorError};
 use proto::smtp::server::Flavour;
@@ -117,6 +122,17 @@ impl Judge<'_> {
         })
     }
 
+    /// The client was silent until the greeting.
+    pub fn waited(mut self, delay: Duration) -> Vec<Verdict> {
+        let _ = self.note(early_talk::silence(delay));
+        self.verdicts
+    }
+
+    /// It was not.
+    pub fn talked_early(mut self, octets: usize) {
+        let _ = self.note(early_talk::words(octets));
+    }
+
     /// RFC 5321 §4.1.4: whatever the client calls itself is taken, but not from one that made too many errors.
     pub fn helo(&mut self) -> Result<(), Reply> {
         self.note_some(rate::check_errors(self))
@@ -128,13 +144,13 @@ impl Judge<'_> {
         self.note_some(rate::check(self, Countable::Messages))
     }
 
-    /// The ways to a recipient.
+    /// The ways to a recipient, and the reply if it is not the usual one.
     pub async fn rcpt(
         &mut self,
         reverse_path: &ReversePath,
         path: &ForwardPath,
         rcpt: &RcptParameters,
-    ) -> Result<Vec<Way>, Reply> {
+    ) -> Result<(Vec<Way>, Option<Reply>), Reply> {
         let (directory, now) = (&self.stores.directory, self.world.clock.wall());
         let destination = match forward::destination(directory, self.config, path, now).await {
             Ok(destination) => destination,
@@ -147,10 +163,12 @@ impl Judge<'_> {
         }
         self.note_some(success_report::check(self, rcpt))?;
         self.note_some(rate::check(self, Countable::Recipients))?;
+        self.note_some(forwarding::check(self.config, path, &destination))?;
+        let reply = forwarding::reply(self.config, &destination);
         match destination {
             Destination::Ways { ways, foreign } => {
                 let (ways, verdict) = domain::check(self, ways, foreign).await;
-                self.note_some(verdict).map(|()| ways)
+                self.note_some(verdict).map(|()| (ways, reply))
             }
             _ => Err(Reply::new(550, (5, 1, 1), "there is no way to this address")),
         }

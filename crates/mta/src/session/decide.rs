@@ -210,9 +210,12 @@ impl Session {
             [only] => Some(&only.forward_path),
             _ => None,
         });
+        // RFC 5321 §7.6
+        let hidden = self.flavour == Flavour::Submission && !self.mta.config().disclosure.submitter;
+        let client_ip = matches!(self.peer, world::Peer::Tcp { .. }).then(|| self.peer.ip());
         Received {
-            helo: session.helo.as_deref().unwrap_or_default(),
-            client_ip: matches!(self.peer, world::Peer::Tcp { .. }).then(|| self.peer.ip()),
+            helo: session.helo.as_deref().filter(|_| !hidden).unwrap_or_default(),
+            client_ip: client_ip.filter(|_| !hidden),
             by: &self.hostname,
             with: with_protocol(
                 self.flavour,

@@ -38,8 +38,8 @@ impl Session {
         let mut judge = self.mta.judge(&config, self.client());
         let sender = self.transaction.as_ref().and_then(|transaction| transaction.reverse_path.as_ref());
         let sender = sender.unwrap_or(&ReversePath::Null);
-        let ways = match judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await {
-            Ok(ways) => ways,
+        let (ways, reply) = match judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await {
+            Ok(accepted) => accepted,
             Err(reply) => return Decision::Reject(reply),
         };
         let verdicts = judge.verdicts;
@@ -53,7 +53,7 @@ impl Session {
         let transaction = self.transaction.get_or_insert_default();
         transaction.verdicts.extend(verdicts);
         transaction.recipients.push(AcceptedRecipient::new(original, recipient.rcpt, ways));
-        Decision::ACCEPT
+        Decision::Accept(reply)
     }
 
     /// The content is here, and not yet accepted.

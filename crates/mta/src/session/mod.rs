@@ -2,12 +2,14 @@
 
 mod content;
 mod decide;
+mod greeting;
 mod judge;
 mod login;
 mod promise;
 
 use std::{io, sync::Arc, time::Duration};
 
+use mail::Reply;
 use proto::{
     machine::{Machine, Step},
     smtp::server::{self, Extensions, Flavour, Server, StartTls, Tally},
@@ -57,6 +59,8 @@ pub(crate) struct Arrival {
     /// None where nobody counts.
     pub(crate) admission: Option<Admission>,
     pub(crate) verdicts: Vec<Verdict>,
+    /// The greeting, if no mail is taken.
+    pub(crate) refusal: Option<Arc<Reply>>,
 }
 
 /// How a connection begins.
@@ -70,7 +74,7 @@ pub(crate) enum Security {
 
 /// Serves the connection until it ends.
 pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, protocol: Arc<server::Config>) {
-    let Arrival { peer, security, admission, verdicts } = arrival;
+    let Arrival { peer, security, admission, verdicts, refusal } = arrival;
     let (server_tls, tls) = match security {
         Security::None => (None, None),
         Security::OnRequest(server_tls) => (Some(server_tls), None),
@@ -89,7 +93,7 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
         verdicts,
         counted: Tally::default(),
     };
-    if let Err(error) = session.drive(stream, protocol).await {
+    if let Err(error) = session.drive(stream, protocol, refusal).await {
         tracing::debug!(client = %peer.ip(), %error, "the connection broke off");
     }
 }
@@ -123,11 +127,21 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
 }
 
 impl Session {
-    async fn drive(mut self, mut stream: BoxStream, protocol: Arc<server::Config>) -> io::Result<()> {
-        let mut server = Server::new(protocol, self.tls.is_some());
+    async fn drive(
+        mut self,
+        mut stream: BoxStream,
+        protocol: Arc<server::Config>,
+        refusal: Option<Arc<Reply>>,
+    ) -> io::Result<()> {
+        let is_tls = self.tls.is_some();
+        let mut server = match refusal {
+            Some(greeting) => Server::refusing(protocol, is_tls, Reply::clone(&greeting)),
+            None => Server::new(protocol, is_tls),
+        };
         server.set_channel(self.channel());
         let mut shutdown = self.mta.shutdown.clone();
         let mut told_of_shutdown = false;
+        self.await_silence(&mut server, &mut stream, &mut shutdown).await?;
         loop {
             match server.poll(self.mta.world.clock.now()) {
                 Step::Write(octets) => {

@@ -7,6 +7,7 @@ use store::ledger::Event;
 
 use crate::{
     Config,
+    config::Forwarding,
     policy::limits::Rate,
     testing::{Site, config},
 };
@@ -205,4 +206,78 @@ async fn what_was_delivered_for_an_address_does_not_come_back_for_it() {
         .await;
     }
     site.mail("bob@here.example", 1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_talks_before_the_greeting_is_refused() {
+    let site = Site::new(limited(|config| config.clients.greeting_delay = Duration::from_millis(300))).await;
+    let mut hasty = site.connect_in_silence("192.0.2.1", Flavour::Smtp);
+    hasty.say("EHLO client.example").await;
+    hasty.expect("554 5.5.0 improper pipelining").await;
+    site.connect("192.0.2.1").await.dialog(MESSAGE).await;
+    let events = site.stores.ledger.find("bob@here.example", 1).await.unwrap();
+    let events = site.stores.ledger.events(events[0]).await.unwrap();
+    assert!(format!("{events:?}").contains("waited for the greeting"), "{events:?}");
+    // Who is exempt does not wait.
+    let mut trusted = site.connect_in_silence("127.0.0.1", Flavour::Smtp);
+    trusted.expect("220").await;
+}
+
+#[tokio::test]
+async fn errors_are_answered_later_and_later_and_hold_up_nobody_else() {
+    let site = Site::new(limited(|config| {
+        config.clients.tarpit.errors_free = 1;
+        config.clients.tarpit.delay = Duration::from_hours(1);
+        config.clients.tarpit.delay_max = Duration::from_hours(1);
+    }))
+    .await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog("C: XYZZY\nS: 500").await;
+    wire.say("XYZZY").await;
+    site.connect("192.0.2.1").await.dialog(MESSAGE).await;
+    let answered = tokio::time::timeout(Duration::from_millis(50), wire.expect("500")).await;
+    assert!(answered.is_err(), "the second error is answered in an hour");
+}
+
+/// RFC 5321 §3.4, §7.4
+#[tokio::test]
+async fn where_a_user_went_is_told_to_nobody_unless_it_is_to_be() {
+    let route = || crate::route::Route { recipient: "*".parse().unwrap(), via: crate::route::Via::Hold };
+    for (forwarding, answer) in [
+        (Forwarding::Silent, "250 2.1.5 recipient OK"),
+        (Forwarding::Told, "251 2.1.5 user not local; will forward to <gone@elsewhere.example>"),
+        (Forwarding::Redirected, "551 5.1.6 user not local; please try <gone@elsewhere.example>"),
+    ] {
+        let mut config = config(vec![route()]);
+        config.disclosure.forwarding = forwarding;
+        let site = Site::new(config).await;
+        let target = vec!["gone@elsewhere.example".parse().unwrap()];
+        let at = mail::Timestamp::from_millis(1);
+        site.stores.directory.add_alias("went@here.example", target, at).await.unwrap();
+        site.connect("192.0.2.1")
+            .await
+            .dialog(&format!(
+                "C: MAIL FROM:<alice@there.example>
+                 S: 250
+                 C: RCPT TO:<went@here.example>
+                 S: {answer}
+                 C: RCPT TO:<bob@here.example>
+                 S: 250 2.1.5 recipient OK"
+            ))
+            .await;
+    }
+}
+
+/// RFC 5321 §7.6
+#[tokio::test]
+async fn the_submitters_address_can_be_left_out_of_received() {
+    let site = Site::new(limited(|config| config.disclosure.submitter = false)).await;
+    let mut wire = site.connect_to("127.0.0.1", Flavour::Submission).await;
+    wire.dialog("C: AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAc2VjcmV0\nS: 235").await;
+    wire.dialog(&MESSAGE.replace("alice@there.example", "bob@here.example")).await;
+    let mail = site.mail("bob@here.example", 1).await;
+    assert!(mail.contains("Received: from unknown by mx.here.example with ESMTPA"), "{mail}");
+    assert!(!mail.contains("127.0.0.1") && !mail.contains("client.example"), "{mail}");
+    site.connect("127.0.0.1").await.dialog(MESSAGE).await;
+    assert!(site.mail("bob@here.example", 2).await.contains("from client.example ([127.0.0.1])"));
 }

@@ -46,6 +46,10 @@ fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems)
             problems
                 .add(at("address"), "port 25 is for SMTP; LMTP takes another port, such as 24, or a socket");
         }
+        if listener.refuse.is_some() && matches!(listener.service, Service::Pop3 | Service::Pop3s) {
+            problems
+                .add(at("refuse"), "refuse is for smtp, submission and lmtp; remove the listener instead");
+        }
         if listener.proxy_protocol && config.smtp.proxy_networks.is_empty() {
             let message = "proxy_protocol = true needs the proxies' addresses in proxy_networks in [smtp]";
             problems.add(at("proxy_protocol"), message);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use world::ListenAddress;
 
 use super::{
+    limits::Limits,
     section::section,
-    types::{Fingerprint, HostName, NameServer, Network, Pattern, Size, Span, choice},
+    types::{Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, Span, choice},
 };
 
 section! {
@@ -33,6 +34,8 @@ section! {
         smtp: Smtp;
         /// What guessing passwords costs.
         login: Login;
+        /// How much of this server one network or one account may use up.
+        limits: Limits;
         /// Where mail for other hosts goes; the first section that matches decides. What none matches goes by MX.
         route: Vec<Route> = Vec::new();
         /// Mail that an alias leads to another system.
@@ -61,6 +64,8 @@ section! {
         /// Whether clients are asked for a certificate. Whoever has one that client_ca in [tls] vouches for, or that a
         /// [[client_certificate]] names, may log in by it (SASL EXTERNAL); the others log in as usual.
         client_certificates: AskedFor = AskedFor::Off;
+        /// For a host that takes no mail there: the greeting, 521 if it never takes any (RFC 7504), 554 if not now.
+        refuse: Option<Refusal> = None, example "\"521 mail is taken at mx1.example.org only\"";
     }
 }
 
@@ -184,11 +189,24 @@ section! {
         deliver_by_min: Span = Span::seconds(0);
         /// How long a submitted message may be held before it leaves (FUTURERELEASE); 0s: it cannot be asked for.
         future_release_max: Span = Span::seconds(30 * 86_400);
+        /// The client has to wait so long for the greeting; one that talks before it gets 554. Programs that send spam
+        /// are hasty.
+        greeting_delay: Span = Span::seconds(0);
+        /// Whether Received lines of submitted messages leave out the submitter's host name and address.
+        hide_submitter: bool = false;
+        /// What a client is told of an address that leads to one elsewhere: nothing, the address with 251, or the
+        /// address with 551 instead of forwarding (RFC 5321 §3.4).
+        tell_forwarding: TellForwarding = TellForwarding::Never;
         later turn, send;
     }
 }
 
-fn loopback() -> Vec<Network> {
+choice! {
+    /// What is told of forwarding.
+    TellForwarding { Never "never", Accept "251", Redirect "551" }
+}
+
+pub(super) fn loopback() -> Vec<Network> {
     ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|text| Network::parse(text).ok()).collect()
 }
 

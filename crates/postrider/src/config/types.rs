@@ -93,6 +93,9 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// Octets of the text of a refusing greeting.
+const REFUSAL_BYTES_MAX: usize = 400;
+
 /// Seconds in each unit, the largest first.
 const TIME_UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
@@ -133,6 +136,66 @@ impl std::fmt::Display for Span {
             .find(|(_, size)| seconds > 0 && seconds.is_multiple_of(*size))
             .unwrap_or(&("s", 1));
         write!(f, "{}{unit}", seconds / size)
+    }
+}
+
+/// How often: `"600/10m"`, or none at all: `"off"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(pub Option<mta::policy::limits::Rate>);
+
+impl Rate {
+    pub const fn new(count: u32, per: Duration) -> Self {
+        Self(Some(mta::policy::limits::Rate::new(count, per)))
+    }
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let wrong = || not_a(text, &Self::kind());
+        let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+        let count = count.trim().parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
+        let per = Span::parse(per).ok().filter(|per| !per.0.is_zero()).ok_or_else(wrong)?;
+        Ok(Self::new(count, per.0))
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(rate) => write!(f, "{}/{}", rate.count, Span(rate.per)),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+/// The greeting of a host that takes no mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub mail::Reply);
+
+impl Refusal {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (code, words) = text.split_once(' ').unwrap_or((text, ""));
+        let code = match code {
+            "521" => 521,
+            "554" => 554,
+            _ => return Err(not_a(text, &Self::kind())),
+        };
+        if words.is_empty()
+            || words.len() > REFUSAL_BYTES_MAX
+            || !words.bytes().all(|octet| matches!(octet, b' '..=b'~'))
+        {
+            return Err(format!(
+                "{text:?} needs a text in ASCII behind the code, of {REFUSAL_BYTES_MAX} octets at most"
+            ));
+        }
+        Ok(Self(mail::Reply::plain(code, words.to_owned())))
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -188,6 +251,8 @@ pub fn quoted(text: &str) -> String {
 text_setting!(String, "text", |text| Ok(text.to_owned()));
 text_setting!(Span, "time such as \"90s\", \"15m\", \"4h\" or \"5d\"", Span::parse);
 text_setting!(NameServer, "DNS server such as \"192.0.2.53\" or \"127.0.0.1:5353\"", NameServer::parse);
+text_setting!(Rate, "rate such as \"600/10m\", or \"off\"", Rate::parse);
+text_setting!(Refusal, "greeting such as \"521 no mail is taken here\"", Refusal::parse);
 text_setting!(Network, "network such as \"10.0.0.0/8\" or \"2001:db8::/32\"", Network::parse);
 text_setting!(
     Pattern,
@@ -424,6 +489,26 @@ mod tests {
         assert_eq!(Size(50 << 20).to_string(), "50 MiB");
         assert_eq!(Size(1000).to_string(), "1000 B");
         assert_eq!(Size(0).to_string(), "0 B");
+    }
+
+    #[test]
+    fn rates() {
+        for text in ["600/10m", "1/1s", "off"] {
+            assert_eq!(Rate::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "600", "0/1m", "600/0s", "600/", "/1m", "-1/1m", "4294967296/1m", "on"] {
+            assert!(Rate::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        for text in ["521 no mail is taken here", "554 not now"] {
+            assert_eq!(Refusal::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["521", "521 ", "220 welcome", "421 later", "521 a\r\nb", "521 nö", "no mail"] {
+            assert!(Refusal::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -9,8 +9,7 @@ use access::pop3::{Pop3Listener, Pop3Service};
 use login::Logins;
 use mta::{
     Mta,
-    config::{ClientTlsPair, Forward, ListenerConfig, ProxyNetworks, TlsMode},
-    policy::limits::ClientLimits,
+    config::{ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, TlsMode},
 };
 use proto::smtp::server::{Flavour, Limits};
 use store::Stores;
@@ -86,7 +85,11 @@ impl Services {
                 if options.proxy_protocol { services.behind_proxy(listener, world) } else { listener };
             let tls = tls_mode(options, services.certificates.keyring())?;
             if let Some(flavour) = flavour(service) {
-                let listener_config = ListenerConfig { flavour, tls };
+                let listener_config = ListenerConfig {
+                    flavour,
+                    tls,
+                    refusal: options.refuse.as_ref().map(|refusal| Arc::new(refusal.0.clone())),
+                };
                 let serve = services.mta.clone().serve(listener, listener_config);
                 services.tasks.spawn(serve);
             } else {
@@ -238,7 +241,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         delay_notice_after: config.queue.delay_notice_after.0,
         client_tls,
         session,
-        clients: ClientLimits::default(),
+        clients: config.limits.clients(config.smtp.greeting_delay),
+        disclosure: disclosure(&config.smtp),
         deliver_by_min: config.smtp.deliver_by_min.0,
         hold_max: config.smtp.future_release_max.0,
         history_kept_for: HISTORY_KEPT_FOR,
@@ -260,6 +264,17 @@ fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {
 
 fn forward(forward: &options::Forward) -> Forward {
     Forward { srs: forward.srs, srs_domain: forward.srs_domain.as_ref().and_then(|name| name.0.parse().ok()) }
+}
+
+fn disclosure(smtp: &options::Smtp) -> Disclosure {
+    Disclosure {
+        submitter: !smtp.hide_submitter,
+        forwarding: match smtp.tell_forwarding {
+            options::TellForwarding::Never => Forwarding::Silent,
+            options::TellForwarding::Accept => Forwarding::Told,
+            options::TellForwarding::Redirect => Forwarding::Redirected,
+        },
+    }
 }
 
 fn networks(networks: &[Network]) -> Vec<mta::config::Network> {
