@@ -60,6 +60,7 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
                 Event::Scram(_) => {
                     server.answer_auth(Decision::Reject(mail::Reply::new(535, (5, 7, 8), "no")));
                 }
+                Event::Impersonate(_) => server.answer_impersonate(Decision::ACCEPT),
                 Event::ContentAborted(_) => {}
             },
         }

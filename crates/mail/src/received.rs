@@ -15,6 +15,8 @@ pub struct Received<'a> {
     /// The name the client gave with EHLO, HELO or LHLO, as it came; cleaned when written.
     pub helo: &'a str,
     pub client_ip: Option<IpAddr>,
+    /// The name that the address leads to; cleaned when written.
+    pub client_name: Option<&'a str>,
     /// Our own name.
     pub by: &'a str,
     /// RFC 3848, RFC 6531 §4.3: `SMTP`, `ESMTP`, `ESMTPSA`, `UTF8SMTPS`, `LMTP`, …; [`With::word`] gives it.
@@ -79,7 +81,8 @@ impl Received<'_> {
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut clauses = vec![format!("from {}", host_name(self.helo, self.may_hold_utf8()))];
         // RFC 5321 §4.1.3: IPv6 with its tag.
-        clauses.extend(self.client_ip.map(|ip| format!("({})", Host::Literal(ip.to_canonical()))));
+        let name = self.client_name.map(|name| format!("{} ", host_name(name, false))).unwrap_or_default();
+        clauses.extend(self.client_ip.map(|ip| format!("({name}{})", Host::Literal(ip.to_canonical()))));
         clauses.push(format!("by {}", host_name(self.by, self.may_hold_utf8())));
         clauses.push(format!("with {}", self.with));
         clauses.extend(self.tls.as_deref().map(|tls| format!("({})", comment(tls))));
@@ -156,6 +159,7 @@ mod tests {
         Received {
             helo,
             client_ip: Some("192.0.2.7".parse().unwrap()),
+            client_name: None,
             by: "mx.example.org",
             with: "ESMTPS",
             tls: Some("TLSv1.3 TLS13_AES_256_GCM_SHA384".into()),
@@ -184,6 +188,9 @@ mod tests {
              \t(TLSv1.3 TLS13_AES_256_GCM_SHA384) id 0000000000001 for <bob@example.org>;\r\n\
              \tMon, 23 Nov 2026 22:36:00 +0000\r\n"
         );
+        let mut named = received("a", None);
+        named.client_name = Some("spike.example\r\n");
+        assert!(written(&named).starts_with("Received: from a (spike.example?? [192.0.2.7]) by"));
         let mut plain = received("[IPv6:2001:db8::1]", None);
         plain.client_ip = Some("2001:db8::1".parse().unwrap());
         plain.tls = None;

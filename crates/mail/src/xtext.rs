@@ -24,6 +24,12 @@ pub fn encode(text: &str) -> String {
 /// What the xtext stands for. Refuses lower-case digits, invalid UTF-8, and control characters: they could end a line
 /// wherever the text is written later.
 pub fn decode(xtext: &str) -> Result<String, XtextError> {
+    let octets = decode_octets(xtext)?;
+    String::from_utf8(octets).ok().filter(|text| !text.chars().any(char::is_control)).ok_or(XtextError)
+}
+
+/// What the xtext stands for, whatever it is. Refuses lower-case digits.
+pub fn decode_octets(xtext: &str) -> Result<Vec<u8>, XtextError> {
     let mut octets = Vec::with_capacity(xtext.len());
     let mut rest = xtext.bytes();
     while let Some(octet) = rest.next() {
@@ -38,7 +44,7 @@ pub fn decode(xtext: &str) -> Result<String, XtextError> {
             _ => return Err(XtextError),
         }
     }
-    String::from_utf8(octets).ok().filter(|text| !text.chars().any(char::is_control)).ok_or(XtextError)
+    Ok(octets)
 }
 
 /// Writes an address as `utf-8-addr-xtext` (RFC 6533 §3): ASCII, with `\x{FC}` for what is not.

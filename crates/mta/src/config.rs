@@ -60,6 +60,10 @@ pub struct Forward {
 pub struct ProxyNetworks {
     /// With the PROXY protocol, where a listener wants it.
     pub protocol: Vec<Network>,
+    /// With XCLIENT: policy takes the client for the one it names.
+    pub xclient: Vec<Network>,
+    /// With XFORWARD: for Received, log and history only.
+    pub xforward: Vec<Network>,
 }
 
 /// What others get to know.

@@ -164,7 +164,7 @@ impl Judge<'_> {
         self.note_some(success_report::check(self, rcpt))?;
         self.note_some(rate::check(self, Countable::Recipients))?;
         self.note_some(forwarding::check(self.config, path, &destination))?;
-        let reply = forwarding::reply(self.config, &destination);
+        let reply = forwarding::reply(self.config, path, &destination);
         match destination {
             Destination::Ways { ways, foreign } => {
                 let (ways, verdict) = domain::check(self, ways, foreign).await;
@@ -210,7 +210,7 @@ impl Judge<'_> {
     }
 }
 
-fn unreadable(error: &store::StoreError) -> Reply {
+pub(crate) fn unreadable(error: &store::StoreError) -> Reply {
     tracing::error!(%error, "the directory cannot be read");
     Reply::new(451, (4, 3, 0), "the directory cannot be read now; try again later")
 }

@@ -1,8 +1,8 @@
 //! The machine's questions and our answers.
 
 use bytes::Bytes;
-use mail::{Address, QueueId, Reply, ReversePath, received::Received};
-use proto::smtp::server::{self, Decision, Event, Flavour, Server};
+use mail::{Address, QueueId, Reply, ReversePath};
+use proto::smtp::server::{Decision, Event, Flavour, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     promise::Promises,
 };
 use crate::{
-    accept::{self, Acceptance, AcceptedRecipient, Origin},
+    accept::{self, Acceptance, AcceptedRecipient},
     policy::{self, Kept},
 };
 
@@ -32,10 +32,7 @@ impl Session {
     pub(super) async fn decide(&mut self, server: &mut Server, event: Event) {
         match event {
             Event::Hello { .. } => {
-                let (config, now) = (self.mta.config(), self.mta.world.clock.wall());
-                let extensions = server.extensions_mut();
-                extensions.expn = self.announces_expn();
-                extensions.future_release = policy::release::announced(&config, self.flavour, now);
+                self.announce(server);
                 server.answer_hello(self.hello());
             }
             Event::Mail(request) => {
@@ -81,6 +78,10 @@ impl Session {
                 let config = self.mta.config();
                 let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &inquiry).await;
                 server.answer_expand(&reply);
+            }
+            Event::Impersonate(told) => {
+                let decision = Box::pin(self.impersonate(&told)).await;
+                server.answer_impersonate(decision);
             }
         }
     }
@@ -168,9 +169,10 @@ impl Session {
             body,
             origin: self.origin(server, facts, transaction.verdicts),
         };
+        let client = acceptance.origin.client_ip.clone();
         let reply = match accept::accept(&self.mta, acceptance).await {
             Ok(()) => {
-                tracing::info!(%id, client = %self.peer.ip(), "accepted");
+                tracing::info!(%id, client, "accepted");
                 Reply::new(250, (2, 0, 0), format!("accepted as {id}"))
             }
             Err(CommitError::Full) => disk_full(),
@@ -202,69 +204,6 @@ impl Session {
         }
         refusals
     }
-
-    fn received<'a>(&'a self, server: &'a Server, id: QueueId, at: mail::Timestamp) -> Received<'a> {
-        let session = server.session();
-        let envelope = server.envelope();
-        let for_recipient = envelope.and_then(|envelope| match &envelope.recipients[..] {
-            [only] => Some(&only.forward_path),
-            _ => None,
-        });
-        // RFC 5321 §7.6
-        let hidden = self.flavour == Flavour::Submission && !self.mta.config().disclosure.submitter;
-        let client_ip = matches!(self.peer, world::Peer::Tcp { .. }).then(|| self.peer.ip());
-        Received {
-            helo: session.helo.as_deref().filter(|_| !hidden).unwrap_or_default(),
-            client_ip: client_ip.filter(|_| !hidden),
-            by: &self.hostname,
-            with: with_protocol(
-                self.flavour,
-                session,
-                envelope.is_some_and(|envelope| envelope.mail.smtputf8),
-            ),
-            tls: self.tls.as_ref().map(tls_words),
-            id,
-            for_recipient,
-            priority: envelope.and_then(|envelope| envelope.mail.priority),
-            at,
-        }
-    }
-
-    fn origin(&self, server: &Server, facts: Facts, verdicts: Kept) -> Origin {
-        Origin {
-            service: self.service(),
-            client_ip: Some(self.peer.ip().to_string()),
-            helo: server.session().helo.as_deref().map(str::to_owned),
-            tls: self.tls.as_ref().map(tls_words),
-            identity: self.identity.as_ref().map(Address::to_string),
-            message_id: facts.message_id,
-            verdicts: verdicts.into_history(),
-        }
-    }
-}
-
-/// RFC 3848 and RFC 6531 §4.3: the protocol as Received names it.
-fn with_protocol(flavour: Flavour, session: &server::Session, smtputf8: bool) -> &'static str {
-    let authenticated = session.identity.is_some();
-    match (flavour, smtputf8, session.esmtp, session.tls, authenticated) {
-        (Flavour::Lmtp, true, _, false, _) => "UTF8LMTP",
-        (Flavour::Lmtp, true, _, true, _) => "UTF8LMTPS",
-        (Flavour::Lmtp, false, _, false, _) => "LMTP",
-        (Flavour::Lmtp, false, _, true, _) => "LMTPS",
-        (_, true, _, false, false) => "UTF8SMTP",
-        (_, true, _, false, true) => "UTF8SMTPA",
-        (_, true, _, true, false) => "UTF8SMTPS",
-        (_, true, _, true, true) => "UTF8SMTPSA",
-        (_, false, false, _, _) => "SMTP",
-        (_, false, true, false, false) => "ESMTP",
-        (_, false, true, false, true) => "ESMTPA",
-        (_, false, true, true, false) => "ESMTPS",
-        (_, false, true, true, true) => "ESMTPSA",
-    }
-}
-
-fn tls_words(tls: &world::tls::TlsSummary) -> String {
-    format!("{} {}", tls.version, tls.cipher)
 }
 
 fn disk_full() -> Reply {

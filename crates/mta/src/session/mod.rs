@@ -6,6 +6,8 @@ mod greeting;
 mod judge;
 mod login;
 mod promise;
+mod proxied;
+mod trace;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ use world::{
 use crate::{
     Mta,
     config::{Audience, Config, ListenerConfig, TlsMode},
-    policy::{self, Client, Verdict, connections::Admission},
+    policy::{Client, Verdict, connections::Admission},
 };
 
 /// A client that does not take our replies for this long is gone.
@@ -34,7 +36,12 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What one connection has in hand.
 pub(crate) struct Session {
     mta: Arc<Mta>,
+    /// The client: the host at the other end, or who it says it speaks for.
     peer: Peer,
+    /// The host at the other end.
+    host: Peer,
+    /// The client's name, as a proxy told it.
+    client_name: Option<Box<str>>,
     flavour: Flavour,
     /// As the greeting said it, whatever a reload changes.
     hostname: Arc<str>,
@@ -44,7 +51,7 @@ pub(crate) struct Session {
     /// The authenticated account's address.
     identity: Option<mail::Address>,
     transaction: Option<Box<decide::Transaction>>,
-    #[expect(dead_code, reason = "given back when dropped")]
+    /// Given back when dropped.
     admission: Option<Admission>,
     /// What policy said of the connection, for each of its messages.
     verdicts: Vec<Verdict>,
@@ -83,6 +90,8 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
     let session = Session {
         mta,
         peer,
+        host: peer,
+        client_name: None,
         flavour: protocol.flavour,
         hostname: protocol.hostname.clone(),
         server_tls,
@@ -139,6 +148,7 @@ impl Session {
             None => Server::new(protocol, is_tls),
         };
         server.set_channel(self.channel());
+        self.announce(&mut server);
         let mut shutdown = self.mta.shutdown.clone();
         let mut told_of_shutdown = false;
         self.await_silence(&mut server, &mut stream, &mut shutdown).await?;
@@ -180,12 +190,6 @@ impl Session {
 
     fn client(&self) -> Client<'_> {
         Client { ip: self.peer.ip(), flavour: self.flavour, identity: self.identity.as_ref() }
-    }
-
-    /// What EHLO announces may depend on who asks.
-    fn announces_expn(&self) -> bool {
-        let config = self.mta.config();
-        policy::users::may_ask(&config, config.expn, &self.client())
     }
 
     fn service(&self) -> &'static str {

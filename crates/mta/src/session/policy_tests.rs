@@ -281,3 +281,94 @@ async fn the_submitters_address_can_be_left_out_of_received() {
     site.connect("127.0.0.1").await.dialog(MESSAGE).await;
     assert!(site.mail("bob@here.example", 2).await.contains("from client.example ([127.0.0.1])"));
 }
+
+fn behind_a_proxy(limit: impl FnOnce(&mut Config)) -> Config {
+    let mut config = limited(limit);
+    config.proxies.xclient = vec!["192.0.2.9".parse().unwrap()];
+    config.proxies.xforward = vec!["192.0.2.9".parse().unwrap()];
+    config
+}
+
+#[tokio::test]
+async fn policy_judges_the_client_that_xclient_names() {
+    let site = Site::new(behind_a_proxy(|config| config.clients.network.messages = Some(few(1)))).await;
+    for (client, answer) in [("192.0.2.1", "250"), ("192.0.2.1", "450 4.7.1"), ("198.51.100.2", "250")] {
+        let mut proxy = site.connect("192.0.2.9").await;
+        proxy
+            .dialog(&format!(
+                "C: XCLIENT ADDR={client} NAME=spike.example HELO=x.example
+             S: 220 mx.here.example
+             C: EHLO x.example
+             S: 250
+             C: MAIL FROM:<alice@there.example>
+             S: {answer}"
+            ))
+            .await;
+    }
+    let mut proxy = site.connect("192.0.2.9").await;
+    proxy
+        .dialog(
+            "C: XCLIENT ADDR=127.0.0.1 LOGIN=nobody@here.example
+             S: 501 5.5.4
+             C: XCLIENT ADDR=198.51.100.7 LOGIN=bob@here.example
+             S: 220
+             C: EHLO x.example
+             S: 250
+             C: MAIL FROM:<bob@here.example>
+             S: 250
+             C: RCPT TO:<carol@elsewhere.example>
+             S: 550 5.4.4
+             C: RSET
+             S: 250
+             C: XCLIENT ADDR=[UNAVAILABLE] LOGIN=[UNAVAILABLE]
+             S: 220
+             C: EHLO x.example
+             S: 250
+             C: MAIL FROM:<alice@there.example>
+             S: 250
+             C: RCPT TO:<carol@elsewhere.example>
+             S: 550 5.7.1",
+        )
+        .await;
+    let mut stranger = site.connect("192.0.2.8").await;
+    stranger
+        .dialog("C: XCLIENT ADDR=127.0.0.1\nS: 550 5.7.0\nC: XFORWARD ADDR=127.0.0.1\nS: 550 5.7.0")
+        .await;
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_connect_may_not_come_by_xclient() {
+    let site = Site::new(behind_a_proxy(|config| config.clients.network.connections = Some(few(1)))).await;
+    for answer in ["220", "421 4.7.0 too many connections"] {
+        let mut proxy = site.connect("192.0.2.9").await;
+        proxy.dialog(&format!("C: XCLIENT ADDR=192.0.2.1\nS: {answer}")).await;
+    }
+}
+
+#[tokio::test]
+async fn xforward_is_written_down_and_decides_nothing() {
+    let site = Site::new(behind_a_proxy(|_| ())).await;
+    let mut proxy = site.connect("192.0.2.9").await;
+    proxy
+        .dialog(
+            "C: XFORWARD NAME=spike.example ADDR=127.0.0.1
+             S: 250
+             C: XFORWARD HELO=forwarded.example IDENT=4711
+             S: 250
+             C: MAIL FROM:<alice@there.example>
+             S: 250
+             C: RCPT TO:<carol@elsewhere.example>
+             S: 550 5.7.1
+             C: RSET
+             S: 250",
+        )
+        .await;
+    proxy.dialog(MESSAGE).await;
+    let mail = site.mail("bob@here.example", 1).await;
+    assert!(mail.contains("Received: from forwarded.example (spike.example [127.0.0.1])"), "{mail}");
+    let id = site.stores.ledger.find("bob@here.example", 1).await.unwrap()[0];
+    let events = format!("{:?}", site.stores.ledger.events(id).await.unwrap());
+    assert!(events.contains("forwarded.example") && events.contains("192.0.2.9"), "{events}");
+    proxy.dialog(MESSAGE).await;
+    assert!(site.mail("bob@here.example", 2).await.contains("from client.example ([192.0.2.9])"));
+}

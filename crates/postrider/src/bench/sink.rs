@@ -157,6 +157,7 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
         Event::External(name) => server.answer_external(Ok(name.into())),
         Event::Verify(_) => server.answer_verify(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Expand(_) => server.answer_expand(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
+        Event::Impersonate(_) => server.answer_impersonate(Decision::ACCEPT),
         Event::ContentAborted(_) => {}
     }
 }

@@ -178,6 +178,11 @@ section! {
         /// The proxies that may connect to listeners with proxy_protocol = true, for all services. What they say of
         /// their clients' addresses is believed. The default is this host.
         proxy_networks: Vec<Network> = loopback();
+        /// Proxies that may say with XCLIENT who their client is. Limits and relaying then go by that client, and by the
+        /// account it names. The default is nobody.
+        xclient_networks: Vec<Network> = Vec::new(), example "[\"10.0.0.7\"]";
+        /// Proxies and filters that may say with XFORWARD whose message they pass on, for Received, log and history only.
+        xforward_networks: Vec<Network> = Vec::new(), example "[\"127.0.0.1\"]";
         /// Who may ask with VRFY whether an address exists.
         vrfy: Audience = Audience::Authenticated;
         /// Who may ask with EXPN who stands behind an alias.

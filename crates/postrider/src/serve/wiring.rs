@@ -259,7 +259,11 @@ fn login_limits(login: &options::Login) -> login::Limits {
 }
 
 fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {
-    ProxyNetworks { protocol: networks(&smtp.proxy_networks) }
+    ProxyNetworks {
+        protocol: networks(&smtp.proxy_networks),
+        xclient: networks(&smtp.xclient_networks),
+        xforward: networks(&smtp.xforward_networks),
+    }
 }
 
 fn forward(forward: &options::Forward) -> Forward {

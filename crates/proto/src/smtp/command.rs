@@ -38,6 +38,10 @@ pub enum Command<'a> {
         mechanism: &'a str,
         initial_response: Option<&'a str>,
     },
+    /// The arguments are what [`Impersonation`](super::attributes::Impersonation) reads.
+    Xclient(&'a str),
+    /// The arguments are what [`ForwardedClient`](super::attributes::ForwardedClient) reads.
+    Xforward(&'a str),
     /// A verb of a registered extension that we do not serve: TURN, SEND, SOML, SAML, ETRN, ATRN, BURL, VERB, ONEX.
     NotServed,
 }
@@ -104,6 +108,8 @@ fn parse_verb<'a>(verb: &[u8], argument: &'a [u8]) -> Result<Command<'a>, Comman
         b"VRFY" => required().map(Command::Vrfy),
         b"EXPN" => required().map(Command::Expn),
         b"HELP" => text().map(Command::Help),
+        b"XCLIENT" => required().map(Command::Xclient),
+        b"XFORWARD" => required().map(Command::Xforward),
         b"TURN" | b"SEND" | b"SOML" | b"SAML" | b"ETRN" | b"ATRN" | b"BURL" | b"VERB" | b"ONEX" => {
             Ok(Command::NotServed)
         }

@@ -3,6 +3,7 @@
 //! Bytes from the wire pass [`line`] or [`data`] or [`bdat`], commands become [`command::Command`]s, replies of
 //! a remote server [`mail::Reply`]s. What a session may do next stands in [`server`] and [`client`].
 
+pub mod attributes;
 pub mod bdat;
 pub mod client;
 pub mod command;

@@ -63,6 +63,9 @@ pub struct Extensions {
     pub dsn: bool,
     /// EXPN is announced and asked for with an event; off, it is answered 502.
     pub expn: bool,
+    /// The client may say with XCLIENT that it is somebody else, or with XFORWARD whose mail it brings (Postfix).
+    pub xclient: bool,
+    pub xforward: bool,
     /// RFC 2852: the fewest seconds that we promise to return a message in; 0 for any.
     pub deliver_by: Option<u32>,
     /// RFC 6710
@@ -86,6 +89,8 @@ impl Default for Extensions {
             smtputf8: true,
             dsn: false,
             expn: false,
+            xclient: false,
+            xforward: false,
             deliver_by: None,
             mt_priority: false,
             future_release: None,

@@ -233,6 +233,7 @@ impl Server {
 
     /// RFC 5321 §4.1.1.4: whatever came of it, the buffers are cleared.
     fn end_transaction(&mut self, replies: &[Reply]) {
+        self.session.forwarded = None;
         let recipients =
             self.transaction.take().map_or(0, |transaction| transaction.envelope.recipients.len());
         let count = if self.config.flavour == Flavour::Lmtp { recipients } else { 1 };

@@ -106,6 +106,8 @@ impl Server {
             Command::Quit => self.handle_quit(),
             Command::StartTls => self.handle_starttls(),
             Command::Auth { mechanism, initial_response } => self.handle_auth(mechanism, initial_response),
+            Command::Xclient(argument) => self.handle_xclient(argument),
+            Command::Xforward(argument) => self.handle_xforward(argument),
             Command::NotServed => self.reply_error(&texts::not_served()),
         }
     }

@@ -5,7 +5,7 @@ use mail::{MailParameters, Recipient, Reply, ReversePath};
 
 use crate::{
     sasl::{Credentials, ScramOutcome, ScramUser},
-    smtp::data::Violation,
+    smtp::{attributes::Impersonation, data::Violation},
 };
 
 /// What happened. Unless it says otherwise an event stays pending until its answer is given.
@@ -39,6 +39,9 @@ pub enum Event {
     Verify(Inquiry),
     /// EXPN, for `answer_expand`.
     Expand(Inquiry),
+    /// XCLIENT, for `answer_impersonate`: a trusted proxy says who its client is. Reject with 421 if that client may not
+    /// connect.
+    Impersonate(Box<Impersonation>),
 }
 
 /// MAIL.

@@ -89,6 +89,7 @@ impl Server {
         ];
         lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
         lines.extend(self.announcement_of_time());
+        lines.extend(self.announcement_to_proxies());
         // RFC 4954 §4: after success there is nothing left to announce.
         if self.config.auth && self.session.identity.is_none() {
             let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());

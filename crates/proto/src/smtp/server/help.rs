@@ -26,20 +26,32 @@ const TOPICS: &[(&str, &str)] = &[
     ("QUIT", "QUIT: ends the session"),
     ("STARTTLS", "STARTTLS: encrypts the session"),
     ("AUTH", "AUTH mechanism [response]: proves who you are"),
+    ("XCLIENT", "XCLIENT attribute=value...: for proxies, says who their client is"),
+    ("XFORWARD", "XFORWARD attribute=value...: for proxies, says whose message follows"),
 ];
 
 impl Server {
     pub(super) fn handle_help(&mut self, topic: &str) {
         if topic.is_empty() {
-            let verbs = TOPICS.iter().map(|(verb, _)| *verb).collect::<Vec<_>>().join(" ");
+            let verbs = self.topics().map(|(verb, _)| verb).collect::<Vec<_>>().join(" ");
             let mut reply = Reply::new(214, (2, 0, 0), "commands are");
             reply.lines.extend([verbs.into(), "HELP and the name of one tells more".into()]);
             return self.reply(&reply);
         }
-        match TOPICS.iter().find(|(verb, _)| verb.eq_ignore_ascii_case(topic)) {
-            Some((_, text)) => self.reply(&Reply::new(214, (2, 0, 0), *text)),
+        match self.topics().find(|(verb, _)| verb.eq_ignore_ascii_case(topic)) {
+            Some((_, text)) => self.reply(&Reply::new(214, (2, 0, 0), text)),
             None => self.reply_error(&Reply::new(504, (5, 5, 4), "no help on that")),
         }
+    }
+
+    /// What is for proxies only is no topic for others.
+    fn topics(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        let (xclient, xforward) = (self.extensions.xclient, self.extensions.xforward);
+        TOPICS.iter().copied().filter(move |(verb, _)| match *verb {
+            "XCLIENT" => xclient,
+            "XFORWARD" => xforward,
+            _ => true,
+        })
     }
 
     pub(super) fn handle_vrfy(&mut self, argument: &str) {

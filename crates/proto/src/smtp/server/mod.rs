@@ -12,6 +12,7 @@ mod dispatch;
 mod event;
 mod greeting;
 mod help;
+mod proxied;
 mod session;
 mod state;
 mod texts;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use mail::Envelope;
 
 use super::{Abort, Limits};
-use crate::smtp::{bdat::TextScanner, data::Violation};
+use crate::smtp::{attributes::ForwardedClient, bdat::TextScanner, data::Violation};
 
 /// What the client told about itself. STARTTLS forgets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Session {
     pub tls: bool,
     /// Who authenticated.
     pub identity: Option<Box<str>>,
+    /// From XFORWARD, until the end of the message.
+    pub forwarded: Option<Box<ForwardedClient>>,
 }
 
 /// From an accepted MAIL to the final reply.

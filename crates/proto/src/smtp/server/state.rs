@@ -5,7 +5,7 @@ use mail::{Recipient, Reply};
 use super::{Event, Inquiry, MailRequest};
 use crate::{
     sasl::{Credentials, SaslServer, ScramOutcome, ScramUser},
-    smtp::data::DataDecoder,
+    smtp::{attributes::Impersonation, data::DataDecoder},
 };
 
 /// States that wait for an answer of the driver hold what they asked, and stay until it comes.
@@ -54,6 +54,7 @@ pub(super) enum Question {
     External(Box<str>),
     Verify(Box<Inquiry>),
     Expand(Box<Inquiry>),
+    Impersonate(Box<Impersonation>),
 }
 
 #[derive(Debug)]
@@ -91,6 +92,7 @@ impl Question {
             Self::External(authorization_id) => Event::External(authorization_id.clone()),
             Self::Verify(inquiry) => Event::Verify(Inquiry::clone(inquiry)),
             Self::Expand(inquiry) => Event::Expand(Inquiry::clone(inquiry)),
+            Self::Impersonate(told) => Event::Impersonate(told.clone()),
         }
     }
 }

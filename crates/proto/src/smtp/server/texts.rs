@@ -92,6 +92,14 @@ pub(super) fn no_service() -> Reply {
     bad_sequence("no service here; QUIT is all that is left")
 }
 
+pub(super) fn not_authorized() -> Reply {
+    Reply::new(550, (5, 7, 0), "you may not speak for others")
+}
+
+pub(super) fn bad_attribute() -> Reply {
+    Reply::new(501, (5, 5, 4), "bad attributes")
+}
+
 pub(super) fn needs_tls() -> Reply {
     Reply::new(530, (5, 7, 0), "must issue a STARTTLS command first")
 }

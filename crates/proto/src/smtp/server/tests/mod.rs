@@ -6,6 +6,7 @@ mod content;
 mod dialogs;
 mod external;
 mod limits;
+mod proxied;
 mod scram;
 mod time;
 
@@ -15,6 +16,7 @@ use mail::scram::ScramVerifier;
 
 use super::*;
 use crate::sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser};
+use crate::smtp::attributes::Told;
 
 /// What the driver of a dialog saw: whole messages, and content that came to nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,6 +109,15 @@ impl Session {
                 self.server.answer_auth(decision);
             }
             Event::External(name) => self.server.answer_external(external_answer(&name)),
+            Event::Impersonate(told) => {
+                let unwanted = told.name == Told::Value("refused.example".to_owned());
+                let reply = Reply::new(550, (5, 7, 1), "not that one");
+                self.server.answer_impersonate(if unwanted {
+                    Decision::Reject(reply)
+                } else {
+                    Decision::ACCEPT
+                });
+            }
             Event::Verify(_) => self.server.answer_verify(&Reply::new(252, (2, 5, 2), "cannot verify")),
             Event::Expand(_) => self.server.answer_expand(&Reply::new(250, (2, 1, 5), "<büb@ours.example>")),
         }
@@ -174,6 +185,7 @@ fn everything() -> Config {
             seconds: 86_400,
             until: mail::Timestamp::from_millis(1_796_083_200_000),
         }),
+        ..Extensions::default()
     };
     config.auth = true;
     config.plaintext_auth = true;
