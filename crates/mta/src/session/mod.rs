@@ -119,6 +119,8 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             smtputf8: true,
             dsn: true,
             expn: config.expn != Audience::Never,
+            xclient: false,
+            xforward: false,
             deliver_by: Some(u32::try_from(config.deliver_by_min.as_secs()).unwrap_or(u32::MAX)),
             mt_priority: true,
             // Said anew with each EHLO.
