@@ -6,12 +6,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use world::{BoxStream, World};
 
 use super::{
-    Admin, QueueHand,
+    Admin, QueueHand, Routing,
     protocol::{AdminRequest, AdminResponse, RESPONSE_BYTES_MAX},
     socket,
 };
 use crate::{
     Failure,
+    config::Config,
+    serve::routing,
     storage::{self, OpenFailure},
 };
 
@@ -40,7 +42,22 @@ impl std::fmt::Debug for Way {
 impl Session {
     /// Connects to the server of this data directory, or opens the directory itself; makes it if `create` says so.
     pub async fn open(data_dir: &Path, create: bool) -> Result<Self, Failure> {
-        let world = World::system();
+        Self::open_in(World::system(), data_dir, create, None).await
+    }
+
+    /// The same for what takes the configuration: routes and name servers.
+    pub async fn open_configured(config: &Config) -> Result<Self, Failure> {
+        let world = World::resolving(routing::resolver(config));
+        let routing = Routing { routes: routing::routes(config), own: routing::own_hosts(config) };
+        Self::open_in(world, &config.data_dir, false, Some(routing)).await
+    }
+
+    async fn open_in(
+        world: World,
+        data_dir: &Path,
+        create: bool,
+        routing: Option<Routing>,
+    ) -> Result<Self, Failure> {
         let until = world.clock.now() + STARTING_PATIENCE;
         loop {
             if let Some(stream) = connect(&world, data_dir).await? {
@@ -48,7 +65,8 @@ impl Session {
             }
             match storage::open(data_dir, create).await {
                 Ok(stores) => {
-                    let admin = Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new() };
+                    let admin =
+                        Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new(), routing };
                     return Ok(Self(Way::Offline(Box::new(admin))));
                 }
                 // A server that starts or stops has the store but no control socket.

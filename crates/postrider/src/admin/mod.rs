@@ -9,6 +9,7 @@ mod history;
 mod lists;
 pub mod protocol;
 mod queue;
+mod route;
 pub mod selector;
 pub mod socket;
 
@@ -18,6 +19,7 @@ use world::World;
 pub use client::Session;
 use protocol::{AdminRequest, AdminResponse, ListenerView};
 pub use queue::QueueHand;
+pub use route::Routing;
 
 /// What requests are executed on.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Admin {
     pub queue: QueueHand,
     /// What the running server serves.
     pub listeners: Vec<ListenerView>,
+    /// Where mail goes, if no server runs to tell.
+    pub routing: Option<Routing>,
 }
 
 impl Admin {
@@ -57,6 +61,9 @@ impl Admin {
             | AdminRequest::ListUnsubscribe { .. }
             | AdminRequest::ListRemove { .. } => {
                 lists::execute(self, request).await.unwrap_or_else(AdminResponse::error)
+            }
+            AdminRequest::Route { address } => {
+                route::route(self, &address).await.unwrap_or_else(AdminResponse::error)
             }
             request => directory::execute(self, request).await.unwrap_or_else(AdminResponse::error),
         }

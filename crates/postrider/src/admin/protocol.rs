@@ -117,6 +117,10 @@ pub enum AdminRequest {
     Why {
         id: String,
     },
+    /// Where mail to an address would go.
+    Route {
+        address: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,6 +229,7 @@ pub enum AdminResponse {
     Why {
         sentence: String,
     },
+    Route(RouteView),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -327,6 +332,42 @@ pub struct EntryView {
     /// From -9 to 9.
     pub priority: i8,
     pub last_error: Option<String>,
+}
+
+/// Where mail to an address goes, and what decided it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteView {
+    pub address: String,
+    /// `delivered here`, `relayed`, `refused: …`
+    pub verdict: String,
+    /// The route that refuses it.
+    pub rule: Option<String>,
+    /// More than one if an alias has several targets.
+    pub ways: Vec<WayView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayView {
+    pub address: String,
+    pub lane: String,
+    /// The `[[route]]` that decides; none for mailboxes here.
+    pub rule: Option<String>,
+    pub tls: Option<String>,
+    /// In the order of preference.
+    pub hosts: Vec<HostView>,
+    /// DNSSEC proves that these are the hosts.
+    pub proven: bool,
+    /// Why there are none.
+    pub trouble: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostView {
+    pub host: String,
+    pub preference: Option<u16>,
+    pub port: u16,
+    pub addresses: Vec<String>,
+    pub trouble: Option<String>,
 }
 
 /// Everything known about one message.

@@ -10,6 +10,7 @@ fn admin() -> Admin {
         stores: Stores::new(engine),
         world: World::system(),
         queue: QueueHand::Offline,
+        routing: None,
         listeners: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ mod list;
 mod location;
 mod output;
 mod queue;
+mod route;
 mod send;
 
 use std::process::ExitCode;
@@ -73,6 +74,8 @@ enum Command {
     Trace(history::Trace),
     /// In one sentence: where a message is, why, what happens next
     Why(history::Why),
+    /// Where mail to an address would go: rule, hosts, TLS
+    Route(route::RouteCommand),
     /// Load generator and sink for measurements
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -118,6 +121,10 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Route(command)) => {
+            let config = common.location.config()?;
+            ask_in(Session::open_configured(&config), command.request(), &mut output)
+        }
         Some(Command::Send(command)) => command.run(&common, &mut output),
         Some(Command::Bench(BenchCommand::Load(load))) => on_all_cores(load.run(&mut output)),
         Some(Command::Bench(BenchCommand::Sink(sink))) => on_all_cores(sink.run(&mut output)),
@@ -127,8 +134,17 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
 
 /// One request, its response shown.
 fn ask(common: &Common, create: bool, request: AdminRequest, output: &mut Output) -> Result<(), Failure> {
+    let data_dir = common.location.data_dir()?;
+    ask_in(Session::open(&data_dir, create), request, output)
+}
+
+fn ask_in(
+    session: impl Future<Output = Result<Session, Failure>>,
+    request: AdminRequest,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let response = block_on(async {
-        let mut session = Session::open(&common.location.data_dir()?, create).await?;
+        let mut session = session.await?;
         let response = session.ask(request).await;
         session.close().await?;
         response
@@ -156,6 +172,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Members { members } => list::show_changed(&members, output),
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
+        AdminResponse::Route(route) => route::show(&route, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),
     }
 }

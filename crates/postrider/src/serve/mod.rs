@@ -45,6 +45,7 @@ async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
         world: world.clone(),
         queue: QueueHand::Running(services.mta().clone()),
         listeners: services.listeners().to_vec(),
+        routing: None,
     });
     let control = tokio::spawn(socket::serve(control, admin.clone(), shutdown));
     if location.config.is_none() {

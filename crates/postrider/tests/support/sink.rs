@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -27,7 +27,7 @@ pub type Script = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 #[derive(Debug)]
 pub struct Sink {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -53,7 +53,18 @@ impl Sink {
         extensions: &[&'static str],
         script: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        Self::start_on([127, 0, 0, 1], port, extensions, script)
+    }
+
+    /// The same on another loopback address.
+    pub fn start_on(
+        ip: [u8; 4],
+        port: u16,
+        extensions: &[&'static str],
+        script: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let address = SocketAddr::from((ip, port));
+        let listener = TcpListener::bind(address).unwrap();
         let shared = Arc::new(Shared {
             script: Box::new(script),
             extensions: extensions.to_vec(),
@@ -66,7 +77,7 @@ impl Sink {
             let shared = shared.clone();
             move || accept(&listener, &shared)
         });
-        Self { port, shared, acceptor: Some(acceptor) }
+        Self { address, shared, acceptor: Some(acceptor) }
     }
 
     pub fn messages(&self) -> Vec<Message> {
@@ -83,7 +94,7 @@ impl Sink {
 impl Drop for Sink {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }

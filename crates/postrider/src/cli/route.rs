@@ -1,0 +1,59 @@
+//! `route`.
+
+use clap::Args;
+
+use super::Output;
+use crate::{
+    Failure,
+    admin::protocol::{AdminRequest, HostView, RouteView, WayView},
+};
+
+#[derive(Debug, Args)]
+pub struct RouteCommand {
+    /// Where would mail to this address go?
+    address: String,
+}
+
+impl RouteCommand {
+    pub fn request(self) -> AdminRequest {
+        AdminRequest::Route { address: self.address }
+    }
+}
+
+pub fn show(route: &RouteView, output: &mut Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.value(route);
+    }
+    output.line(format_args!("{}: {}", route.address, route.verdict))?;
+    if let Some(rule) = &route.rule {
+        output.line(format_args!("  rule   {rule}"))?;
+    }
+    route.ways.iter().try_for_each(|way| show_way(route, way, output))
+}
+
+fn show_way(route: &RouteView, way: &WayView, output: &mut Output) -> Result<(), Failure> {
+    if way.address != route.address {
+        output.line(format_args!("  to     {}", way.address))?;
+    }
+    for (name, value) in [("rule", &way.rule), ("lane", &Some(way.lane.clone())), ("TLS", &way.tls)] {
+        if let Some(value) = value {
+            output.line(format_args!("  {name:5}  {value}"))?;
+        }
+    }
+    if let Some(trouble) = &way.trouble {
+        output.line(format_args!("  but    {trouble}"))?;
+    }
+    if way.proven {
+        output.line("  DNSSEC proves that these are the hosts:")?;
+    }
+    way.hosts.iter().try_for_each(|host| show_host(host, output))
+}
+
+fn show_host(host: &HostView, output: &mut Output) -> Result<(), Failure> {
+    let preference = host.preference.map_or_else(String::new, |preference| preference.to_string());
+    let addresses = match &host.trouble {
+        Some(trouble) => trouble.clone(),
+        None => host.addresses.join(", "),
+    };
+    output.line(format_args!("  host   {preference:>5} {} port {}: {addresses}", host.host, host.port))
+}
