@@ -3,8 +3,8 @@
 use proto::smtp::server::Flavour;
 
 use crate::{
-    route::{Route, Via},
-    testing::{Site, config},
+    route::{Route, RouteTls, Smarthost, Via},
+    testing::{Names, Site, config},
 };
 
 const BOB: &str = "bob@here.example";
@@ -352,4 +352,26 @@ async fn passwords_are_not_asked_for_in_clear() {
     wire.dialog("C: AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAc2VjcmV0\nS: 538 5.7.11").await;
     let mut relay = site.connect("127.0.0.1").await;
     relay.dialog("C: AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAc2VjcmV0\nS: 502 5.5.1").await;
+}
+
+/// C110: RFC 5321 §6.1. Nothing that a stranger can slow down stands between the last dot and its 250: the next host's
+/// name server never answers here, and that is the delivery's concern.
+#[tokio::test]
+async fn the_last_dot_waits_for_the_store_alone() {
+    let silent = Smarthost { host: "silent.example".to_owned(), port: 25, tls: RouteTls::None, login: None };
+    let route = Route { recipient: "*".parse().unwrap(), via: Via::Smtp(silent.into()) };
+    let names = std::sync::Arc::new(Names::new("silent.example IS SILENT"));
+    let world = world::World { dns: names.clone(), ..world::World::system() };
+    let site = Site::in_world(config(vec![route]), world).await;
+    let mut wire = site.connect("127.0.0.1").await;
+    for _ in 0..2 {
+        wire.dialog(&format!(
+            "C: MAIL FROM:<a@b.example>\nS: 250\nC: RCPT TO:<c@d.example>\nS: 250\n{CONTENT}"
+        ))
+        .await;
+    }
+    while names.asked().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(site.stores.spool.list(None, 10).await.unwrap().len(), 2, "both wait for the name server");
 }

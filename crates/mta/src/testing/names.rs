@@ -13,12 +13,13 @@ pub(crate) struct Names {
     addresses: HashMap<String, Vec<IpAddr>>,
     mx: HashMap<String, Vec<Mx>>,
     broken: Vec<String>,
+    silent: Vec<String>,
     secure: bool,
     asked: Mutex<Vec<String>>,
 }
 
 impl Names {
-    /// `name A address …`, `name MX preference exchange …`, `name FAILS`; a line each.
+    /// `name A address …`, `name MX preference exchange …`, `name FAILS`, `name IS SILENT`; a line each.
     pub(crate) fn new(zone: &str) -> Self {
         let mut names = Self::default();
         for line in zone.lines() {
@@ -36,6 +37,7 @@ impl Names {
                     });
                     names.mx.insert(name.to_owned(), hosts.collect());
                 }
+                [name, "IS", "SILENT"] => names.silent.push(name.to_owned()),
                 [name, "FAILS"] => names.broken.push(name.to_owned()),
                 _ => panic!("no record: {line}"),
             }
@@ -52,13 +54,16 @@ impl Names {
         self.asked.lock().unwrap().clone()
     }
 
-    fn answer<T: Clone>(
+    async fn answer<T: Clone>(
         &self,
         kind: &'static str,
         name: &str,
         found: Option<&Vec<T>>,
     ) -> Result<Answer<T>, DnsError> {
         self.asked.lock().unwrap().push(format!("{kind} {name}"));
+        if self.silent.iter().any(|silent| silent == name) {
+            std::future::pending::<()>().await;
+        }
         let exists = self.addresses.contains_key(name) || self.mx.contains_key(name);
         match found {
             _ if self.broken.iter().any(|broken| broken == name) => {
@@ -78,23 +83,23 @@ impl Dns for Names {
     async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, DnsError> {
         match world::dns::literal(host) {
             Some(address) => Ok(Answer::insecure(vec![address])),
-            None => self.answer("A", host, self.addresses.get(host)),
+            None => self.answer("A", host, self.addresses.get(host)).await,
         }
     }
 
     async fn mx(&self, domain: &str) -> Result<Answer<Mx>, DnsError> {
-        self.answer("MX", domain, self.mx.get(domain))
+        self.answer("MX", domain, self.mx.get(domain)).await
     }
 
     async fn txt(&self, name: &str) -> Result<Answer<Vec<u8>>, DnsError> {
-        self.answer("TXT", name, None)
+        self.answer("TXT", name, None).await
     }
 
     async fn tlsa(&self, name: &str) -> Result<Answer<Tlsa>, DnsError> {
-        self.answer("TLSA", name, None)
+        self.answer("TLSA", name, None).await
     }
 
     async fn pointers(&self, ip: IpAddr) -> Result<Answer<String>, DnsError> {
-        self.answer("PTR", &ip.to_string(), None)
+        self.answer("PTR", &ip.to_string(), None).await
     }
 }
