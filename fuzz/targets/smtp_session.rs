@@ -21,11 +21,14 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
             binary_mime: true,
             dsn: true,
             expn: true,
+            rrvs: true,
+            tracking: true,
             deliver_by: Some(60),
             mt_priority: true,
             future_release: Some(HoldMax { seconds: 86_400, until: mail::Timestamp::from_millis(1 << 40) }),
             ..Extensions::default()
         },
+        no_soliciting: "net.example:ADV".parse().unwrap_or_default(),
         ..Config::new("mx.example", Flavour::Smtp)
     };
     let mut server = Server::new(Arc::new(config), false);

@@ -55,9 +55,14 @@ pub fn count(message: &[u8], name: &str) -> usize {
 
 /// A message without the fields of these names (Bcc on submission), every other octet as it was.
 pub fn without_fields(message: &[u8], names: &[&str]) -> Vec<u8> {
+    without(message, |field| names.iter().any(|name| has_name(message, field, name)))
+}
+
+/// A message without some of its fields, every other octet as it was.
+pub fn without(message: &[u8], is_unwanted: impl Fn(&Field) -> bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len());
     let mut kept_from = 0;
-    for field in fields(message).filter(|field| names.iter().any(|name| has_name(message, field, name))) {
+    for field in fields(message).filter(|field| is_unwanted(field)) {
         out.extend_from_slice(message.get(kept_from..field.whole.start).unwrap_or_default());
         kept_from = field.whole.end;
     }

@@ -23,7 +23,7 @@ pub mod xtext;
 pub use address::{Address, AddressError, Domain, ForwardPath, Host, LocalPart, ReversePath};
 pub use envelope::{
     Body, ByMode, DeliverBy, Envelope, Hold, MailParameters, MtPriority, Notify, OriginalRecipient,
-    ParameterError, RcptParameters, Recipient, Return,
+    ParameterError, RcptParameters, Recipient, Return, Solicitation, TlsDemand, Tracking, ValidSince,
 };
 pub use full_name::{FULL_NAME_BYTES_MAX, FullName, FullNameError, name_and_address};
 pub use queue_id::{QueueId, QueueIdError};

@@ -3,7 +3,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::{
     OffsetDateTime, UtcOffset,
-    format_description::{StaticFormatDescription, well_known::Rfc3339},
+    format_description::{
+        StaticFormatDescription,
+        well_known::{Rfc2822, Rfc3339},
+    },
     macros::format_description,
 };
 
@@ -64,6 +67,12 @@ impl Timestamp {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
         let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
         i64::try_from(millis).map(Self).map_err(|_| TimestampError)
+    }
+
+    /// Reads a time as header fields have it (RFC 5322 §3.3), with any offset.
+    pub fn parse_rfc5322(text: &str) -> Result<Self, TimestampError> {
+        let moment = OffsetDateTime::parse(text.trim(), &Rfc2822).map_err(|_| TimestampError)?;
+        moment.unix_timestamp().checked_mul(1000).map(Self).ok_or(TimestampError)
     }
 
     /// Times before the year 0 and after 9999 are written as the nearest that can be.

@@ -1,6 +1,7 @@
 //! What MAIL and RCPT say, with a file for the parameters of each family of extensions.
 
 mod dsn;
+mod promise;
 mod time;
 
 use std::{fmt, str::FromStr};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     dsn::{Notify, OriginalRecipient, Return},
+    promise::{Solicitation, TlsDemand, Tracking, ValidSince},
     time::{ByMode, DeliverBy, Hold, MtPriority},
 };
 use crate::{ForwardPath, ReversePath};
@@ -44,6 +46,12 @@ pub struct MailParameters {
     pub priority: Option<MtPriority>,
     /// RFC 4865
     pub hold: Option<Hold>,
+    /// RFC 8689
+    pub tls: TlsDemand,
+    /// RFC 3865
+    pub solicit: Option<Solicitation>,
+    /// RFC 3885
+    pub tracking: Option<Tracking>,
 }
 
 /// Parameters of RCPT.
@@ -51,6 +59,8 @@ pub struct MailParameters {
 pub struct RcptParameters {
     pub notify: Option<Notify>,
     pub orcpt: Option<OriginalRecipient>,
+    /// RFC 7293
+    pub valid_since: Option<ValidSince>,
 }
 
 /// RFC 6152, RFC 3030

@@ -24,6 +24,14 @@ pub struct Capabilities {
     pub future_release: bool,
     /// RFC 9422
     pub limits: Limits,
+    /// RFC 8689
+    pub require_tls: bool,
+    /// RFC 7293
+    pub rrvs: bool,
+    /// RFC 3865
+    pub no_soliciting: bool,
+    /// RFC 3885, MTRK.
+    pub tracking: bool,
     /// SCRAM-SHA-256.
     pub scram: bool,
     /// The mechanism we prefer of those it has that show the password.
@@ -58,6 +66,10 @@ impl Capabilities {
             }
             "MT-PRIORITY" => self.mt_priority = true,
             "FUTURERELEASE" => self.future_release = true,
+            "REQUIRETLS" => self.require_tls = true,
+            "RRVS" => self.rrvs = true,
+            "NO-SOLICITING" => self.no_soliciting = true,
+            "MTRK" => self.tracking = true,
             "LIMITS" => words.for_each(|word| self.limits.add(word)),
             "AUTH" => {
                 let offered: Vec<&[u8]> = words.map(str::as_bytes).collect();

@@ -2,12 +2,16 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
-use mail::{Body, ByMode, DeliverBy, ForwardPath, Recipient, ReversePath, xtext};
+use mail::{Body, ByMode, DeliverBy, ForwardPath, MailParameters, Recipient, ReversePath, TlsDemand, xtext};
 
 use super::{Capabilities, Missing, Transaction};
 
 /// What the server lacks for this message.
-pub(super) fn missing(transaction: &Transaction, capabilities: &Capabilities) -> Option<Missing> {
+pub(super) fn missing(transaction: &Transaction, capabilities: &Capabilities, tls: bool) -> Option<Missing> {
+    // RFC 8689 §4.2.1: what a server says in clear is no promise.
+    if transaction.mail.tls == TlsDemand::Required && !(tls && capabilities.require_tls) {
+        return Some(Missing::RequireTls);
+    }
     let binary = capabilities.chunking && capabilities.binary_mime;
     if let Some(bytes_max) = capabilities.size_max.filter(|max| transaction.body_bytes > *max) {
         return Some(Missing::Size { bytes_max });
@@ -69,7 +73,22 @@ pub(super) fn write_mail(transaction: &Transaction, capabilities: &Capabilities,
             _ = write!(line, " ENVID={}", xtext::encode(envid));
         }
     }
+    write_promises(mail, capabilities, &mut line);
     write_line(&line, out);
+}
+
+fn write_promises(mail: &MailParameters, capabilities: &Capabilities, line: &mut String) {
+    if mail.tls == TlsDemand::Required {
+        line.push_str(" REQUIRETLS");
+    }
+    if let Some(solicit) = mail.solicit.as_ref().filter(|_| capabilities.no_soliciting) {
+        _ = write!(line, " SOLICIT={solicit}");
+    }
+    // RFC 3885 §3: never without ENVID.
+    let can_track = capabilities.tracking && capabilities.dsn && mail.envid.is_some();
+    if let Some(tracking) = mail.tracking.as_ref().filter(|_| can_track) {
+        _ = write!(line, " MTRK={tracking}");
+    }
 }
 
 pub(super) fn write_rcpt(recipient: &Recipient, capabilities: &Capabilities, out: &mut Vec<u8>) {
@@ -81,6 +100,9 @@ pub(super) fn write_rcpt(recipient: &Recipient, capabilities: &Capabilities, out
         if let Some(orcpt) = &recipient.rcpt.orcpt {
             _ = write!(line, " ORCPT={orcpt}");
         }
+    }
+    if let Some(valid_since) = recipient.rcpt.valid_since.filter(|_| capabilities.rrvs) {
+        _ = write!(line, " RRVS={valid_since}");
     }
     write_line(&line, out);
 }

@@ -75,7 +75,7 @@ impl Client {
             self.phase = Phase::Ready { told: false };
             return;
         }
-        if let Some(missing) = commands::missing(&transaction, &self.capabilities) {
+        if let Some(missing) = commands::missing(&transaction, &self.capabilities, self.tls) {
             self.events.push_back(Event::TransactionDone(Outcome::Unsupported(missing)));
             self.phase = Phase::Ready { told: false };
             return;

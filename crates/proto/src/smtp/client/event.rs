@@ -68,6 +68,8 @@ pub enum Missing {
     BinaryMime,
     /// DELIVERBY, or the time that is left is less than it asks for (RFC 2852 §4.1).
     DeliverBy,
+    /// REQUIRETLS, or TLS (RFC 8689 §4.2.1).
+    RequireTls,
     /// The message is larger than the server takes.
     Size {
         bytes_max: u64,

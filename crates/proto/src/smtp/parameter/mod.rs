@@ -2,7 +2,7 @@
 
 mod value;
 
-use mail::{Hold, MailParameters, RcptParameters};
+use mail::{Hold, MailParameters, RcptParameters, TlsDemand};
 
 use super::server::Extensions;
 pub(super) use value::number;
@@ -19,6 +19,10 @@ pub struct Accepted {
     pub deliver_by: bool,
     pub mt_priority: bool,
     pub future_release: bool,
+    pub require_tls: bool,
+    pub rrvs: bool,
+    pub solicit: bool,
+    pub tracking: bool,
 }
 
 /// What is wrong with the parameters.
@@ -31,7 +35,8 @@ pub enum ParameterError {
 }
 
 impl Accepted {
-    /// All that a server with these extensions announces.
+    /// All that a server with these extensions announces, but for REQUIRETLS, which needs TLS, and NO-SOLICITING, which
+    /// needs classes.
     pub fn announced(extensions: Extensions, auth: bool) -> Self {
         Self {
             esmtp: true,
@@ -42,6 +47,10 @@ impl Accepted {
             deliver_by: extensions.deliver_by.is_some(),
             mt_priority: extensions.mt_priority,
             future_release: extensions.future_release.is_some(),
+            require_tls: false,
+            rrvs: extensions.rrvs,
+            solicit: false,
+            tracking: extensions.tracking && extensions.dsn,
         }
     }
 }
@@ -50,6 +59,10 @@ impl Accepted {
 pub fn parse_mail(parameters: &str, accepted: Accepted) -> Result<MailParameters, ParameterError> {
     let mut mail = MailParameters::default();
     read(parameters, &accepted.of_mail(), |name, value| set_mail(&mut mail, name, value, accepted))?;
+    // RFC 3885 §3: the trail is asked for by ENVID.
+    if mail.tracking.is_some() && mail.envid.is_none() {
+        return Err(ParameterError::Value("MTRK, which needs ENVID"));
+    }
     Ok(mail)
 }
 
@@ -76,11 +89,14 @@ impl Accepted {
             ("MT-PRIORITY", self.mt_priority),
             ("HOLDFOR", self.future_release),
             ("HOLDUNTIL", self.future_release),
+            ("REQUIRETLS", self.require_tls),
+            ("SOLICIT", self.solicit),
+            ("MTRK", self.tracking),
         ]
     }
 
     fn of_rcpt(self) -> impl AsRef<[Known]> {
-        [("NOTIFY", self.dsn), ("ORCPT", self.dsn)]
+        [("NOTIFY", self.dsn), ("ORCPT", self.dsn), ("RRVS", self.rrvs)]
     }
 }
 
@@ -100,6 +116,9 @@ fn set_mail(mail: &mut MailParameters, name: &str, value: Option<&str>, accepted
         "HOLDFOR" | "HOLDUNTIL" if mail.hold.is_some() => return None,
         "HOLDFOR" => mail.hold = Some(Hold::parse_for(value?).ok()?),
         "HOLDUNTIL" => mail.hold = Some(Hold::parse_until(value?).ok()?),
+        "REQUIRETLS" => mail.tls = value::flag(value).map(|_| TlsDemand::Required)?,
+        "SOLICIT" => mail.solicit = Some(value?.parse().ok()?),
+        "MTRK" => mail.tracking = Some(value?.parse().ok()?),
         _ => return None,
     }
     Some(())
@@ -110,6 +129,7 @@ fn set_rcpt(rcpt: &mut RcptParameters, name: &str, value: Option<&str>) -> Optio
     match name {
         "NOTIFY" => rcpt.notify = Some(value?.parse().ok()?),
         "ORCPT" => rcpt.orcpt = Some(value::orcpt(value?)?),
+        "RRVS" => rcpt.valid_since = Some(value?.parse().ok()?),
         _ => return None,
     }
     Some(())

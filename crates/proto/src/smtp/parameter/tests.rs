@@ -11,6 +11,10 @@ const ALL: Accepted = Accepted {
     deliver_by: true,
     mt_priority: true,
     future_release: true,
+    require_tls: true,
+    rrvs: true,
+    solicit: true,
+    tracking: true,
 };
 
 #[test]
@@ -85,6 +89,16 @@ fn bad_values_of_known_parameters() {
         "HOLDUNTIL=1795473360",
         "HOLDFOR=5 HOLDUNTIL=2026-12-01T10:00:00Z",
         "HOLDUNTIL=2026-12-01T10:00:00Z HOLDFOR=5",
+        "REQUIRETLS=1",
+        "REQUIRETLS=",
+        "REQUIRETLS REQUIRETLS",
+        "SOLICIT",
+        "SOLICIT=",
+        "SOLICIT=1x",
+        "ENVID=x MTRK",
+        "ENVID=x MTRK=!",
+        "ENVID=x MTRK=QUJD:x",
+        "MTRK=QUJD",
     ] {
         assert!(matches!(parse_mail(bad, ALL), Err(ParameterError::Value(_))), "{bad:?}");
     }
@@ -102,6 +116,10 @@ fn bad_values_of_known_parameters() {
         "ORCPT=rfc822;a+00",
         "ORCPT=rfc822;é@b",
         "NOTIFY=NEVER NOTIFY=NEVER",
+        "RRVS",
+        "RRVS=",
+        "RRVS=yesterday",
+        "RRVS=2014-04-03T23:01:00Z;X",
     ] {
         assert!(matches!(parse_rcpt(bad, ALL), Err(ParameterError::Value(_))), "{bad:?}");
     }
@@ -109,17 +127,9 @@ fn bad_values_of_known_parameters() {
 
 #[test]
 fn parameters_that_were_not_announced() {
-    for unknown in [
-        "FOO=bar",
-        "FOO",
-        "=",
-        "-A=1",
-        "TRANSID=<x@y>",
-        "MTRK=x",
-        "SUBMITTER=x@y",
-        "ALT-ADDRESS=x",
-        "S\u{131}ZE=1",
-    ] {
+    for unknown in
+        ["FOO=bar", "FOO", "=", "-A=1", "TRANSID=<x@y>", "SUBMITTER=x@y", "ALT-ADDRESS=x", "S\u{131}ZE=1"]
+    {
         assert_eq!(parse_mail(unknown, ALL), Err(ParameterError::Unknown), "{unknown:?}");
     }
     let plain = Accepted::default();
@@ -151,4 +161,24 @@ fn parameters_of_time() {
     let mail = parse_mail(" HOLDUNTIL=2026-12-01T10:00:00Z BY=-5;N", ALL).unwrap();
     assert_eq!(mail.hold.unwrap().to_string(), "HOLDUNTIL=2026-12-01T10:00:00.000Z");
     assert_eq!(mail.deliver_by.unwrap().seconds, -5);
+}
+
+#[test]
+fn parameters_of_promises() {
+    let mail = parse_mail(" requiretls ENVID=x SOLICIT=net.example:ADV MTRK=QUJD:60", ALL).unwrap();
+    assert_eq!(mail.tls, TlsDemand::Required);
+    assert_eq!(mail.solicit.unwrap().to_string(), "net.example:ADV");
+    assert_eq!(mail.tracking.unwrap().to_string(), "QUJD:60");
+    // C294: in any order with others.
+    for rcpt in
+        ["RRVS=2014-04-03T23:01:00Z;C NOTIFY=NEVER", "ORCPT=utf-8;b\\x{FC}@c rrvs=2014-04-03T23:01:00Z;C"]
+    {
+        let valid_since = parse_rcpt(rcpt, ALL).unwrap().valid_since.unwrap();
+        assert_eq!(valid_since.to_string(), "2014-04-03T23:01:00Z;C");
+    }
+    let none = Accepted { require_tls: false, rrvs: false, solicit: false, tracking: false, ..ALL };
+    for off in ["REQUIRETLS", "SOLICIT=net.example:ADV", "ENVID=x MTRK=QUJD", "MTRK=x"] {
+        assert_eq!(parse_mail(off, none), Err(ParameterError::Unknown), "{off:?}");
+    }
+    assert_eq!(parse_rcpt("RRVS=2014-04-03T23:01:00Z", none), Err(ParameterError::Unknown));
 }

@@ -19,6 +19,8 @@ pub struct Config {
     /// Octets that come before the greeting, behind EHLO or HELO, or behind DATA before its 354 end the session with
     /// 554 (RFC 2920 §3.1). Without it they count as commands or as content.
     pub refuse_early_talk: bool,
+    /// Classes of solicitation that are refused, announced with NO-SOLICITING (RFC 3865). None: it is not offered.
+    pub no_soliciting: mail::Solicitation,
     pub limits: Limits,
 }
 
@@ -33,6 +35,7 @@ impl Config {
             auth: false,
             plaintext_auth: false,
             refuse_early_talk: true,
+            no_soliciting: mail::Solicitation::default(),
             limits: Limits::default(),
         }
     }
@@ -66,6 +69,12 @@ pub struct Extensions {
     /// The client may say with XCLIENT that it is somebody else, or with XFORWARD whose mail it brings (Postfix).
     pub xclient: bool,
     pub xforward: bool,
+    /// RFC 8689; offered under TLS only.
+    pub require_tls: bool,
+    /// RFC 7293
+    pub rrvs: bool,
+    /// RFC 3885, MTRK; means nothing without `dsn`.
+    pub tracking: bool,
     /// RFC 2852: the fewest seconds that we promise to return a message in; 0 for any.
     pub deliver_by: Option<u32>,
     /// RFC 6710
@@ -94,6 +103,9 @@ impl Default for Extensions {
             deliver_by: None,
             mt_priority: false,
             future_release: None,
+            require_tls: false,
+            rrvs: false,
+            tracking: false,
         }
     }
 }

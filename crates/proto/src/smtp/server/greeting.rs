@@ -85,11 +85,18 @@ impl Server {
             ("SMTPUTF8", extensions.smtputf8),
             ("DSN", extensions.dsn),
             ("EXPN", extensions.expn),
+            // RFC 8689 §2: not in clear.
+            ("REQUIRETLS", extensions.require_tls && self.session.tls),
+            ("RRVS", extensions.rrvs),
+            ("MTRK", extensions.tracking && extensions.dsn),
             ("STARTTLS", self.config.starttls != StartTls::Off && !self.session.tls),
         ];
         lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
         lines.extend(self.announcement_of_time());
         lines.extend(self.announcement_to_proxies());
+        if !self.config.no_soliciting.is_empty() {
+            lines.push(format!("NO-SOLICITING {}", self.config.no_soliciting).into());
+        }
         // RFC 4954 §4: after success there is nothing left to announce.
         if self.config.auth && self.session.identity.is_none() {
             let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());

@@ -1,5 +1,6 @@
 //! The server's side: RFC 5321, with PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME
-//! (3030), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), SMTPUTF8 (6531) and DSN (3461); as LMTP RFC 2033.
+//! (3030), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), SMTPUTF8 (6531), DSN (3461), LIMITS (9422), REQUIRETLS
+//! (8689), RRVS (7293), NO-SOLICITING (3865) and MTRK (3885); as LMTP RFC 2033.
 //!
 //! Choices where the standards leave some: a space behind the colon of MAIL and RCPT passes; AUTH outlives EHLO but
 //! not STARTTLS; STARTTLS and AUTH are refused within a transaction; 8-bit content passes without BODY=8BITMIME;

@@ -119,6 +119,11 @@ pub(super) fn too_little_time(seconds_min: u32) -> Reply {
     Reply::new(555, (5, 4, 7), format!("a message is returned after {seconds_min} seconds at the earliest"))
 }
 
+/// RFC 3865 §2
+pub(super) fn no_soliciting() -> Reply {
+    Reply::new(550, (5, 7, 1), "solicitation of this class is not wanted here")
+}
+
 /// RFC 5321 §4.5.3.1.10
 pub(super) fn too_many_recipients() -> Reply {
     Reply::new(452, (4, 5, 3), "too many recipients; send the rest in another transaction")

@@ -1,6 +1,8 @@
 //! MAIL, RCPT and RSET (RFC 5321 §3.3, §4.1.1.2, §4.1.1.3, §4.1.1.5).
 
-use mail::{ByMode, DeliverBy, Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath};
+use mail::{
+    ByMode, DeliverBy, Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath, Solicitation,
+};
 
 use super::{
     Abort, Decision, MailRequest, Server,
@@ -46,6 +48,11 @@ impl Server {
         let too_large = octets_max > 0 && parameters.size.is_some_and(|octets| octets > octets_max);
         if too_large {
             return Some(texts::too_large());
+        }
+        // RFC 3865 §2
+        let unwanted = |solicit: &Solicitation| solicit.meets(&self.config.no_soliciting);
+        if parameters.solicit.as_ref().is_some_and(unwanted) {
+            return Some(texts::no_soliciting());
         }
         // RFC 2852 §4: so much time it takes at least to know that a message cannot be delivered.
         let seconds_min = self.extensions.deliver_by.unwrap_or(0);
@@ -135,6 +142,10 @@ impl Server {
         if self.session.helo.is_some() && !self.session.esmtp {
             return Accepted::default();
         }
-        Accepted::announced(self.extensions, self.config.auth)
+        Accepted {
+            require_tls: self.extensions.require_tls && self.session.tls,
+            solicit: !self.config.no_soliciting.is_empty(),
+            ..Accepted::announced(self.extensions, self.config.auth)
+        }
     }
 }

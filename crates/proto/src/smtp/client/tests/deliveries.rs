@@ -266,6 +266,7 @@ fn parameters_as_announced() {
     message.recipients[0].rcpt = RcptParameters {
         notify: Some(mail::Notify { success: true, failure: false, delay: true }),
         orcpt: Some("rfc822;x+2By@d.example".parse().unwrap()),
+        ..RcptParameters::default()
     };
     dialog(
         sending(&[message]),

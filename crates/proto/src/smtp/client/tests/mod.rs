@@ -6,6 +6,7 @@ mod conversation;
 mod deliveries;
 mod handshakes;
 mod limits;
+mod promises;
 mod time;
 
 use mail::{Body, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};

@@ -33,6 +33,7 @@ const REGISTERED: &[&str] = &[
     "RRVS",
     "BURL",
     "NO-SOLICITING",
+    "MTRK",
     "SEND",
     "SOML",
     "SAML",
@@ -81,6 +82,9 @@ fn what_is_announced_is_served() {
         ("DELIVERBY", "MAIL FROM:<> BY=120;R", "250"),
         ("MT-PRIORITY", "MAIL FROM:<> MT-PRIORITY=3", "250"),
         ("FUTURERELEASE", "MAIL FROM:<> HOLDFOR=3600", "250"),
+        ("NO-SOLICITING", "MAIL FROM:<> SOLICIT=com.example:ADV", "250"),
+        ("MTRK", "MAIL FROM:<> ENVID=x MTRK=QUJD", "250"),
+        ("RRVS", "RCPT TO:<bob@ours.example> RRVS=2014-04-03T23:01:00Z", "503"),
         ("CHUNKING", "BDAT 0 LAST", "503"),
         ("AUTH", "AUTH PLAIN", "334"),
         ("STARTTLS", "STARTTLS", "220"),
@@ -273,7 +277,7 @@ fn verbs_of_burglars_count_as_errors() {
 /// C305, C306, C308, C310, C312, C314, C318
 #[test]
 fn parameters_of_what_is_not_offered_are_refused_with_and_without_ehlo() {
-    let mail = [
+    let parameters = [
         "SOLICIT=net.example:ADV",
         "MTRK=Ab12Cd34Ef56",
         "TRANSID=<x@y.example>",
@@ -281,13 +285,17 @@ fn parameters_of_what_is_not_offered_are_refused_with_and_without_ehlo() {
         "CONPERM",
         "ALT-ADDRESS=a@b.example",
     ];
-    for parameter in mail {
+    // All but what is off unless it is switched on.
+    let mut usual = everything();
+    usual.extensions.tracking = false;
+    usual.no_soliciting = mail::Solicitation::default();
+    for parameter in parameters {
         let line = format!("MAIL FROM:<a@b.example> {parameter}\r\n");
         let mut early = Session::new(config());
         early.say(b"");
         let said = early.say(line.as_bytes());
         assert_eq!(said, "555 5.5.4 unknown parameter\r\n", "{parameter}");
-        assert_eq!(greeted(everything()).say(line.as_bytes()), said);
+        assert_eq!(greeted(usual.clone()).say(line.as_bytes()), said);
     }
     for parameter in ["CONNEG", "ALT-ADDRESS=a@b.example", "SOLICIT=x"] {
         let mut session = greeted(everything());
@@ -295,7 +303,7 @@ fn parameters_of_what_is_not_offered_are_refused_with_and_without_ehlo() {
         let line = format!("RCPT TO:<bob@ours.example> {parameter}\r\n");
         assert_eq!(session.say(line.as_bytes()), "555 5.5.4 unknown parameter\r\n");
     }
-    let said = greeted(everything()).say(b"EHLO c.example\r\n");
+    let said = greeted(usual).say(b"EHLO c.example\r\n");
     for keyword in ["NO-SOLICITING", "MTRK", "CHECKPOINT", "SUBMITTER", "CONPERM", "CONNEG", "UTF8SMTP"] {
         assert!(announced(&said).iter().all(|(announced, _)| announced != keyword), "{keyword}");
     }

@@ -49,10 +49,13 @@ fn everything_that_can_be_announced() {
          S: 250-SMTPUTF8
          S: 250-DSN
          S: 250-EXPN
+         S: 250-RRVS
+         S: 250-MTRK
          S: 250-STARTTLS
          S: 250-DELIVERBY 60
          S: 250-MT-PRIORITY MIXER
          S: 250-FUTURERELEASE 86400 2026-12-01T00:00:00Z
+         S: 250-NO-SOLICITING net.example:ADV,org.example:ADV
          S: 250 AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN",
     );
 }

@@ -7,6 +7,7 @@ mod dialogs;
 mod external;
 mod limits;
 mod proxied;
+mod promises;
 mod scram;
 mod time;
 
@@ -179,6 +180,9 @@ fn everything() -> Config {
         smtputf8: true,
         dsn: true,
         expn: true,
+        require_tls: true,
+        rrvs: true,
+        tracking: true,
         deliver_by: Some(60),
         mt_priority: true,
         future_release: Some(HoldMax {
@@ -187,6 +191,7 @@ fn everything() -> Config {
         }),
         ..Extensions::default()
     };
+    config.no_soliciting = "net.example:ADV,org.example:ADV".parse().unwrap();
     config.auth = true;
     config.plaintext_auth = true;
     config.starttls = StartTls::Offered;
