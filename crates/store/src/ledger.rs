@@ -95,6 +95,14 @@ pub enum Event {
         action: String,
         report: QueueId,
     },
+    /// What the sender asked for beyond delivery, or what came of it.
+    Promise {
+        /// `REQUIRETLS`, `TLS-Required: No`, `RRVS`, `SOLICIT`, `MTRK`
+        promise: String,
+        /// `asked`, `kept`, `failed`, or `dropped`: the next host does not know it.
+        state: String,
+        detail: String,
+    },
 }
 
 /// A policy's word: which rule, what it looked at, what came of it.
@@ -218,7 +226,9 @@ impl Event {
             | Self::Expired { recipients, .. }
             | Self::Told { recipients, .. }
             | Self::Operator { recipients, .. } => recipients,
-            Self::Verdicts { .. } | Self::Attempt { .. } | Self::ReportOn { .. } => Vec::new(),
+            Self::Verdicts { .. } | Self::Attempt { .. } | Self::ReportOn { .. } | Self::Promise { .. } => {
+                Vec::new()
+            }
         }
     }
 }

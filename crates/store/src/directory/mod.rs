@@ -105,6 +105,15 @@ pub struct ListAddress {
     pub list: MailingList,
 }
 
+/// Since when things have been as they are (RFC 7293).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure {
+    /// The domain was added.
+    pub domain: Timestamp,
+    /// The account or alias was made; none for a catch-all, which stands for many.
+    pub owner: Option<Timestamp>,
+}
+
 /// Why a change of the directory was refused; tells the operator what to do.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DirectoryError {

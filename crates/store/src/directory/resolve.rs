@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use mail::{Address, Domain};
 
 use super::{
-    Account, Alias, Directory, ListAddress, ListRole, Resolution, Target, account_key, aliases::catch_all,
-    domain_key,
+    Account, Alias, Directory, ListAddress, ListRole, Resolution, Target, Tenure, account_key,
+    aliases::catch_all, domain_key,
 };
 use crate::{
     engine::{KeyRange, Order, StoreError},
@@ -87,6 +87,21 @@ impl Directory {
             Found::List(list) => Some(*list),
             _ => None,
         })
+    }
+
+    /// Since when an address of ours has had its owner: none if it is not ours or nobody's.
+    pub async fn tenure(&self, address: &Address) -> Result<Option<Tenure>, StoreError> {
+        let Some(domain) = address.domain() else { return Ok(None) };
+        let Some(record) = self.domain(&domain.to_lookup()).await? else { return Ok(None) };
+        let owner = match self.find(address).await? {
+            Found::Account(account) => Some(account.created_at),
+            // Whoever writes to a catch-all may mean anybody.
+            Found::Alias(alias) => (!alias.address.starts_with('@')).then_some(alias.created_at),
+            // RFC 7293 §9.1: members come and go.
+            Found::List(_) => None,
+            Found::Nobody | Found::NotHosted => return Ok(None),
+        };
+        Ok(Some(Tenure { domain: record.created_at, owner }))
     }
 
     async fn expand(&self, address: &Address, alias: Alias) -> Result<Resolution, StoreError> {

@@ -1,12 +1,15 @@
 //! Entries as earlier releases wrote them.
 
-use mail::{Body, MailParameters, QueueId, Return, ReversePath, Timestamp};
+use mail::{
+    Address, Body, MailParameters, Notify, OriginalRecipient, QueueId, RcptParameters, Return, ReversePath,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{EntryStatus, LaneId, QueueEntry, QueuedRecipient};
 use crate::engine::BlobId;
 
-/// Before DELIVERBY, MT-PRIORITY and FUTURERELEASE. Version 1 ended before `delay_told`.
+/// Before the extensions of time and of promises (DELIVERBY, REQUIRETLS and their kin). Version 1 ended before `delay_told`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct EntryV2 {
     queue_id: QueueId,
@@ -14,7 +17,7 @@ pub(super) struct EntryV2 {
     lane: LaneId,
     reverse_path: ReversePath,
     mail: MailV2,
-    recipients: Vec<QueuedRecipient>,
+    recipients: Vec<RecipientV2>,
     blob: BlobId,
     blob_bytes: u64,
     accepted_at: Timestamp,
@@ -34,6 +37,19 @@ struct MailV2 {
     envid: Option<String>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct RecipientV2 {
+    address: Address,
+    original: Option<Address>,
+    rcpt: RcptV2,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RcptV2 {
+    notify: Option<Notify>,
+    orcpt: Option<OriginalRecipient>,
+}
+
 impl From<EntryV2> for QueueEntry {
     fn from(old: EntryV2) -> Self {
         let MailV2 { size, body, smtputf8, ret, envid } = old.mail;
@@ -43,7 +59,7 @@ impl From<EntryV2> for QueueEntry {
             lane: old.lane,
             reverse_path: old.reverse_path,
             mail: MailParameters { size, body, smtputf8, ret, envid, ..MailParameters::default() },
-            recipients: old.recipients,
+            recipients: old.recipients.into_iter().map(QueuedRecipient::from).collect(),
             blob: old.blob,
             blob_bytes: old.blob_bytes,
             accepted_at: old.accepted_at,
@@ -58,17 +74,30 @@ impl From<EntryV2> for QueueEntry {
     }
 }
 
+impl From<RecipientV2> for QueuedRecipient {
+    fn from(old: RecipientV2) -> Self {
+        let RcptV2 { notify, orcpt } = old.rcpt;
+        let rcpt = RcptParameters { notify, orcpt, ..RcptParameters::default() };
+        Self { address: old.address, original: old.original, rcpt }
+    }
+}
+
 #[cfg(test)]
 impl From<&QueueEntry> for EntryV2 {
     fn from(entry: &QueueEntry) -> Self {
         let MailParameters { size, body, smtputf8, ret, envid, .. } = entry.mail.clone();
+        let recipient = |recipient: &QueuedRecipient| RecipientV2 {
+            address: recipient.address.clone(),
+            original: recipient.original.clone(),
+            rcpt: RcptV2 { notify: recipient.rcpt.notify, orcpt: recipient.rcpt.orcpt.clone() },
+        };
         Self {
             queue_id: entry.queue_id,
             part: entry.part,
             lane: entry.lane.clone(),
             reverse_path: entry.reverse_path.clone(),
             mail: MailV2 { size, body, smtputf8, ret, envid },
-            recipients: entry.recipients.clone(),
+            recipients: entry.recipients.iter().map(recipient).collect(),
             blob: entry.blob,
             blob_bytes: entry.blob_bytes,
             accepted_at: entry.accepted_at,
