@@ -10,7 +10,7 @@ use store::{
 };
 
 use crate::{
-    Mta, forward,
+    Mta, forward, promise,
     route::{LIST_LANE, Way},
     scheduler::Item,
 };
@@ -92,6 +92,9 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
     verdicts.extend(promised(&acceptance));
     if !verdicts.is_empty() {
         stores.ledger.append(batch, id, at, &Event::Verdicts { verdicts });
+    }
+    for asked in promise::asked(&acceptance.mail, &acceptance.recipients) {
+        stores.ledger.append(batch, id, at, &asked);
     }
     if let Event::Accepted { reverse_path, recipients, message_id, .. } = &event {
         let terms =

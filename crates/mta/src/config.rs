@@ -42,6 +42,10 @@ pub struct Config {
     /// RFC 4865: how long submitted messages may be held; zero: not at all.
     pub hold_max: Duration,
     pub disclosure: Disclosure,
+    /// Classes of solicitation that are refused (RFC 3865).
+    pub no_soliciting: mail::Solicitation,
+    /// MTRK is offered (RFC 3885).
+    pub tracking: bool,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
 }
@@ -53,6 +57,21 @@ pub struct Forward {
     pub srs: bool,
     /// The domain of such senders; none: the alias's own.
     pub srs_domain: Option<Domain>,
+}
+
+/// One class of solicitation, `net.example:ADV`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolicitationClass;
+
+impl std::str::FromStr for SolicitationClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_class = !text.contains(',') && text.parse::<mail::Solicitation>().is_ok();
+        is_class.then_some(Self).ok_or_else(|| {
+            format!("{text:?} is not a class of solicitation: write a domain, a colon and a word, \"net.example:ADV\"")
+        })
+    }
 }
 
 /// Who is believed when it says that it speaks for somebody else.

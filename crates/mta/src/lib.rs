@@ -15,6 +15,7 @@ pub mod listener;
 mod notice;
 mod outcome;
 pub mod policy;
+mod promise;
 pub mod queue;
 mod queue_ids;
 pub mod route;

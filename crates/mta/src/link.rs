@@ -22,6 +22,7 @@ pub struct Link {
     tls: ClientTls,
     agreed_tls: Option<TlsSummary>,
     tls_error: Option<String>,
+    tls_is_unfit: bool,
 }
 
 impl std::fmt::Debug for Link {
@@ -41,7 +42,7 @@ impl Link {
         agreed_tls: Option<TlsSummary>,
     ) -> Self {
         let client = Client::new(config, agreed_tls.is_some());
-        Self { clock, stream, client, host, tls, agreed_tls, tls_error: None }
+        Self { clock, stream, client, host, tls, agreed_tls, tls_error: None, tls_is_unfit: false }
     }
 
     pub fn agreed_tls(&self) -> Option<&TlsSummary> {
@@ -61,6 +62,11 @@ impl Link {
     /// Why the handshake failed, if it did.
     pub fn tls_error(&self) -> Option<&str> {
         self.tls_error.as_deref()
+    }
+
+    /// The handshake came to its end and to nothing: what the host shows or speaks will not do. False if the network failed.
+    pub fn tls_is_unfit(&self) -> bool {
+        self.tls_is_unfit
     }
 
     /// See [`Client::send`]; what becomes of it comes with [`next_event`](Self::next_event).
@@ -129,6 +135,8 @@ impl Link {
             }
             Err(error) => {
                 self.tls_error = Some(error.to_string());
+                self.tls_is_unfit =
+                    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput);
                 self.client.handle_tls_failed();
             }
         }

@@ -56,6 +56,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         deliver_by_min: Duration::ZERO,
         hold_max: Duration::from_hours(24),
         disclosure: Disclosure { submitter: true, forwarding: Forwarding::Silent },
+        no_soliciting: mail::Solicitation::default(),
+        tracking: false,
         history_kept_for: Duration::from_hours(1),
     }
 }

@@ -13,7 +13,7 @@ use store::{
 use crate::{
     Mta,
     outcome::{self, Append, Fate, Success, Trouble},
-    policy,
+    policy::{self, ownership::Doubt},
 };
 
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -29,10 +29,21 @@ pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
 
 async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fate {
     match mta.stores.directory.account(&recipient.address).await {
-        Ok(Some(account)) => deliver(mta, entry, recipient, &account).await,
+        Ok(Some(account)) => match owner_doubt(mta, recipient).await {
+            Ok(None) => deliver(mta, entry, recipient, &account).await,
+            Ok(Some(doubt)) => Fate::Failed(Trouble::new(doubt.status(), doubt.words())),
+            Err(error) => unreadable(&error),
+        },
         Ok(None) => Fate::Failed(Trouble::new((5, 1, 1), "there is no such mailbox any more")),
         Err(error) => unreadable(&error),
     }
+}
+
+/// RFC 7293 §5.1, §5.2: the mailbox may have changed hands since RCPT, and a header field was not judged there.
+async fn owner_doubt(mta: &Mta, recipient: &QueuedRecipient) -> Result<Option<Doubt>, StoreError> {
+    let Some(demand) = recipient.rcpt.valid_since else { return Ok(None) };
+    let named = recipient.original.as_ref().unwrap_or(&recipient.address);
+    policy::ownership::doubt(&mta.stores, named, demand).await
 }
 
 async fn deliver(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient, account: &Account) -> Fate {

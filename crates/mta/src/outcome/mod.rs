@@ -1,6 +1,7 @@
 //! What became of an attempt: settled, to be tried again, or bounced — committed in one batch with its history.
 
 pub(crate) mod deadline;
+mod promises;
 mod report;
 
 use std::{sync::Arc, time::Duration};
@@ -82,6 +83,8 @@ pub(crate) struct Attempt {
     pub(crate) tls: Option<String>,
     pub(crate) duration: Duration,
     pub(crate) outcome: String,
+    /// What the sender asked for and the host does not know.
+    pub(crate) dropped: Vec<&'static str>,
 }
 
 impl Fate {
@@ -194,6 +197,7 @@ async fn try_settle(
     let now = mta.world.clock.wall();
     record_attempt(mta, &mut batch, entry, now, attempt);
     record_deliveries(mta, &mut batch, entry, fates, now);
+    promises::record(mta, &mut batch, entry, fates, attempt, now);
     let missed = entry.missed_deadline(now);
     let end = if missed == Some(ByMode::Return) {
         Some(End::Late)

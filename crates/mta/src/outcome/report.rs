@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mail::{
-    Address, ByMode, EnhancedStatus, Notify, QueueId, Return, ReversePath, Timestamp,
+    Address, ByMode, EnhancedStatus, Notify, QueueId, Return, ReversePath, Timestamp, TlsDemand, header,
     report::{Action, Report, ReportedRecipient},
 };
 use store::{
@@ -17,11 +17,42 @@ use super::{End, Fate, Success, Trouble};
 use crate::{
     Config, Mta,
     accept::{self, Acceptance, AcceptedRecipient},
-    notice,
+    notice, route,
 };
 
 /// A longer message is returned as its header section only.
 const RETURNED_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a report on a REQUIRETLS message returns of it (RFC 8689 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Secrecy {
+    None,
+    /// RET=HDRS, whatever the sender said: the report stays here.
+    HeaderOnly,
+    /// The report may have to travel in clear: only what tells which message it was.
+    Redacted,
+}
+
+impl Secrecy {
+    fn of(tls: TlsDemand, reader: &AcceptedRecipient) -> Self {
+        match tls {
+            TlsDemand::Usual | TlsDemand::Waived => Self::None,
+            _ if reader.ways.iter().all(|way| &*way.lane.0 == route::LOCAL_LANE) => Self::HeaderOnly,
+            TlsDemand::Required | TlsDemand::Preferred => Self::Redacted,
+        }
+    }
+}
+
+/// Fields that a redacted header section keeps.
+const REDACTED_FIELDS: [&[u8]; 3] = [b"date", b"from", b"message-id"];
+
+fn redacted(original: &[u8]) -> Vec<u8> {
+    let section = original.get(..header::body_start(original)).unwrap_or_default();
+    header::without(section, |field| {
+        let name = section.get(field.name.clone()).unwrap_or_default().to_ascii_lowercase();
+        !REDACTED_FIELDS.contains(&name.as_slice())
+    })
+}
 
 /// What went wrong, for each recipient it went wrong for.
 pub(super) type Troubles<'a> = [(&'a QueuedRecipient, &'a Trouble)];
@@ -162,9 +193,15 @@ impl Reporter<'_> {
         let queue_id = mta.queue_ids.next(self.now);
         // RFC 3461 §4.3, §6.2: RET is about failures; other reports return the header section.
         let no_failure = told.iter().all(|recipient| recipient.action != Action::Failed);
-        let headers_only =
-            no_failure || entry.mail.ret == Some(Return::Headers) || entry.blob_bytes > RETURNED_BYTES_MAX;
-        let original = mta.stores.engine.blob_read(entry.blob, 0..RETURNED_BYTES_MAX).await?;
+        let secrecy = Secrecy::of(entry.mail.tls, &recipient);
+        let headers_only = no_failure
+            || secrecy != Secrecy::None
+            || entry.mail.ret == Some(Return::Headers)
+            || entry.blob_bytes > RETURNED_BYTES_MAX;
+        let mut original = mta.stores.engine.blob_read(entry.blob, 0..RETURNED_BYTES_MAX).await?;
+        if secrecy == Secrecy::Redacted {
+            original = redacted(&original).into();
+        }
         let report = Report {
             reporting_mta: &self.config.hostname,
             id: queue_id,
@@ -186,6 +223,9 @@ impl Reporter<'_> {
             notice::acceptance(mta, queue_id, self.now, service, recipient, message, smtputf8).await?;
         // RFC 6710 §5: a report matters as much as its message.
         report.mail.priority = entry.mail.priority;
+        if secrecy != Secrecy::None {
+            report.mail.tls = TlsDemand::Preferred;
+        }
         Ok(report)
     }
 

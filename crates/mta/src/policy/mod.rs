@@ -11,6 +11,7 @@ pub mod limits;
 mod list;
 mod loops;
 pub mod mailbox;
+pub mod ownership;
 pub mod priority;
 mod rate;
 pub mod rates;
@@ -158,6 +159,7 @@ impl Judge<'_> {
         };
         self.note(relay::check(self, path, &destination))?;
         self.note(recipient::check(path, &destination))?;
+        self.note_some(ownership::check(self, path, rcpt).await)?;
         if let Destination::Ways { ways, .. } = &destination {
             self.note_some(list::check(self, ways, reverse_path).await?)?;
         }

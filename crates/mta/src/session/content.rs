@@ -1,5 +1,7 @@
 //! The content on its way into the store: trace headers go in front, submissions are completed, the rest streams.
 
+use std::collections::HashSet;
+
 use bytes::{Bytes, BytesMut};
 use mail::{
     Address, MtPriority, QueueId, Timestamp,
@@ -8,6 +10,8 @@ use mail::{
     limits::RECEIVED_HEADERS_MAX,
 };
 use store::{BlobWriter, PendingBlob, StoreError};
+
+use super::asked;
 
 /// A header section longer than this is passed through as it stands.
 const HEADER_BYTES_MAX: usize = 256 * 1024;
@@ -23,6 +27,8 @@ pub(super) struct Content {
     completion: Option<Completion>,
     /// The header's octets that go in front.
     received: Vec<u8>,
+    /// Recipients whose mailboxes are here, in lookup form.
+    mailboxes: HashSet<String>,
     pub(super) facts: Facts,
 }
 
@@ -50,16 +56,23 @@ pub(super) struct Facts {
     pub(super) originators: Option<Result<Vec<Address>, OriginatorError>>,
     /// RFC 6758
     pub(super) priority: Option<MtPriority>,
+    /// `TLS-Required: No` (RFC 8689 §3)
+    pub(super) tls_waived: bool,
+    /// Require-Recipient-Valid-Since, for mailboxes here (RFC 7293 §3.1).
+    pub(super) valid_since: Vec<(Address, Timestamp)>,
 }
 
 impl Content {
-    /// `received` goes in front of everything.
+    /// `received` goes in front of everything. What the header says of the owners of `mailboxes` becomes one of the facts
+    /// and is taken out.
     pub(super) fn new(
         writer: Box<dyn BlobWriter>,
         received: Vec<u8>,
         completion: Option<Completion>,
+        mailboxes: HashSet<String>,
     ) -> Self {
-        Self { writer, header: Some(BytesMut::new()), completion, received, facts: Facts::default() }
+        let header = Some(BytesMut::new());
+        Self { writer, header, completion, received, mailboxes, facts: Facts::default() }
     }
 
     pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), StoreError> {
@@ -79,7 +92,7 @@ impl Content {
     }
 
     async fn end_header(&mut self) -> Result<(), StoreError> {
-        let Some(start) = self.header.take() else { return Ok(()) };
+        let Some(mut start) = self.header.take() else { return Ok(()) };
         let is_cut = start.len() > HEADER_BYTES_MAX;
         self.facts = Facts {
             message_id: header::message_id(&start),
@@ -90,6 +103,8 @@ impl Content {
                 if is_cut { Err(OriginatorError::TooLong) } else { address_list::originators(&start) }
             }),
             priority: priority(&start),
+            tls_waived: asked::is_tls_waived(&start),
+            valid_since: asked::take_valid_since(&mut start, &self.mailboxes),
         };
         let mut out = std::mem::take(&mut self.received);
         match &self.completion {

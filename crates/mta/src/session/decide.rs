@@ -1,12 +1,12 @@
 //! The machine's questions and our answers.
 
 use bytes::Bytes;
-use mail::{Address, QueueId, Reply, ReversePath};
+use mail::{Address, QueueId, Reply, ReversePath, TlsDemand};
 use proto::smtp::server::{Decision, Event, Flavour, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
 use super::{
-    Session,
+    Session, asked,
     content::{Completion, Content, Facts},
     promise::Promises,
 };
@@ -103,7 +103,8 @@ impl Session {
         });
         let transaction = self.transaction.get_or_insert_default();
         transaction.queue_id = Some(queue_id);
-        transaction.content = Some(Content::new(writer, received, completion));
+        let mailboxes = asked::mailboxes(&transaction.recipients);
+        transaction.content = Some(Content::new(writer, received, completion, mailboxes));
         Decision::ACCEPT
     }
 
@@ -155,6 +156,12 @@ impl Session {
         let (Some(envelope), Some(id)) = (server.envelope(), transaction.queue_id) else {
             return vec![Reply::new(503, (5, 5, 1), "there is no transaction")];
         };
+        asked::note_valid_since(&mut transaction.recipients, &facts.valid_since);
+        let mut mail = envelope.mail.clone();
+        // RFC 8689 §4.1: who asks for both means the stricter.
+        if facts.tls_waived && mail.tls == TlsDemand::Usual {
+            mail.tls = TlsDemand::Waived;
+        }
         let refusals = self.refuse_full(&mut transaction.recipients, body.bytes).await;
         if transaction.recipients.is_empty() {
             return refusals.into_iter().flatten().collect();
@@ -164,7 +171,7 @@ impl Session {
             queue_id: id,
             at,
             reverse_path: envelope.reverse_path.clone(),
-            mail: self.granted(&envelope.mail, &mut transaction, &facts, at),
+            mail: self.granted(&mail, &mut transaction, &facts, at),
             recipients: transaction.recipients,
             body,
             origin: self.origin(server, facts, transaction.verdicts),

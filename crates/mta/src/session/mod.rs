@@ -1,5 +1,6 @@
 //! One SMTP connection: drives the protocol machine, puts its questions to policy, and stores what it brings.
 
+mod asked;
 mod content;
 mod decide;
 mod greeting;
@@ -125,6 +126,9 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             mt_priority: true,
             // Said anew with each EHLO.
             future_release: None,
+            require_tls: true,
+            rrvs: true,
+            tracking: config.tracking,
         },
         starttls: match &listener.tls {
             TlsMode::Starttls(_) => StartTls::Offered,
@@ -133,6 +137,7 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
         auth: offers_auth,
         plaintext_auth: offers_auth && loopback,
         refuse_early_talk: true,
+        no_soliciting: config.no_soliciting.clone(),
         limits: config.session.clone(),
     }
 }
@@ -268,6 +273,8 @@ async fn within_patience(
     }
 }
 
+#[cfg(test)]
+mod asked_tests;
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]

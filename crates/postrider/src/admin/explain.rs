@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use mail::{ByMode, QueueId, Timestamp};
+use mail::{ByMode, QueueId, Timestamp, TlsDemand};
 use store::{
     ledger::{Event, Verdict},
     spool::{EntryStatus, QueueEntry},
@@ -43,6 +43,7 @@ pub fn event(event: &Event) -> (&'static str, String) {
         Event::Told { recipients, action, report } => {
             ("told", format!("the sender was told by {report}: {action} for {}", list(recipients)))
         }
+        Event::Promise { promise, state, detail } => ("promise", format!("{promise} {state}: {detail}")),
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
     }
 }
@@ -141,9 +142,13 @@ fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
         Some(error) => format!("because the last of {} tries met: {error}", entry.attempts),
         None => "because it was not tried yet".to_owned(),
     };
+    let tls = match entry.mail.tls {
+        TlsDemand::Required => ", and goes to hosts that keep it to TLS only (REQUIRETLS)",
+        _ => "",
+    };
     let next = if entry.due > now { format!("in {}", span(entry.due.since(now))) } else { "now".to_owned() };
     format!(
-        "for {to} it waits in lane {lane} {reason}; the next try is due {next}, or at once with `postrider queue retry {id}`{}",
+        "for {to} it waits in lane {lane} {reason}{tls}; the next try is due {next}, or at once with `postrider queue retry {id}`{}",
         deadline(entry, now)
     )
 }
@@ -177,7 +182,13 @@ fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
         }
         _ => None,
     };
-    events.iter().filter_map(end).collect()
+    let promise = |(_, event): &(Timestamp, Event)| match event {
+        Event::Promise { promise, state, detail } if state != "asked" => {
+            Some(format!("what it asked for, {promise}, was {state}: {detail}"))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(end).chain(events.iter().filter_map(promise)).collect()
 }
 
 /// A length of time in its largest two units: `2 h 5 min`.

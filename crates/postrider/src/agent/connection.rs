@@ -219,6 +219,9 @@ fn told(outcome: Outcome) -> (bool, String) {
         Outcome::NoRecipients => (false, "no recipient was accepted".to_owned()),
         Outcome::Spent => (false, "the server takes no more messages on this connection".to_owned()),
         Outcome::Each => (true, "each recipient was answered".to_owned()),
+        Outcome::Unsupported(Missing::RequireTls) => {
+            (false, "the server does not keep messages to TLS (REQUIRETLS); nothing was sent".to_owned())
+        }
         Outcome::Unsupported(Missing::SmtpUtf8) => {
             (false, "the server does not take addresses beyond ASCII (SMTPUTF8)".to_owned())
         }

@@ -4,7 +4,7 @@ use std::{io::Read, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mail::{ByMode, DeliverBy, Hold, MailParameters, MtPriority, Timestamp};
+use mail::{ByMode, DeliverBy, Hold, MailParameters, MtPriority, Timestamp, TlsDemand};
 use world::{ListenAddress, World};
 
 use super::{Common, Output, block_on, directory::PasswordInput};
@@ -67,6 +67,9 @@ pub struct Send {
     /// Take any certificate; servers on this machine need not show a valid one anyway
     #[arg(long)]
     insecure: bool,
+    /// Under TLS all the way to the recipient, or not at all (REQUIRETLS)
+    #[arg(long)]
+    require_tls: bool,
     /// Name to log in with; the password comes with --password-stdin or in POSTRIDER_PASSWORD
     #[arg(long)]
     user: Option<String>,
@@ -159,7 +162,10 @@ impl Send {
             return Err(Failure::usage("name at least one recipient with --to, --cc or --bcc"));
         }
         let login = self.login()?;
-        let parameters = self.timing.parameters()?;
+        let mut parameters = self.timing.parameters()?;
+        if self.require_tls {
+            parameters.tls = TlsDemand::Required;
+        }
         let (server, tls) = self.server(common)?;
         let verify = !self.insecure;
         let draft = self.draft(common)?;
@@ -192,8 +198,12 @@ impl Send {
     /// The server named, or the first of the configuration that takes mail: one for submission if there is a login.
     fn server(&self, common: &Common) -> Result<(ServerAddress, Tls), Failure> {
         let chosen = self.tls.map(Tls::from);
+        if self.require_tls && chosen == Some(Tls::None) {
+            return Err(Failure::usage("--require-tls and --tls none contradict each other"));
+        }
         if let Some(server) = &self.server {
-            return Ok((server.clone(), chosen.unwrap_or_else(|| server.usual_tls())));
+            let tls = chosen.unwrap_or_else(|| server.usual_tls());
+            return Ok((server.clone(), self.at_least_starttls(tls)));
         }
         let config = common.location.config()?;
         let wanted: &[Service] = match self.user {
@@ -210,7 +220,11 @@ impl Send {
             ListenAddress::Tcp(address) if address.port() == 0 => bound_address(common, listener.service)?,
             address => address.clone(),
         };
-        Ok((ServerAddress::of_listener(&address)?, chosen.unwrap_or(usual)))
+        Ok((ServerAddress::of_listener(&address)?, self.at_least_starttls(chosen.unwrap_or(usual))))
+    }
+
+    fn at_least_starttls(&self, tls: Tls) -> Tls {
+        if self.require_tls && tls == Tls::Opportunistic { Tls::Starttls } else { tls }
     }
 
     fn draft(self, common: &Common) -> Result<Draft, Failure> {

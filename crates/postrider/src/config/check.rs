@@ -14,6 +14,9 @@ use super::{
     types::HostName,
 };
 
+/// What goes into one line of the reply to EHLO (RFC 5321 §4.5.3.1.5).
+const NO_SOLICITING_BYTES_MAX: usize = 480;
+
 /// Adds a problem for each combination that cannot work.
 pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Problems) {
     let root = root.get_ref();
@@ -147,6 +150,11 @@ fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
         let message =
             "retry_delays needs at least one time, each longer than 0, such as [\"1m\", \"15m\", \"1h\"]";
         problems.add(span_in(root, "queue", None, "retry_delays"), message);
+    }
+    let announced: usize = config.smtp.no_soliciting.iter().map(|class| class.text.len() + 1).sum();
+    if announced > NO_SOLICITING_BYTES_MAX {
+        let message = format!("no_soliciting may have {NO_SOLICITING_BYTES_MAX} octets in all");
+        problems.add(span_in(root, "smtp", None, "no_soliciting"), message);
     }
     if config.smtp.message_bytes_max.0 == 0 {
         let message = "message_bytes_max must be more than 0";

@@ -7,7 +7,9 @@ use world::ListenAddress;
 use super::{
     limits::Limits,
     section::section,
-    types::{Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, Span, choice},
+    types::{
+        Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, SolicitationClass, Span, choice,
+    },
 };
 
 section! {
@@ -202,6 +204,11 @@ section! {
         /// What a client is told of an address that leads to one elsewhere: nothing, the address with 251, or the
         /// address with 551 instead of forwarding (RFC 5321 §3.4).
         tell_forwarding: TellForwarding = TellForwarding::Never;
+        /// Classes of solicitation to refuse, announced with NO-SOLICITING (RFC 3865).
+        no_soliciting: Vec<SolicitationClass> = Vec::new(), example "[\"net.example:ADV\"]";
+        /// Whether senders may say that they will ask where their message went (MTRK, RFC 3885). It is passed on; there is
+        /// no service here that would answer.
+        mtrk: bool = false;
         later turn, send;
     }
 }

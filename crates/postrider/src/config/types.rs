@@ -29,6 +29,7 @@ pub type NameServer = Parsed<world::dns::NameServer>;
 pub type Network = Parsed<mta::config::Network>;
 pub type Pattern = Parsed<mta::route::RecipientPattern>;
 pub type Fingerprint = Parsed<world::tls::Fingerprint>;
+pub type SolicitationClass = Parsed<mta::config::SolicitationClass>;
 
 impl<T: std::str::FromStr<Err = String>> Parsed<T> {
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -265,6 +266,7 @@ text_setting!(
     str::parse
 );
 text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
+text_setting!(SolicitationClass, "class such as \"net.example:ADV\"", SolicitationClass::parse);
 text_setting!(HostName, "host name such as \"mx1.example.org\"", HostName::parse);
 
 impl Setting for Size {

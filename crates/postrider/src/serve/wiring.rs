@@ -245,6 +245,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         disclosure: disclosure(&config.smtp),
         deliver_by_min: config.smtp.deliver_by_min.0,
         hold_max: config.smtp.future_release_max.0,
+        no_soliciting: no_soliciting(&config.smtp),
+        tracking: config.smtp.mtrk,
         history_kept_for: HISTORY_KEPT_FOR,
     })
 }
@@ -279,6 +281,11 @@ fn disclosure(smtp: &options::Smtp) -> Disclosure {
             options::TellForwarding::Redirect => Forwarding::Redirected,
         },
     }
+}
+
+fn no_soliciting(smtp: &options::Smtp) -> mail::Solicitation {
+    let classes: Vec<_> = smtp.no_soliciting.iter().map(|class| class.text.as_str()).collect();
+    classes.join(",").parse().unwrap_or_default()
 }
 
 fn networks(networks: &[Network]) -> Vec<mta::config::Network> {

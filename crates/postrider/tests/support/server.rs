@@ -32,6 +32,8 @@ pub struct Server {
     directory: TempDir,
     ports: Ports,
     child: Option<Child>,
+    /// What it takes for the system's root certificates.
+    roots: Option<PathBuf>,
 }
 
 /// The program under test: `POSTRIDER_BINARY`, or the one cargo just built.
@@ -65,9 +67,21 @@ impl Server {
         server
     }
 
+    /// As `start`, trusting the certificates of this PEM file and no others.
+    pub fn start_trusting(roots: &Path, more: &str) -> Self {
+        let mut server = Self::prepare(more, Path::new("data"));
+        server.roots = Some(roots.to_owned());
+        server.cli_ok(&["domain", "add", DOMAIN]);
+        server.launch();
+        server.add_account(ALICE);
+        server.add_account(BOB);
+        server
+    }
+
     /// Configured, empty, and not running.
     pub fn prepare(more: &str, data_dir: &Path) -> Self {
-        let server = Self { directory: TempDir::new().unwrap(), ports: Ports::take(), child: None };
+        let server =
+            Self { directory: TempDir::new().unwrap(), ports: Ports::take(), child: None, roots: None };
         let mut config = format!("hostname = \"mx.{DOMAIN}\"\ndata_dir = \"{}\"\n", data_dir.display());
         for (service, port) in SERVICES.iter().zip(0..) {
             let port = server.ports.nth(port);
@@ -98,6 +112,7 @@ impl Server {
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(self.config()).current_dir(self.path());
         command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.envs(self.roots.iter().map(|roots| ("SSL_CERT_FILE", roots)));
         self.child = Some(command.spawn().unwrap());
     }
 

@@ -201,6 +201,7 @@ fn queued(member: &Member, way: &Way) -> QueuedRecipient {
         rcpt: RcptParameters {
             notify: Some(Notify { success: false, failure: true, delay: false }),
             orcpt: Some(OriginalRecipient::of(&member.address)),
+            ..RcptParameters::default()
         },
     }
 }

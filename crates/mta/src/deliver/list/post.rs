@@ -76,6 +76,8 @@ fn onward(mail: &MailParameters) -> MailParameters {
         size: None,
         ret: Some(Return::Headers),
         envid: None,
+        // RFC 3885 §3: no trail without ENVID.
+        tracking: None,
         // RFC 2852 §4, RFC 4865 §4: they were kept when the list got it.
         deliver_by: None,
         hold: None,

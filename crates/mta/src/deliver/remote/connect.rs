@@ -2,16 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use mail::EnhancedStatus;
 use proto::{
     sasl::Credentials,
-    smtp::client::{Cause, Event, Failure, TlsPolicy},
+    smtp::client::{Cause, Event, Failure, Stage, TlsPolicy},
 };
-
 use world::BoxStream;
 
 use super::{
     dial::{self, is_public},
     next_hop::NextHop,
+    security::Demand,
 };
 use crate::{
     Config, Mta,
@@ -20,6 +21,10 @@ use crate::{
     route::{RouteTls, Smarthost},
 };
 
+/// RFC 8689 §4.2.1: no TLS, or none that authenticates the host.
+const ENCRYPTION_NEEDED: (u8, u16, u16) = (5, 7, 10);
+/// RFC 8689 §4.2.1: the host does not announce REQUIRETLS.
+const REQUIRETLS_NEEDED: (u8, u16, u16) = (5, 7, 30);
 /// Addresses tried in one attempt.
 const ADDRESSES_MAX: usize = 10;
 
@@ -29,6 +34,8 @@ pub(super) struct Connection {
     pub(super) address: SocketAddr,
     /// It waits for the next message.
     pub(super) usable: bool,
+    /// TLS is active, and the host has shown that it is the one that is meant.
+    pub(super) authenticated: bool,
     /// Content may go by BDAT.
     pub(super) chunking: bool,
 }
@@ -43,19 +50,31 @@ impl Connection {
         format!("{}[{}]:{}", self.host, self.address.ip(), self.address.port())
     }
 
+    /// RFC 8689 §4.2.1
+    pub(super) fn keeps_to_tls(&self) -> bool {
+        self.authenticated && self.link.capabilities().require_tls
+    }
+
     pub(super) async fn quit(self: Box<Self>) {
         Box::pin(self.link.quit()).await;
     }
 }
 
 /// A connection that is past greeting, TLS and login, to the first host that gives one. What keeps us from all of them
-/// never fails a message, as it may be mended, unless there is no host at all.
+/// never fails a message, as it may be mended, unless there is no host at all, or none that meets the message's demand
+/// (RFC 8689 §4.2.1).
 pub(super) async fn connect(
     mta: &Arc<Mta>,
     config: &Config,
     hop: &NextHop,
+    demand: Demand,
     chunking: bool,
 ) -> Result<Box<Connection>, Fate> {
+    if demand == Demand::RequireTls && !hop.authentic {
+        let name = hop.name().unwrap_or("the next host");
+        let reason = format!("nobody vouches that {name} takes mail for this domain (REQUIRETLS)");
+        return Err(Fate::Failed(Trouble::new(ENCRYPTION_NEEDED, reason)));
+    }
     let mut found = Found::default();
     for group in &hop.groups {
         for host in group {
@@ -68,9 +87,13 @@ pub(super) async fn connect(
         for (host, mut addresses) in std::mem::take(&mut found.hosts) {
             while found.tries < ADDRESSES_MAX && !addresses.is_empty() {
                 found.tries += 1;
-                match open(mta, config, host, &mut addresses, chunking).await {
-                    Ok(connection) => return Ok(connection),
-                    Err(trouble) => found.trouble = Some(trouble),
+                match open(mta, config, host, &mut addresses, demand, chunking).await {
+                    Ok(mut connection) => {
+                        connection.authenticated &= hop.authentic;
+                        return Ok(connection);
+                    }
+                    Err(Refusal { unfit: true, trouble, .. }) => found.unfit = Some(trouble),
+                    Err(refusal) => found.trouble = Some(refusal.trouble),
                 }
             }
         }
@@ -88,6 +111,8 @@ struct Found<'a> {
     tries: usize,
     /// What happened last.
     trouble: Option<Trouble>,
+    /// Why a host that answered does not do.
+    unfit: Option<Trouble>,
     /// Why a host has no address, if trying again will not help.
     dead_end: Option<Trouble>,
 }
@@ -122,7 +147,7 @@ impl<'a> Found<'a> {
 
     /// No host gave a connection.
     fn nothing(self, hop: &NextHop) -> Fate {
-        match (self.trouble, self.ours, self.dead_end) {
+        match (self.trouble, self.ours, self.unfit.or(self.dead_end)) {
             (Some(trouble), ..) => Fate::Deferred(trouble),
             (None, true, _) => {
                 Fate::Failed(Trouble::new((5, 4, 6), "the best host for it is this one: a loop"))
@@ -142,15 +167,16 @@ async fn open(
     config: &Config,
     smarthost: &Smarthost,
     addresses: &mut Vec<SocketAddr>,
+    demand: Demand,
     chunking: bool,
-) -> Result<Box<Connection>, Trouble> {
+) -> Result<Box<Connection>, Refusal> {
     let (stream, address) = dial::first(mta, &smarthost.host, addresses).await?;
     let policy = match smarthost.tls {
+        _ if demand.insists_on_tls(smarthost) => TlsPolicy::Required,
         RouteTls::None => TlsPolicy::None,
-        RouteTls::Opportunistic => TlsPolicy::Opportunistic,
-        RouteTls::Required => TlsPolicy::Required,
+        RouteTls::Opportunistic | RouteTls::Required => TlsPolicy::Opportunistic,
     };
-    match greet(mta, config, smarthost, (stream, address), policy, chunking).await {
+    let greeted = match greet(mta, config, smarthost, (stream, address), policy, chunking).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
@@ -159,13 +185,33 @@ async fn open(
             greet(mta, config, smarthost, (again, address), TlsPolicy::None, chunking).await
         }
         greeted => greeted,
+    };
+    match (greeted, demand) {
+        (Ok(connection), Demand::RequireTls) if !connection.keeps_to_tls() => {
+            let reason = format!("the host {} does not keep messages to TLS (REQUIRETLS)", connection.name());
+            connection.quit().await;
+            Err(Refusal { unfit: true, ..Trouble::new(REQUIRETLS_NEEDED, reason).into() })
+        }
+        (Err(refusal), Demand::RequireTls) if refusal.unfit => {
+            let (class, subject, detail) = ENCRYPTION_NEEDED;
+            let status = EnhancedStatus { class, subject, detail };
+            Err(Refusal { trouble: Trouble { status, ..refusal.trouble }, ..refusal })
+        }
+        (greeted, _) => greeted.map_err(|refusal| Refusal { unfit: false, ..refusal }),
     }
-    .map_err(|refusal| refusal.trouble)
 }
 
 struct Refusal {
     trouble: Trouble,
     failure: Option<Failure>,
+    /// The host has no TLS, or none that we can rely on.
+    unfit: bool,
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        Self { trouble, failure: None, unfit: false }
+    }
 }
 
 async fn greet(
@@ -177,7 +223,7 @@ async fn greet(
     chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
-    let credentials = credentials(smarthost).map_err(|trouble| Refusal { trouble, failure: None })?;
+    let credentials = credentials(smarthost)?;
     let client = proto::smtp::client::Config {
         tls: policy,
         credentials,
@@ -187,21 +233,17 @@ async fn greet(
         chunking,
         ..proto::smtp::client::Config::new(config.hostname.clone())
     };
-    let tls = match smarthost.tls {
-        RouteTls::Required => config.client_tls.verified.clone(),
-        RouteTls::None | RouteTls::Opportunistic => config.client_tls.opportunistic.clone(),
-    };
+    let verified = policy == TlsPolicy::Required;
+    let tls = if verified { &config.client_tls.verified } else { &config.client_tls.opportunistic }.clone();
     let mut link = Link::new(clock.clone(), stream, client, smarthost.host.clone(), tls, None);
     match link.next_event().await {
         Some(Event::Ready) => {
             let host = smarthost.host.clone();
-            Ok(Box::new(Connection { link, host, address, usable: true, chunking }))
+            let authenticated = verified && link.agreed_tls().is_some();
+            Ok(Box::new(Connection { link, host, address, usable: true, authenticated, chunking }))
         }
         Some(Event::Failed(failure)) => Err(refused(smarthost, &link, failure)),
-        _ => {
-            let trouble = dial::unreachable(&smarthost.host, address, "it closed the connection");
-            Err(Refusal { trouble, failure: None })
-        }
+        _ => Err(dial::unreachable(&smarthost.host, address, "it closed the connection").into()),
     }
 }
 
@@ -212,7 +254,13 @@ fn refused(smarthost: &Smarthost, link: &Link, failure: Failure) -> Refusal {
         trouble.remote_mta = Some(smarthost.host.clone());
         trouble.diagnostic = Some(reply.to_string());
     }
-    Refusal { trouble, failure: Some(failure) }
+    let unfit = match &failure.cause {
+        Cause::TlsNotOffered => true,
+        Cause::TlsFailed => link.tls_is_unfit(),
+        Cause::Reply(reply) => failure.stage == Stage::StartTls && reply.is_permanent(),
+        _ => false,
+    };
+    Refusal { trouble, failure: Some(failure), unfit }
 }
 
 fn credentials(smarthost: &Smarthost) -> Result<Option<Credentials>, Trouble> {

@@ -4,11 +4,14 @@ mod connect;
 mod content;
 mod dial;
 mod next_hop;
+mod promises;
 mod reroute;
+mod security;
 mod send;
 
 use std::{sync::Arc, time::Duration};
 
+use mail::TlsDemand;
 use store::spool::{LaneId, QueueEntry};
 
 use crate::{
@@ -17,8 +20,11 @@ use crate::{
 };
 use connect::Connection;
 use next_hop::{NextHop, Plan};
+use security::Demand;
 use send::Sent;
 
+/// Connections that one attempt uses, one after another, where the server's limits ask for it.
+const SESSIONS_MAX: usize = 100;
 /// How long an idle connection is kept for the next message.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
@@ -81,6 +87,7 @@ fn tried(sent: &Sent, host: Option<&str>, connection: Option<&Connection>, durat
         tls: connection.and_then(Connection::tls_words),
         duration,
         outcome: sent.summary.clone(),
+        dropped: sent.dropped.clone(),
     }
 }
 
@@ -94,7 +101,9 @@ async fn attempt(
 ) -> (Sent, Option<Box<Connection>>) {
     let (mut sent, mut connection) =
         attempt_once(mta, config, hop, reused, entry, vec![None; entry.recipients.len()]).await;
-    while sent.other_session && sent.open() > 0 {
+    let mut sessions = 1;
+    while sent.other_session && sent.open() > 0 && sessions < SESSIONS_MAX {
+        sessions += 1;
         let open = sent.open();
         if let Some(spent) = connection.take().filter(|connection| connection.usable) {
             spent.quit().await;
@@ -115,6 +124,14 @@ async fn attempt_once(
     entry: &QueueEntry,
     fates: Vec<Option<Fate>>,
 ) -> (Sent, Option<Box<Connection>>) {
+    let demand = Demand::of(entry.mail.tls);
+    let (reused, unfit): (Option<Box<Connection>>, _) = match reused {
+        Some(connection) if !demand.is_met_by(&connection) => (None, Some(connection)),
+        reused => (reused, None),
+    };
+    if let Some(unfit) = unfit {
+        unfit.quit().await;
+    }
     if let Some(mut connection) = reused {
         let sent = send::send(mta, &mut connection, entry, fates.clone()).await;
         // A server may close an idle connection at any time; that says nothing about the message.
@@ -138,7 +155,13 @@ async fn attempt_anew(
     fates: Vec<Option<Fate>>,
     chunking: bool,
 ) -> (Sent, Option<Box<Connection>>) {
-    match connect::connect(mta, config, hop, chunking).await {
+    let demand = Demand::of(entry.mail.tls);
+    let mut connected = connect::connect(mta, config, hop, demand, chunking).await;
+    // RFC 8689 §5: a report on a REQUIRETLS message is redacted, and not lost for want of a promise.
+    if entry.mail.tls == TlsDemand::Preferred && connected.is_err() {
+        connected = connect::connect(mta, config, hop, Demand::Route, chunking).await;
+    }
+    match connected {
         Ok(mut connection) => {
             let sent = send::send(mta, &mut connection, entry, fates).await;
             (sent, Some(connection))
@@ -151,6 +174,8 @@ async fn attempt_anew(
 mod dsn_tests;
 #[cfg(test)]
 mod limits_tests;
+#[cfg(test)]
+mod promise_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -21,6 +21,9 @@ pub(super) struct NextHop {
     pub(super) groups: Vec<Vec<Smarthost>>,
     /// The operator did not name these hosts, the domain name system did.
     pub(super) from_mx: bool,
+    /// Nobody on the way can have put other names in their place: a certificate for them proves that we speak to who is
+    /// meant (RFC 8689 §4.2.1). The operator wrote them, or DNSSEC proves them.
+    pub(super) authentic: bool,
     /// They may have addresses that no stranger should lead us to.
     pub(super) private_addresses: bool,
 }
@@ -85,7 +88,12 @@ fn fate(error: &NoSite) -> Fate {
 
 impl NextHop {
     fn smarthost(smarthost: &Smarthost) -> Self {
-        Self { groups: vec![vec![smarthost.clone()]], from_mx: false, private_addresses: true }
+        Self {
+            groups: vec![vec![smarthost.clone()]],
+            from_mx: false,
+            authentic: true,
+            private_addresses: true,
+        }
     }
 
     fn site(mta: &Mta, site: &Site, delivery: &MxDelivery) -> Self {
@@ -93,7 +101,12 @@ impl NextHop {
             |name: String| Smarthost { host: name, port: delivery.port, tls: delivery.tls, login: None };
         let groups = site.in_order(&*mta.world.entropy).into_iter();
         let groups = groups.map(|group| group.into_iter().map(host).collect());
-        Self { groups: groups.collect(), from_mx: true, private_addresses: delivery.private_addresses }
+        Self {
+            groups: groups.collect(),
+            from_mx: true,
+            authentic: site.secure,
+            private_addresses: delivery.private_addresses,
+        }
     }
 
     /// What the history calls it before a host has answered.

@@ -1,19 +1,20 @@
 //! One message over an open connection, in as many transactions as the server's limits ask for.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use mail::{MailParameters, RcptParameters, Recipient, Reply, Timestamp};
+use mail::{MailParameters, Recipient, Reply, Timestamp};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
-use store::spool::{QueueEntry, QueuedRecipient};
+use store::spool::QueueEntry;
 
-use super::{connect::Connection, content::Content};
+use super::{
+    connect::Connection,
+    content::Content,
+    promises::{self, Weighed},
+};
 use crate::{
     Mta,
     outcome::{Fate, Success, Trouble},
 };
-
-/// RFC 3461 §4.2: octets of an ORCPT, encoded, with its type.
-const ORCPT_BYTES_MAX: usize = 500;
 
 /// What came of it.
 pub(super) struct Sent {
@@ -29,6 +30,8 @@ pub(super) struct Sent {
     pub(super) chunking_refused: bool,
     /// What is left over may go over another connection at once (RFC 9422 §5).
     pub(super) other_session: bool,
+    /// What the sender asked for and the host does not know.
+    pub(super) dropped: Vec<&'static str>,
 }
 
 impl Sent {
@@ -39,7 +42,15 @@ impl Sent {
             Fate::Delivered { to, .. } => to.clone(),
         };
         fates.iter_mut().filter(|slot| slot.is_none()).for_each(|slot| *slot = Some(fate.clone()));
-        Self { fates, summary, address: None, untouched: true, chunking_refused: false, other_session: false }
+        Self {
+            fates,
+            summary,
+            address: None,
+            untouched: true,
+            chunking_refused: false,
+            other_session: false,
+            dropped: Vec::new(),
+        }
     }
 
     /// How many recipients are left over.
@@ -63,8 +74,9 @@ struct Progress<'a> {
     untouched: bool,
     chunking_refused: bool,
     /// Indices of recipients that this session does not take.
-    elsewhere: Vec<usize>,
+    elsewhere: HashSet<usize>,
     other_session: bool,
+    dropped: Vec<&'static str>,
 }
 
 /// RFC 2852 §4.1: of the time what is left. RFC 4865 §1: the holding was ours to do.
@@ -72,12 +84,6 @@ fn onward_mail(entry: &QueueEntry, now: Timestamp) -> MailParameters {
     let mail = entry.mail.clone();
     let deliver_by = mail.deliver_by.zip(entry.deadline).map(|(by, deadline)| by.until(deadline.at, now));
     MailParameters { deliver_by, hold: None, ..mail }
-}
-
-/// RFC 3461 §5.2.1: a host with DSN gets what we were given; the address that an alias changed as the original one.
-fn onward(recipient: &QueuedRecipient) -> RcptParameters {
-    let fits = |orcpt: &mail::OriginalRecipient| orcpt.to_string().len() <= ORCPT_BYTES_MAX;
-    RcptParameters { orcpt: recipient.original_recipient().filter(fits), ..recipient.rcpt.clone() }
 }
 
 /// What a transaction leads to.
@@ -107,9 +113,14 @@ pub(super) async fn send(
         summary: String::new(),
         untouched: true,
         chunking_refused: false,
-        elsewhere: Vec::new(),
+        elsewhere: HashSet::new(),
         other_session: false,
+        dropped: Vec::new(),
     };
+    progress.keep_promises(connection);
+    if progress.open().is_empty() {
+        return progress.finish();
+    }
     loop {
         let before = (progress.open().len(), progress.mail.clone());
         let next = transact(connection, &mut progress).await;
@@ -123,6 +134,16 @@ pub(super) async fn send(
 }
 
 impl Progress<'_> {
+    /// What this host cannot give is left out, or fails the recipient.
+    fn keep_promises(&mut self, connection: &Connection) {
+        let Weighed { dropped, failed } = promises::weigh(self.entry, connection, &mut self.mail);
+        self.dropped = dropped;
+        for (index, trouble) in failed {
+            self.summary.clone_from(&trouble.reason);
+            self.decide(index, Fate::Failed(trouble));
+        }
+    }
+
     /// Indices of recipients that have no fate yet and may get it here.
     fn open(&self) -> Vec<usize> {
         let open = self.fates.iter().enumerate().filter(|(_, fate)| fate.is_none());
@@ -137,7 +158,7 @@ impl Progress<'_> {
             recipients: recipients
                 .map(|recipient| Recipient {
                     forward_path: mail::ForwardPath::Address(recipient.address.clone()),
-                    rcpt: onward(recipient),
+                    rcpt: promises::onward(recipient),
                 })
                 .collect(),
             body_bytes: self.content.bytes,
@@ -165,6 +186,7 @@ impl Progress<'_> {
             untouched: self.untouched,
             chunking_refused: self.chunking_refused,
             other_session: self.other_session,
+            dropped: self.dropped,
         }
     }
 }
@@ -191,7 +213,7 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> N
                 progress.untouched = false;
                 let Some(index) = open.get(index) else { continue };
                 if outcome == RecipientOutcome::OtherSession {
-                    progress.elsewhere.push(*index);
+                    progress.elsewhere.insert(*index);
                 }
                 match recipient_fate(connection, progress.entry, outcome) {
                     Some(fate) => progress.decide(*index, fate),
@@ -279,6 +301,7 @@ impl Progress<'_> {
                 self.mail.smtputf8 = false;
                 return Next::Again;
             }
+            Missing::RequireTls => ((5, 7, 30), "does not keep messages to TLS (REQUIRETLS)".to_owned()),
             Missing::SmtpUtf8 => ((5, 6, 7), "does not take addresses beyond ASCII (SMTPUTF8)".to_owned()),
             Missing::EightBitMime => ((5, 6, 3), "does not take 8-bit content (8BITMIME)".to_owned()),
             Missing::BinaryMime => ((5, 6, 3), "does not take binary content (BINARYMIME)".to_owned()),

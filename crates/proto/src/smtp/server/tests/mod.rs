@@ -6,8 +6,8 @@ mod content;
 mod dialogs;
 mod external;
 mod limits;
-mod proxied;
 mod promises;
+mod proxied;
 mod scram;
 mod time;
 
