@@ -82,7 +82,14 @@ async fn members(stores: &Stores, targets: &[Target], smtputf8: bool) -> Result<
         return Ok(utf8_wanted());
     }
     let mut reply = Reply::new(250, (2, 1, 5), "");
-    reply.lines = members.iter().map(|member| format!("<{}>", member.address).into()).collect();
+    reply.lines.clear();
+    for member in &members {
+        // Those who are accounts here have names.
+        let account = stores.directory.account(&member.address).await?;
+        let line =
+            account.map_or_else(|| format!("<{}>", member.address), |account| told(&account, smtputf8));
+        reply.lines.push(line.into());
+    }
     Ok(reply)
 }
 

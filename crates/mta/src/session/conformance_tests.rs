@@ -210,8 +210,11 @@ async fn the_members_of_a_mailing_list_are_shown_while_they_are_few() {
         .subscribe(&club, &[BOB.parse().unwrap(), "carol@there.example".parse().unwrap()], now)
         .await
         .unwrap();
+    let name = "Bob Smith".parse().unwrap();
+    directory.set_full_name(&BOB.parse().unwrap(), Some(name)).await.unwrap();
     friend.say("EXPN <Club@here.example>").await;
-    let said = friend.expect("250-2.1.5 <bob@here.example>\r\n250 2.1.5 <carol@there.example>\r\n").await;
+    let said =
+        friend.expect("250-2.1.5 Bob Smith <bob@here.example>\r\n250 2.1.5 <carol@there.example>\r\n").await;
     assert_eq!(said.lines().count(), 2);
     friend.dialog("C: EXPN club-request\nS: 550 5.1.1").await;
     let many: Vec<mail::Address> =
