@@ -3,6 +3,7 @@
 mod address;
 pub mod address_list;
 pub mod convert;
+mod delivery;
 mod envelope;
 mod full_name;
 pub mod header;
@@ -16,11 +17,13 @@ pub mod report;
 pub mod scram;
 pub mod seal;
 pub mod srs;
+pub mod terminal;
 pub mod text;
 mod timestamp;
 pub mod xtext;
 
 pub use address::{Address, AddressError, Domain, ForwardPath, Host, LocalPart, ReversePath};
+pub use delivery::Delivery;
 pub use envelope::{
     Body, ByMode, DeliverBy, Envelope, Hold, MailParameters, MtPriority, Notify, OriginalRecipient,
     ParameterError, RcptParameters, Recipient, Return, Solicitation, TlsDemand, Tracking, ValidSince,

@@ -1,4 +1,4 @@
-//! The outside of Postrider behind object-safe traits: [`Clock`], [`Net`], [`Dns`], [`Entropy`].
+//! The outside of Postrider behind object-safe traits: [`Clock`], [`Net`], [`Dns`], [`Entropy`], [`Ttys`].
 //!
 //! This is the only crate that names sockets, wall time, resolvers and randomness. Everything else is handed a
 //! [`World`], so that a simulated one can take its place.
@@ -10,6 +10,7 @@ mod entropy;
 mod net;
 mod task;
 pub mod tls;
+mod tty;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use dns::{Dns, DnsError, ResolverSettings, SystemDns};
 pub use entropy::{Entropy, SystemEntropy};
 pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, own_addresses, read_some};
 pub use task::{Shutdown, ShutdownTrigger};
+pub use tty::{SystemTtys, Ttys};
 
 /// One handle on everything outside the process; cheap to clone.
 #[derive(Clone)]
@@ -27,10 +29,11 @@ pub struct World {
     pub net: Arc<dyn Net>,
     pub dns: Arc<dyn Dns>,
     pub entropy: Arc<dyn Entropy>,
+    pub ttys: Arc<dyn Ttys>,
 }
 
 impl World {
-    /// The real world: the system's clock, sockets, resolver and random generator.
+    /// The real world: the system's clock, sockets, resolver, random generator and terminals.
     pub fn system() -> Self {
         Self::resolving(ResolverSettings::default())
     }
@@ -42,6 +45,7 @@ impl World {
             net: Arc::new(SystemNet),
             dns: Arc::new(SystemDns::new(settings)),
             entropy: Arc::new(SystemEntropy),
+            ttys: Arc::new(SystemTtys),
         }
     }
 }
