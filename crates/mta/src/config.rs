@@ -22,6 +22,10 @@ pub struct Config {
     pub proxies: ProxyNetworks,
     pub vrfy: Audience,
     pub expn: Audience,
+    /// SEND, SOML and SAML.
+    pub send: Audience,
+    /// Accounts are users of this machine, and messages to terminals go to their logins too.
+    pub send_to_ttys: bool,
     pub sender_check: SenderCheck,
     /// First match wins.
     pub routes: Vec<Route>,

@@ -21,6 +21,7 @@ mod queue_ids;
 pub mod route;
 pub mod scheduler;
 mod session;
+pub mod terminals;
 #[cfg(test)]
 mod testing;
 
@@ -33,6 +34,7 @@ use world::{Shutdown, World};
 pub use config::Config;
 use queue_ids::QueueIds;
 use scheduler::Dispatcher;
+use terminals::Terminals;
 
 /// The transfer agent: what all its sessions and deliveries share.
 pub struct Mta {
@@ -43,6 +45,7 @@ pub struct Mta {
     queue_ids: QueueIds,
     dispatcher: Dispatcher,
     memory: policy::Memory,
+    terminals: Terminals,
     shutdown: Shutdown,
 }
 
@@ -67,6 +70,7 @@ impl Mta {
             queue_ids: QueueIds::new(&*world.entropy),
             dispatcher: Dispatcher::new(),
             memory: policy::Memory::new(world.clock.now()),
+            terminals: Terminals::default(),
             config: RwLock::new(Arc::new(config)),
             stores,
             logins,

@@ -41,6 +41,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         proxies: ProxyNetworks::default(),
         vrfy: Audience::Authenticated,
         expn: Audience::Authenticated,
+        send: Audience::Authenticated,
+        send_to_ttys: false,
         sender_check: SenderCheck::Header,
         routes,
         forward: Forward { srs: true, srs_domain: None },
@@ -75,6 +77,16 @@ impl Site {
         stores.directory.add_domain(&"here.example".parse().unwrap(), now).await.unwrap();
         let bob = "bob@here.example".parse().unwrap();
         stores.directory.add_account(&bob, "secret", None, &*world.entropy, now).await.unwrap();
+        Self::start(config, stores, engine, world).await
+    }
+
+    /// Another agent that takes up the queue where this one has it now, as after a crash.
+    pub(crate) async fn restarted(&self) -> Self {
+        let config = Config::clone(&self.mta.config());
+        Self::start(config, self.stores.clone(), self.engine.clone(), World::system()).await
+    }
+
+    async fn start(config: Config, stores: Stores, engine: Arc<MemoryEngine>, world: World) -> Self {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let logins = Logins::new(stores.directory.clone(), &world, login::Limits::default());
         let mta = Mta::start(config, stores.clone(), Arc::new(logins), world, shutdown).await.unwrap();

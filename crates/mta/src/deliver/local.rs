@@ -28,14 +28,22 @@ pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
 }
 
 async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fate {
+    match account_of(mta, recipient).await {
+        Ok(account) => deliver(mta, entry, recipient, &account).await,
+        Err(fate) => fate,
+    }
+}
+
+/// Whom the message is for, or what becomes of it because nobody is, or another than was meant.
+pub(super) async fn account_of(mta: &Mta, recipient: &QueuedRecipient) -> Result<Account, Fate> {
     match mta.stores.directory.account(&recipient.address).await {
         Ok(Some(account)) => match owner_doubt(mta, recipient).await {
-            Ok(None) => deliver(mta, entry, recipient, &account).await,
-            Ok(Some(doubt)) => Fate::Failed(Trouble::new(doubt.status(), doubt.words())),
-            Err(error) => unreadable(&error),
+            Ok(None) => Ok(account),
+            Ok(Some(doubt)) => Err(Fate::Failed(Trouble::new(doubt.status(), doubt.words()))),
+            Err(error) => Err(unreadable(&error)),
         },
-        Ok(None) => Fate::Failed(Trouble::new((5, 1, 1), "there is no such mailbox any more")),
-        Err(error) => unreadable(&error),
+        Ok(None) => Err(Fate::Failed(Trouble::new((5, 1, 1), "there is no such mailbox any more"))),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
@@ -46,7 +54,13 @@ async fn owner_doubt(mta: &Mta, recipient: &QueuedRecipient) -> Result<Option<Do
     policy::ownership::doubt(&mta.stores, named, demand).await
 }
 
-async fn deliver(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient, account: &Account) -> Fate {
+/// To the mailbox.
+pub(super) async fn deliver(
+    mta: &Mta,
+    entry: &QueueEntry,
+    recipient: &QueuedRecipient,
+    account: &Account,
+) -> Fate {
     match policy::mailbox::has_room(&mta.stores, account, entry.blob_bytes).await {
         Ok(true) => {}
         // RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.

@@ -1,13 +1,15 @@
-//! Carrying entries out, a worker a connection: final delivery in [`local`], mailing lists in [`list`], the next
-//! hop in [`remote`].
+//! Carrying entries out, a worker a connection: final delivery in [`local`] and [`live`], mailing lists in [`list`], the
+//! next hop in [`remote`].
 
 mod discard;
 mod list;
+mod live;
 mod local;
 mod remote;
 
 use std::sync::Arc;
 
+use mail::Delivery;
 use store::spool::{LaneId, QueueEntry};
 
 use crate::{Mta, outcome, route, scheduler::Item};
@@ -18,7 +20,10 @@ pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
         route::LOCAL_LANE => local::work(mta, lane).await,
         route::LIST_LANE => list::work(mta, lane).await,
         "discard" => discard::work(mta, lane).await,
-        _ => remote::work(mta, lane).await,
+        _ => match route::delivery_of(lane) {
+            Delivery::Mail => remote::work(mta, lane).await,
+            delivery => live::work(mta, lane, delivery).await,
+        },
     }
 }
 
@@ -55,3 +60,6 @@ async fn stored(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<QueueEn
         }
     }
 }
+
+#[cfg(test)]
+mod live_tests;

@@ -20,6 +20,7 @@ mod relay;
 pub mod release;
 mod sender;
 mod success_report;
+pub mod terminal;
 pub mod users;
 pub mod verdict;
 pub mod verify;
@@ -29,13 +30,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mail::{Address, ForwardPath, RcptParameters, Reply, ReversePath, address_list::OriginatorError};
-use proto::smtp::server::Flavour;
+use mail::{
+    Address, Delivery, ForwardPath, RcptParameters, Reply, ReversePath, address_list::OriginatorError,
+};
+use proto::smtp::server::{Flavour, MailRequest};
 use store::Stores;
 use world::World;
 
 use crate::{
-    Config,
+    Config, Mta,
     accept::AcceptedRecipient,
     forward,
     route::{Destination, Way},
@@ -139,6 +142,11 @@ impl Judge<'_> {
         self.note_some(rate::check_errors(self))
     }
 
+    /// Before [`mail`](Self::mail): may the client begin a transaction of this kind?
+    pub fn delivery(&mut self, request: &MailRequest) -> Result<(), Reply> {
+        self.note_some(terminal::check(self, request))
+    }
+
     pub async fn mail(&mut self, reverse_path: &ReversePath) -> Result<(), Reply> {
         self.note_some(rate::check_errors(self))?;
         self.note_some(sender::check(self, reverse_path).await)?;
@@ -174,6 +182,12 @@ impl Judge<'_> {
             }
             _ => Err(Reply::new(550, (5, 1, 1), "there is no way to this address")),
         }
+    }
+
+    /// After [`rcpt`](Self::rcpt): the ways of a recipient as this kind of transaction goes them.
+    pub fn terminals(&mut self, mta: &Mta, delivery: Delivery, ways: Vec<Way>) -> Result<Vec<Way>, Reply> {
+        self.note_some(terminal::check_recipient(mta, delivery, &ways))?;
+        Ok(terminal::lead(delivery, ways))
     }
 
     /// The content is here; nothing of it is accepted yet.

@@ -5,7 +5,7 @@ pub mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
-use mail::{Address, ForwardPath, Host};
+use mail::{Address, Delivery, ForwardPath, Host};
 use store::{
     Directory, StoreError,
     directory::{Resolution, Target},
@@ -20,6 +20,18 @@ pub const LOCAL_LANE: &str = "local";
 pub const DOMAIN_LANE: &str = "domain:";
 /// The lane of mailing lists and their commands.
 pub const LIST_LANE: &str = "list";
+
+/// The lane to the terminals of this machine, one for each verb; none for MAIL.
+pub fn live_lane(delivery: Delivery) -> Option<LaneId> {
+    let verb = Delivery::LIVE.contains(&delivery).then(|| delivery.verb().to_ascii_lowercase());
+    verb.map(|verb| LaneId(format!("terminal:{verb}").into()))
+}
+
+/// The verb that a lane serves.
+pub fn delivery_of(lane: &LaneId) -> Delivery {
+    let found = Delivery::LIVE.into_iter().find(|delivery| live_lane(*delivery).as_ref() == Some(lane));
+    found.unwrap_or_default()
+}
 
 /// One `[[route]]`.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The machine's questions and our answers.
 
 use bytes::Bytes;
-use mail::{Address, QueueId, Reply, ReversePath, TlsDemand};
+use mail::{Address, Delivery, QueueId, Reply, ReversePath, TlsDemand};
 use proto::smtp::server::{Decision, Event, Flavour, Server};
 use store::{CommitError, PendingBlob, StoreError};
 
@@ -19,6 +19,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Transaction {
     pub(super) reverse_path: Option<ReversePath>,
+    pub(super) delivery: Delivery,
     pub(super) recipients: Vec<AcceptedRecipient>,
     pub(super) verdicts: Kept,
     queue_id: Option<QueueId>,
@@ -56,6 +57,7 @@ impl Session {
             Event::Authenticate(credentials) => {
                 let decision = Box::pin(self.authenticate(credentials)).await;
                 server.answer_auth(decision);
+                self.announce(server);
             }
             Event::ScramVerifier(user) => {
                 let answer = Box::pin(self.scram_verifier(&user)).await;
@@ -64,10 +66,12 @@ impl Session {
             Event::Scram(outcome) => {
                 let decision = Box::pin(self.finish_scram(outcome)).await;
                 server.answer_auth(decision);
+                self.announce(server);
             }
             Event::External(authorization_id) => {
                 let answer = Box::pin(self.authenticate_externally(&authorization_id)).await;
                 server.answer_external(answer);
+                self.announce(server);
             }
             Event::Verify(inquiry) => {
                 let config = self.mta.config();
@@ -143,6 +147,7 @@ impl Session {
         };
         let (body, facts) = content.finish().await.map_err(|error| unstorable(&error))?;
         self.judge_content(&mut transaction, &facts).await?;
+        policy::terminal::check_size(transaction.delivery, body.bytes)?;
         Ok((transaction, body, facts))
     }
 

@@ -21,11 +21,15 @@ impl Session {
     pub(super) async fn mail(&mut self, request: &MailRequest) -> Decision {
         let config = self.mta.config();
         let mut judge = self.mta.judge(&config, self.client());
-        let judged = judge.mail(&request.reverse_path).await;
+        let judged = match judge.delivery(request) {
+            Ok(()) => judge.mail(&request.reverse_path).await,
+            refusal => refusal,
+        };
         let verdicts = judge.verdicts;
         // The last transaction may have ended without a word: RSET and EHLO forget it.
         let transaction = self.transaction.insert(Box::default());
         transaction.reverse_path = Some(request.reverse_path.clone());
+        transaction.delivery = request.delivery;
         transaction.verdicts.extend(self.verdicts.iter().cloned().chain(verdicts));
         match judged.and_then(|()| self.promise(&request.parameters)) {
             Ok(reply) => Decision::Accept(reply),
@@ -34,11 +38,15 @@ impl Session {
     }
 
     pub(super) async fn rcpt(&mut self, recipient: Recipient) -> Decision {
+        let delivery = self.transaction.as_ref().map(|transaction| transaction.delivery).unwrap_or_default();
         let config = self.mta.config();
         let mut judge = self.mta.judge(&config, self.client());
         let sender = self.transaction.as_ref().and_then(|transaction| transaction.reverse_path.as_ref());
         let sender = sender.unwrap_or(&ReversePath::Null);
-        let (ways, reply) = match judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await {
+        let judged = judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await;
+        let judged = judged
+            .and_then(|(ways, reply)| judge.terminals(&self.mta, delivery, ways).map(|ways| (ways, reply)));
+        let (ways, reply) = match judged {
             Ok(accepted) => accepted,
             Err(reply) => return Decision::Reject(reply),
         };

@@ -122,9 +122,10 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             expn: config.expn != Audience::Never,
             xclient: false,
             xforward: false,
+            // Said anew with each EHLO.
+            send: false,
             deliver_by: Some(u32::try_from(config.deliver_by_min.as_secs()).unwrap_or(u32::MAX)),
             mt_priority: true,
-            // Said anew with each EHLO.
             future_release: None,
             require_tls: true,
             rrvs: true,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use mail::Reply;
 use proto::smtp::{
     attributes::{Impersonation, Told},
-    server::{Decision, Server},
+    server::{Decision, Flavour, Server},
 };
 use world::Peer;
 
@@ -23,6 +23,9 @@ impl Session {
         let trusts = |networks: &[Network]| networks.iter().any(|network| network.contains(host));
         let extensions = server.extensions_mut();
         extensions.expn = policy::users::may_ask(&config, config.expn, &self.client());
+        // RFC 2033 hands over to mailboxes.
+        extensions.send =
+            self.flavour != Flavour::Lmtp && policy::users::may_ask(&config, config.send, &self.client());
         extensions.future_release =
             policy::release::announced(&config, self.flavour, self.mta.world.clock.wall());
         extensions.xclient = trusts(&config.proxies.xclient);

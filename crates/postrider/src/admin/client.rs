@@ -102,7 +102,7 @@ impl Session {
 }
 
 /// A connection to the control socket; none if no server listens there.
-async fn connect(world: &World, data_dir: &Path) -> Result<Option<BoxStream>, Failure> {
+pub(super) async fn connect(world: &World, data_dir: &Path) -> Result<Option<BoxStream>, Failure> {
     let path = data_dir.join(socket::NAME);
     match world.net.connect_unix(&path).await {
         Ok(stream) => Ok(Some(stream)),
@@ -117,10 +117,21 @@ async fn connect(world: &World, data_dir: &Path) -> Result<Option<BoxStream>, Fa
 }
 
 async fn exchange(stream: &mut BufReader<BoxStream>, request: &AdminRequest) -> io::Result<AdminResponse> {
+    write_request(stream, request).await?;
+    read_response(stream).await
+}
+
+pub(super) async fn write_request(
+    stream: &mut BufReader<BoxStream>,
+    request: &AdminRequest,
+) -> io::Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
-    stream.flush().await?;
+    stream.flush().await
+}
+
+pub(super) async fn read_response(stream: &mut BufReader<BoxStream>) -> io::Result<AdminResponse> {
     let mut answer = Vec::new();
     let mut limited = stream.take(RESPONSE_BYTES_MAX as u64);
     if limited.read_until(b'\n', &mut answer).await? == 0 {

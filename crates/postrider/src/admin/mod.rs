@@ -2,6 +2,8 @@
 //! that open the store themselves because no server runs.
 
 mod app_passwords;
+mod attach;
+pub mod attached;
 mod client;
 mod directory;
 mod explain;

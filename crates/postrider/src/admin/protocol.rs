@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mail::QueueId;
+use mail::{QueueId, terminal::Notice};
 use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
@@ -121,6 +121,13 @@ pub enum AdminRequest {
     Route {
         address: String,
     },
+    /// Shows the account's messages to terminals on this connection, each as a [`AdminResponse::Message`] to be answered
+    /// with `Shown`, until it is closed.
+    Attach {
+        address: String,
+    },
+    /// The last message is on the terminal.
+    Shown,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +237,10 @@ pub enum AdminResponse {
         sentence: String,
     },
     Route(RouteView),
+    /// For an attached terminal.
+    Message {
+        notice: Notice,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

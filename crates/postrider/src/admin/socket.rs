@@ -4,12 +4,12 @@ use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duratio
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use world::{BoxStream, ListenAddress, Listener, Shutdown, World};
 
 use super::{
-    Admin,
+    Admin, attach,
     protocol::{AdminRequest, AdminResponse, REQUEST_BYTES_MAX},
 };
 
@@ -43,10 +43,9 @@ pub async fn serve(listener: Box<dyn Listener>, admin: Arc<Admin>, mut shutdown:
             Ok((stream, _)) => {
                 let admin = admin.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &admin).await {
+                    if let Err(error) = converse(stream, &admin, Some(place)).await {
                         tracing::debug!(%error, "a control connection broke off");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -58,8 +57,12 @@ pub async fn serve(listener: Box<dyn Listener>, admin: Arc<Admin>, mut shutdown:
     }
 }
 
-/// Answers the requests of one connection in order.
-pub async fn converse(stream: BoxStream, admin: &Admin) -> io::Result<()> {
+/// Answers the requests of one connection in order. An attached terminal gives its place up: it is counted elsewhere.
+pub async fn converse(
+    stream: BoxStream,
+    admin: &Admin,
+    place: Option<OwnedSemaphorePermit>,
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -73,6 +76,10 @@ pub async fn converse(stream: BoxStream, admin: &Admin) -> io::Result<()> {
             return respond(&mut stream, &AdminResponse::error(refusal)).await;
         }
         let response = match serde_json::from_slice::<AdminRequest>(&line) {
+            Ok(AdminRequest::Attach { address }) => {
+                drop(place);
+                return attach::serve(&mut stream, admin, &address).await;
+            }
             Ok(request) => admin.execute(request).await,
             Err(error) => AdminResponse::error(format_args!("not a request: {error}")),
         };
@@ -80,7 +87,7 @@ pub async fn converse(stream: BoxStream, admin: &Admin) -> io::Result<()> {
     }
 }
 
-async fn respond(stream: &mut BufReader<BoxStream>, response: &AdminResponse) -> io::Result<()> {
+pub(super) async fn respond(stream: &mut BufReader<BoxStream>, response: &AdminResponse) -> io::Result<()> {
     let mut line = serde_json::to_vec(response)?;
     line.push(b'\n');
     stream.write_all(&line).await?;

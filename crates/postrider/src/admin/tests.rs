@@ -51,7 +51,7 @@ fn secrets_do_not_show() {
 async fn talk(octets: &[u8]) -> Vec<AdminResponse> {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let server = tokio::spawn(async move {
-        let _ = socket::converse(Box::new(theirs), &admin()).await;
+        let _ = socket::converse(Box::new(theirs), &admin(), None).await;
     });
     let (mut reader, mut writer) = tokio::io::split(ours);
     let octets = octets.to_vec();

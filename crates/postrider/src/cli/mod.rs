@@ -6,6 +6,7 @@ mod directory;
 mod history;
 mod list;
 mod location;
+mod mail;
 mod output;
 mod queue;
 mod route;
@@ -67,6 +68,8 @@ enum Command {
     List(list::ListCommand),
     /// Write a message and hand it to a server
     Send(Box<send::Send>),
+    /// Messages to this terminal
+    Mail(mail::Mail),
     /// Messages on their way
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -126,6 +129,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
             ask_in(Session::open_configured(&config), command.request(), &mut output)
         }
         Some(Command::Send(command)) => command.run(&common, &mut output),
+        Some(Command::Mail(command)) => command.run(&common, &mut output),
         Some(Command::Bench(BenchCommand::Load(load))) => on_all_cores(load.run(&mut output)),
         Some(Command::Bench(BenchCommand::Sink(sink))) => on_all_cores(sink.run(&mut output)),
         Some(Command::Config(command)) => command.run(&common, &mut output),
@@ -174,6 +178,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Histories { histories } => history::show(&histories, output),
         AdminResponse::Route(route) => route::show(&route, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),
+        AdminResponse::Message { notice } => output.value(&notice),
     }
 }
 

@@ -267,7 +267,7 @@ fn bound_address(common: &Common, service: Service) -> Result<ListenAddress, Fai
 }
 
 /// The user of this machine at the configured host.
-fn own_address(common: &Common) -> Result<Mailbox, Failure> {
+pub(super) fn own_address(common: &Common) -> Result<Mailbox, Failure> {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| "postmaster".to_owned());

@@ -209,7 +209,12 @@ section! {
         /// Whether senders may say that they will ask where their message went (MTRK, RFC 3885). It is passed on; there is
         /// no service here that would answer.
         mtrk: bool = false;
-        later turn, send;
+        /// Who may send to terminals with SEND, SOML and SAML. Who may also learns who is at one.
+        send: Audience = Audience::Never;
+        /// Whether such messages go to terminals of this machine's logins too, as those of write(1): the user part of an
+        /// address is the login's name then. For machines whose accounts are their users.
+        send_to_ttys: bool = false;
+        later turn;
     }
 }
 

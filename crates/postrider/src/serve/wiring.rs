@@ -232,6 +232,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         proxies: proxy_networks(&config.smtp),
         vrfy: audience(config.smtp.vrfy),
         expn: audience(config.smtp.expn),
+        send: audience(config.smtp.send),
+        send_to_ttys: config.smtp.send_to_ttys,
         sender_check: sender_check(config.smtp.sender_check),
         own: routing::own_hosts(config),
         routes: routing::routes(config),

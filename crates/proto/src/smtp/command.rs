@@ -1,6 +1,6 @@
 //! One command line of a client, made typed (RFC 5321 §4.1.1 and the extensions' verbs).
 
-use mail::{AddressError, ForwardPath, ReversePath, limits};
+use mail::{AddressError, Delivery, ForwardPath, ReversePath, limits};
 
 use super::parameter;
 
@@ -11,8 +11,9 @@ pub enum Command<'a> {
     Helo(&'a str),
     /// RFC 2033 §4.1
     Lhlo(&'a str),
-    /// `parameters` is what [`parameter`] reads.
+    /// MAIL, SEND, SOML or SAML; `parameters` is what [`parameter`] reads.
     Mail {
+        delivery: Delivery,
         reverse_path: ReversePath,
         parameters: &'a str,
     },
@@ -42,7 +43,7 @@ pub enum Command<'a> {
     Xclient(&'a str),
     /// The arguments are what [`ForwardedClient`](super::attributes::ForwardedClient) reads.
     Xforward(&'a str),
-    /// A verb of a registered extension that we do not serve: TURN, SEND, SOML, SAML, ETRN, ATRN, BURL, VERB, ONEX.
+    /// A verb of a registered extension that we do not serve: TURN, ETRN, ATRN, BURL, VERB, ONEX.
     NotServed,
 }
 
@@ -92,7 +93,10 @@ fn parse_verb<'a>(verb: &[u8], argument: &'a [u8]) -> Result<Command<'a>, Comman
     let text = || text(argument);
     let required = || text().and_then(non_empty);
     match verb {
-        b"MAIL" => parse_mail(text()?),
+        b"MAIL" => parse_mail(Delivery::Mail, text()?),
+        b"SEND" => parse_mail(Delivery::Send, text()?),
+        b"SOML" => parse_mail(Delivery::SendOrMail, text()?),
+        b"SAML" => parse_mail(Delivery::SendAndMail, text()?),
         b"RCPT" => parse_rcpt(text()?),
         b"DATA" => none(text()?, Command::Data),
         b"BDAT" => parse_bdat(argument),
@@ -110,9 +114,7 @@ fn parse_verb<'a>(verb: &[u8], argument: &'a [u8]) -> Result<Command<'a>, Comman
         b"HELP" => text().map(Command::Help),
         b"XCLIENT" => required().map(Command::Xclient),
         b"XFORWARD" => required().map(Command::Xforward),
-        b"TURN" | b"SEND" | b"SOML" | b"SAML" | b"ETRN" | b"ATRN" | b"BURL" | b"VERB" | b"ONEX" => {
-            Ok(Command::NotServed)
-        }
+        b"TURN" | b"ETRN" | b"ATRN" | b"BURL" | b"VERB" | b"ONEX" => Ok(Command::NotServed),
         b"GET" | b"POST" | b"PUT" | b"HEAD" | b"OPTIONS" | b"CONNECT" | b"DELETE" | b"PATCH" => {
             Err(CommandError::Http)
         }
@@ -143,10 +145,10 @@ fn client_name(argument: &[u8]) -> Result<&str, CommandError> {
     if word { Ok(name) } else { Err(CommandError::Arguments) }
 }
 
-fn parse_mail(argument: &str) -> Result<Command<'_>, CommandError> {
+fn parse_mail(delivery: Delivery, argument: &str) -> Result<Command<'_>, CommandError> {
     let path = after_keyword(argument, "FROM:")?;
     let (reverse_path, rest) = ReversePath::parse_prefix(path).map_err(CommandError::ReversePath)?;
-    Ok(Command::Mail { reverse_path, parameters: parameters(rest)? })
+    Ok(Command::Mail { delivery, reverse_path, parameters: parameters(rest)? })
 }
 
 fn parse_rcpt(argument: &str) -> Result<Command<'_>, CommandError> {
@@ -218,11 +220,26 @@ mod tests {
 
     #[test]
     fn known_verbs_without_service() {
-        for line in
-            ["TURN", "SEND FROM:<a@b.example>", "soml from:<a@b>", "ETRN #queue", "ATRN", "VERB ON", "ONEX"]
-        {
+        for line in ["TURN", "ETRN #queue", "ATRN", "VERB ON", "ONEX"] {
             assert_eq!(parse(line.as_bytes()), Ok(Command::NotServed), "{line:?}");
         }
+    }
+
+    #[test]
+    fn verbs_to_terminals_are_like_mail() {
+        for (line, expected) in [
+            ("MAIL FROM:<a@b.example>", Delivery::Mail),
+            ("SEND FROM:<a@b.example>", Delivery::Send),
+            ("soml from: <a@b.example>", Delivery::SendOrMail),
+            ("Saml From:<a@b.example> SIZE=5", Delivery::SendAndMail),
+        ] {
+            let Ok(Command::Mail { delivery, reverse_path, .. }) = parse(line.as_bytes()) else {
+                panic!("{line}")
+            };
+            assert_eq!((delivery, reverse_path.to_string().as_str()), (expected, "a@b.example"), "{line}");
+        }
+        assert_eq!(parse(b"SEND TO:<a@b.example>"), Err(CommandError::Arguments));
+        assert_eq!(parse(b"SOML"), Err(CommandError::Arguments));
     }
 
     #[test]

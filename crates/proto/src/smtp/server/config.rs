@@ -75,6 +75,8 @@ pub struct Extensions {
     pub rrvs: bool,
     /// RFC 3885, MTRK; means nothing without `dsn`.
     pub tracking: bool,
+    /// SEND, SOML and SAML are announced and served (RFC 821 §3.4); off, they are answered 502.
+    pub send: bool,
     /// RFC 2852: the fewest seconds that we promise to return a message in; 0 for any.
     pub deliver_by: Option<u32>,
     /// RFC 6710
@@ -100,6 +102,7 @@ impl Default for Extensions {
             expn: false,
             xclient: false,
             xforward: false,
+            send: false,
             deliver_by: None,
             mt_priority: false,
             future_release: None,

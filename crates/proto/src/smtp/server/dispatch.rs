@@ -94,7 +94,9 @@ impl Server {
             Command::Ehlo(name) => self.handle_hello(name, true, self.config.flavour != Flavour::Lmtp),
             Command::Helo(name) => self.handle_hello(name, false, self.config.flavour != Flavour::Lmtp),
             Command::Lhlo(name) => self.handle_hello(name, true, self.config.flavour == Flavour::Lmtp),
-            Command::Mail { reverse_path, parameters } => self.handle_mail(reverse_path, parameters),
+            Command::Mail { delivery, reverse_path, parameters } => {
+                self.handle_mail(delivery, reverse_path, parameters);
+            }
             Command::Rcpt { forward_path, parameters } => self.handle_rcpt(forward_path, parameters),
             Command::Data => self.handle_data(),
             Command::Bdat { octets, last } => self.handle_bdat(octets, last),

@@ -1,7 +1,7 @@
 //! What the machine asks of its driver, and what it gets back.
 
 use bytes::Bytes;
-use mail::{MailParameters, Recipient, Reply, ReversePath};
+use mail::{Delivery, MailParameters, Recipient, Reply, ReversePath};
 
 use crate::{
     sasl::{Credentials, ScramOutcome, ScramUser},
@@ -13,7 +13,7 @@ use crate::{
 pub enum Event {
     /// EHLO, HELO or LHLO with this name, for `answer_hello`. The time to set what EHLO announces.
     Hello { name: String },
-    /// For `answer_mail`.
+    /// MAIL, SEND, SOML or SAML, for `answer_mail`.
     Mail(MailRequest),
     /// For `answer_rcpt`. The recipients accepted so far are in `envelope()`.
     Rcpt(Recipient),
@@ -44,9 +44,10 @@ pub enum Event {
     Impersonate(Box<Impersonation>),
 }
 
-/// MAIL.
+/// What begins a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailRequest {
+    pub delivery: Delivery,
     pub reverse_path: ReversePath,
     pub parameters: MailParameters,
 }

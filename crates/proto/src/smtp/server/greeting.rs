@@ -89,6 +89,9 @@ impl Server {
             ("REQUIRETLS", extensions.require_tls && self.session.tls),
             ("RRVS", extensions.rrvs),
             ("MTRK", extensions.tracking && extensions.dsn),
+            ("SEND", extensions.send),
+            ("SOML", extensions.send),
+            ("SAML", extensions.send),
             ("STARTTLS", self.config.starttls != StartTls::Off && !self.session.tls),
         ];
         lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));

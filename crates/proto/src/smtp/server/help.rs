@@ -4,54 +4,70 @@ use mail::Reply;
 use smallvec::SmallVec;
 
 use super::{
-    Inquiry, Server,
+    Flavour, Inquiry, Server, StartTls,
     state::{Question, State},
     texts,
 };
 
-/// Topics of HELP: the verbs we serve.
+/// Topics of HELP.
 const TOPICS: &[(&str, &str)] = &[
-    ("EHLO", "EHLO name: says who you are and asks what there is"),
-    ("HELO", "HELO name: says who you are"),
-    ("LHLO", "LHLO name: says who you are and asks what there is"),
-    ("MAIL", "MAIL FROM:<address> [parameters]: begins a transaction"),
-    ("RCPT", "RCPT TO:<address> [parameters]: adds a recipient"),
+    ("EHLO", "EHLO name: says who you are and asks which extensions there are"),
+    ("HELO", "HELO name: says who you are; without extensions"),
+    ("LHLO", "LHLO name: says who you are and asks which extensions there are"),
+    (
+        "MAIL",
+        "MAIL FROM:<address> [parameters]: begins a message to mailboxes; the address hears of failures",
+    ),
+    ("SEND", "SEND FROM:<address> [parameters]: begins a message to terminals; who is at none is refused"),
+    (
+        "SOML",
+        "SOML FROM:<address> [parameters]: begins a message to terminals, or to the mailbox of who is at none",
+    ),
+    ("SAML", "SAML FROM:<address> [parameters]: begins a message to terminals and mailboxes"),
+    ("RCPT", "RCPT TO:<address> [parameters]: adds a recipient; may be repeated"),
     ("DATA", "DATA: the message follows, up to a line with a single dot"),
-    ("BDAT", "BDAT octets [LAST]: a piece of the message follows"),
-    ("RSET", "RSET: gives the transaction up"),
+    ("BDAT", "BDAT octets [LAST]: so many octets of the message follow at once"),
+    ("RSET", "RSET: gives the message up"),
     ("NOOP", "NOOP: does nothing"),
-    ("VRFY", "VRFY name: asks about a user"),
-    ("EXPN", "EXPN name: asks for the members of a list"),
+    ("VRFY", "VRFY name [SMTPUTF8]: asks who a user is, by address, user name, or full name or a part of it"),
+    ("EXPN", "EXPN address [SMTPUTF8]: asks who stands behind an alias or a list"),
     ("HELP", "HELP [command]: explains"),
     ("QUIT", "QUIT: ends the session"),
-    ("STARTTLS", "STARTTLS: encrypts the session"),
-    ("AUTH", "AUTH mechanism [response]: proves who you are"),
+    ("STARTTLS", "STARTTLS: encrypts the session; say EHLO again behind it"),
+    ("AUTH", "AUTH mechanism [response]: logs in; EHLO tells the mechanisms"),
     ("XCLIENT", "XCLIENT attribute=value...: for proxies, says who their client is"),
     ("XFORWARD", "XFORWARD attribute=value...: for proxies, says whose message follows"),
 ];
 
 impl Server {
     pub(super) fn handle_help(&mut self, topic: &str) {
+        let served = TOPICS.iter().filter(|(verb, _)| self.serves(verb));
         if topic.is_empty() {
-            let verbs = self.topics().map(|(verb, _)| verb).collect::<Vec<_>>().join(" ");
+            let verbs = served.map(|(verb, _)| *verb).collect::<Vec<_>>().join(" ");
             let mut reply = Reply::new(214, (2, 0, 0), "commands are");
             reply.lines.extend([verbs.into(), "HELP and the name of one tells more".into()]);
             return self.reply(&reply);
         }
-        match self.topics().find(|(verb, _)| verb.eq_ignore_ascii_case(topic)) {
-            Some((_, text)) => self.reply(&Reply::new(214, (2, 0, 0), text)),
+        match served.into_iter().find(|(verb, _)| verb.eq_ignore_ascii_case(topic)) {
+            Some((_, text)) => self.reply(&Reply::new(214, (2, 0, 0), *text)),
             None => self.reply_error(&Reply::new(504, (5, 5, 4), "no help on that")),
         }
     }
 
-    /// What is for proxies only is no topic for others.
-    fn topics(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
-        let (xclient, xforward) = (self.extensions.xclient, self.extensions.xforward);
-        TOPICS.iter().copied().filter(move |(verb, _)| match *verb {
-            "XCLIENT" => xclient,
-            "XFORWARD" => xforward,
+    /// Whether this session has a use for the command.
+    fn serves(&self, verb: &str) -> bool {
+        match verb {
+            "LHLO" => self.config.flavour == Flavour::Lmtp,
+            "EHLO" | "HELO" => self.config.flavour != Flavour::Lmtp,
+            "SEND" | "SOML" | "SAML" => self.extensions.send,
+            "BDAT" => self.extensions.chunking,
+            "XCLIENT" => self.extensions.xclient,
+            "XFORWARD" => self.extensions.xforward,
+            "EXPN" => self.extensions.expn,
+            "STARTTLS" => self.config.starttls != StartTls::Off,
+            "AUTH" => self.config.auth,
             _ => true,
-        })
+        }
     }
 
     pub(super) fn handle_vrfy(&mut self, argument: &str) {

@@ -1,7 +1,8 @@
 //! MAIL, RCPT and RSET (RFC 5321 §3.3, §4.1.1.2, §4.1.1.3, §4.1.1.5).
 
 use mail::{
-    ByMode, DeliverBy, Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath, Solicitation,
+    ByMode, DeliverBy, Delivery, Envelope, ForwardPath, MailParameters, Recipient, Reply, ReversePath,
+    Solicitation,
 };
 
 use super::{
@@ -16,7 +17,11 @@ use crate::smtp::parameter::{self, Accepted};
 const RECIPIENTS_EXCESS_MAX: usize = 10_000;
 
 impl Server {
-    pub(super) fn handle_mail(&mut self, reverse_path: ReversePath, parameters: &str) {
+    /// MAIL, and SEND, SOML and SAML, which differ in where the message goes only.
+    pub(super) fn handle_mail(&mut self, delivery: Delivery, reverse_path: ReversePath, parameters: &str) {
+        if delivery != Delivery::Mail && !self.extensions.send {
+            return self.reply_error(&texts::not_served());
+        }
         if self.counters.transactions >= self.config.limits.transactions_max {
             return self.reply(&texts::too_many_transactions());
         }
@@ -29,7 +34,8 @@ impl Server {
         if let Some(reply) = self.mail_refusal(&reverse_path, &parameters) {
             return self.reply_error(&reply);
         }
-        self.state = State::Deciding(Question::Mail(Box::new(MailRequest { reverse_path, parameters })));
+        let request = MailRequest { delivery, reverse_path, parameters };
+        self.state = State::Deciding(Question::Mail(Box::new(request)));
     }
 
     fn mail_refusal(&self, reverse_path: &ReversePath, parameters: &MailParameters) -> Option<Reply> {
@@ -72,7 +78,7 @@ impl Server {
         };
         match decision {
             Decision::Accept(reply) => {
-                let MailRequest { reverse_path, parameters } = *request;
+                let MailRequest { reverse_path, parameters, .. } = *request;
                 let envelope = Envelope { reverse_path, mail: parameters, recipients: Vec::new() };
                 self.transaction = Some(Box::new(Transaction::new(envelope)));
                 self.reply(&reply.unwrap_or_else(texts::sender_ok));

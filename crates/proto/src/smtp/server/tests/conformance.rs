@@ -262,6 +262,61 @@ fn verbs_of_the_past_are_known_and_change_nothing() {
     assert!(["SEND", "SOML", "SAML", "VERB", "ONEX"].iter().all(|verb| !said.contains(verb)), "{said}");
 }
 
+/// C064, C065: RFC 821 §3.4
+#[test]
+fn send_soml_and_saml_begin_a_transaction_like_mail() {
+    let mut config = config();
+    config.extensions.send = true;
+    let mut session = Session::new(config.clone());
+    session.say(b"");
+    assert_eq!(
+        session.say(b"SEND FROM:<a@b.example>\r\n"),
+        "503 5.5.1 say EHLO first\r\n",
+        "not before EHLO or HELO"
+    );
+    let said = session.say(b"EHLO c.example\r\n");
+    assert!(["SEND\r\n", "SOML\r\n", "SAML\r\n"].iter().all(|verb| said.contains(verb)), "{said}");
+    for verb in ["SEND", "soml", "SaMl"] {
+        let begin = format!("{verb} FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\n");
+        assert_eq!(session.say(begin.as_bytes()), "250 2.1.0 sender OK\r\n", "{verb}");
+        for nested in ["MAIL", "SEND", "SOML", "SAML"] {
+            let said = session.say(format!("{nested} FROM:<a@b.example>\r\n").as_bytes());
+            assert!(said.starts_with("503 5.5.1"), "{nested} in {verb}: {said}");
+        }
+        assert!(session.say(b"RCPT TO:<bob@ours.example>\r\n").starts_with("250"));
+        assert!(session.say(b"DATA\r\n").starts_with("354"));
+        assert!(session.say(b"Subject: x\r\n\r\nx\r\n.\r\n").starts_with("250"));
+    }
+    assert_eq!(session.seen.messages.len(), 3);
+    for wrong in ["SEND", "SOML TO:<a@b.example>", "SAML FROM:a b", "SEND FROM:<a@b.example> XYZZY=1"] {
+        let said = session.say(format!("{wrong}\r\n").as_bytes());
+        assert!(said.starts_with("501") || said.starts_with("555"), "{wrong}: {said}");
+    }
+    for verb in ["SEND", "SOML", "SAML"] {
+        assert!(
+            session
+                .say(format!("HELP {verb}\r\n").as_bytes())
+                .starts_with(&format!("214 2.0.0 {verb} FROM:"))
+        );
+    }
+}
+
+/// C055: RFC 5321 §4.1.1.8
+#[test]
+fn help_knows_each_command_that_is_served_and_no_other() {
+    let mut session = greeted(config());
+    let listed = session.say(b"HELP\r\n");
+    let verbs: Vec<&str> = listed.lines().nth(1).unwrap().split(' ').skip(1).collect();
+    assert!(verbs.len() > 10 && !listed.contains("SOML") && !listed.contains("LHLO"), "{listed}");
+    for verb in verbs {
+        let said = session.say(format!("help {verb}\r\n").as_bytes());
+        assert!(said.starts_with(&format!("214 2.0.0 {verb}")), "{said}");
+    }
+    for verb in ["SEND", "EXPN", "AUTH", "STARTTLS", "LHLO"] {
+        assert!(session.say(format!("HELP {verb}\r\n").as_bytes()).starts_with("504 5.5.4"), "{verb}");
+    }
+}
+
 /// C073
 #[test]
 fn verbs_of_burglars_count_as_errors() {

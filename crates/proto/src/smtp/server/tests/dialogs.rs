@@ -51,6 +51,9 @@ fn everything_that_can_be_announced() {
          S: 250-EXPN
          S: 250-RRVS
          S: 250-MTRK
+         S: 250-SEND
+         S: 250-SOML
+         S: 250-SAML
          S: 250-STARTTLS
          S: 250-DELIVERBY 60
          S: 250-MT-PRIORITY MIXER
@@ -76,7 +79,7 @@ fn what_goes_before_ehlo_and_what_does_not() {
          S: 250 2.0.0 OK
          S: 250 2.0.0 OK
          S: 252 2.5.2 cannot verify
-         S: 214 2.0.0 MAIL FROM:<address> [parameters]: begins a transaction
+         S: 214 2.0.0 MAIL FROM:<address> [parameters]: begins a message to mailboxes; the address hears of failures
          S: 503 5.5.1 say EHLO first
          S: 555 5.5.4 unknown parameter
          S: 502 5.5.1 command not implemented
@@ -283,7 +286,7 @@ fn help_vrfy_and_expn() {
         &everything(),
         "C: HELP
          S: 214-2.0.0 commands are
-         S: 214-2.0.0 EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT STARTTLS AUTH
+         S: 214-2.0.0 EHLO HELO MAIL SEND SOML SAML RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT STARTTLS AUTH
          S: 214 2.0.0 HELP and the name of one tells more
          C: HELP ETRN
          S: 504 5.5.4 no help on that

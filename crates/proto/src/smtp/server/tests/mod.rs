@@ -183,6 +183,7 @@ fn everything() -> Config {
         require_tls: true,
         rrvs: true,
         tracking: true,
+        send: true,
         deliver_by: Some(60),
         mt_priority: true,
         future_release: Some(HoldMax {
