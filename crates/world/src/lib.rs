@@ -7,6 +7,7 @@ mod accept;
 mod clock;
 pub mod dns;
 mod entropy;
+pub mod http;
 mod net;
 mod task;
 pub mod tls;
