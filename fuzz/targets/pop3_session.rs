@@ -8,6 +8,7 @@ use mail::scram::ScramVerifier;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server, Tls},
+    sasl::TokenHint,
 };
 
 fn play(octets: &[u8], piece_bytes: usize) -> Vec<u8> {
@@ -33,6 +34,7 @@ fn play(octets: &[u8], piece_bytes: usize) -> Vec<u8> {
                 let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");
                 server.answer_scram_verifier(nobody, &[7; 18]);
             }
+            Step::Event(Event::Token(_)) => server.answer_token_refused(&TokenHint::default()),
             Step::Event(Event::External(_) | Event::Scram(_)) => server.answer_authentication_failed(),
             Step::Event(_) => return said,
         }

@@ -8,7 +8,8 @@ use libfuzzer_sys::fuzz_target;
 use mail::scram::ScramVerifier;
 use proto::{
     machine::{Machine, Step},
-    smtp::server::{Config, Decision, Event, Extensions, Flavour, HoldMax, Server},
+    smtp::server::{Config, Decision, Event, Extensions, Flavour, HoldMax, Server, TokenAnswer},
+    sasl::TokenHint,
 };
 
 /// What a session said and what content it took.
@@ -57,6 +58,7 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
                     let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");
                     server.answer_scram_verifier(Ok((nobody, [7; 18])));
                 }
+                Event::Token(_) => server.answer_token(TokenAnswer::Refused(TokenHint::default())),
                 Event::External(_) => {
                     server.answer_external(Err(mail::Reply::new(535, (5, 7, 8), "no")));
                 }

@@ -7,7 +7,7 @@ use super::{
     maildrop::Maildrop,
     server::{Activity, Login},
 };
-use crate::sasl::{self, Channel, Credentials, Mechanism, Nonce, SaslServer, SaslStep};
+use crate::sasl::{self, Channel, Credentials, Mechanism, Nonce, SaslServer, SaslStep, TokenHint};
 
 impl Server {
     /// TLS was agreed; the session starts over, without a greeting (RFC 2595 §4).
@@ -65,6 +65,17 @@ impl Server {
         }
     }
 
+    /// The token is not good; the client is told how to get a better one before it is told so.
+    pub fn answer_token_refused(&mut self, hint: &TokenHint) {
+        if !matches!(self.activity, Activity::CheckingToken(..)) {
+            return;
+        }
+        let activity = std::mem::replace(&mut self.activity, Activity::AwaitingCommand);
+        let Activity::CheckingToken(_, mut exchange) = activity else { return };
+        let step = exchange.refuse_token(hint);
+        self.take_sasl_step(exchange, step);
+    }
+
     /// Another session has the maildrop (RFC 1939 §4, RFC 2449 §8.1.2).
     pub fn answer_locked(&mut self) {
         if self.authentication_answered() {
@@ -92,6 +103,7 @@ impl Server {
             Activity::Authenticating(_)
                 | Activity::AuthenticatingExternally(_)
                 | Activity::AwaitingScramVerifier(..)
+                | Activity::CheckingToken(..)
                 | Activity::FinishingScram(_)
         );
         if awaited {
@@ -170,6 +182,8 @@ impl Server {
             SaslStep::Credentials(credentials) => self.authenticate(Some(credentials)),
             SaslStep::ScramUser(user) => self.activity = Activity::AwaitingScramVerifier(user, server),
             SaslStep::External(name) => self.activity = Activity::AuthenticatingExternally(name),
+            SaslStep::Token(token) => self.activity = Activity::CheckingToken(token, server),
+            SaslStep::TokenRefused => self.refuse_login(),
             SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(outcome),
             SaslStep::Malformed => self.reply_bad_command("that is no message of this mechanism"),
         }

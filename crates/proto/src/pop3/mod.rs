@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 pub use maildrop::{MaildropEntry, MaildropListing};
 pub use server::Server;
 
-use crate::sasl::{Credentials, ScramOutcome, ScramUser};
+use crate::sasl::{BearerToken, Credentials, ScramOutcome, ScramUser};
 
 /// RFC 1939 §3: the autologout timer is at least this long.
 pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_mins(10);
@@ -63,6 +63,8 @@ pub enum Event {
     /// Answer with `answer_scram_verifier` or `answer_unavailable`. That there is no such user must not show: neither
     /// in what is answered nor in the time it takes.
     ScramVerifier(ScramUser),
+    /// Answer like `Authenticate`, but for a refusal with `answer_token_refused`.
+    Token(BearerToken),
     /// Answer like `Authenticate`; to be refused unless proven.
     Scram(ScramOutcome),
     /// Whom a client wants to act as that shows a certificate; empty means whom the certificate names. Answer like

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     machine::{Machine, Step},
-    sasl::{Channel, Credentials, SaslServer, ScramOutcome, ScramUser},
+    sasl::{BearerToken, Channel, Credentials, SaslServer, ScramOutcome, ScramUser},
 };
 
 /// One POP3 session, from the greeting to the end. Holds little while it waits.
@@ -43,6 +43,7 @@ pub(super) enum Activity {
     AwaitingSaslResponse(SaslServer),
     Authenticating(Credentials),
     AwaitingScramVerifier(ScramUser, SaslServer),
+    CheckingToken(BearerToken, SaslServer),
     FinishingScram(ScramOutcome),
     AuthenticatingExternally(String),
     Listing { column: Column, next: u32 },
@@ -119,6 +120,7 @@ impl Server {
             Activity::AwaitingScramVerifier(user, _) => {
                 return Progress::Event(Event::ScramVerifier(user.clone()));
             }
+            Activity::CheckingToken(token, _) => return Progress::Event(Event::Token(token.clone())),
             Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram(outcome.clone())),
             Activity::AuthenticatingExternally(name) => {
                 return Progress::Event(Event::External(name.clone()));

@@ -25,7 +25,11 @@ impl SaslClient {
     pub fn in_clear(mechanism: Mechanism, credentials: Credentials) -> Self {
         let next = match mechanism {
             Mechanism::Login => Next::LoginUser,
-            Mechanism::Plain | Mechanism::Scram { .. } | Mechanism::External => Next::PlainMessage,
+            Mechanism::Plain
+            | Mechanism::Scram { .. }
+            | Mechanism::External
+            | Mechanism::OAuthBearer
+            | Mechanism::XOAuth2 => Next::PlainMessage,
         };
         Self { credentials, next }
     }

@@ -7,6 +7,7 @@
 
 mod client;
 mod encoding;
+mod oauth;
 mod scram;
 mod server;
 
@@ -15,6 +16,7 @@ use std::fmt;
 pub use client::SaslClient;
 pub use encoding::{DecodeError, decode_initial_response, decode_line, encode, encode_initial_response};
 use mail::scram::ScramHash;
+pub use oauth::{BearerToken, TokenForm, TokenHint};
 pub use scram::{ChannelBinding, NONCE_BYTES, Nonce, ScramOutcome, ScramUser};
 pub use server::{SaslServer, SaslStep};
 
@@ -31,6 +33,9 @@ pub enum Mechanism {
     },
     /// The client's certificate says who it is.
     External,
+    /// A token that an issuer made, in place of a password (RFC 7628).
+    OAuthBearer,
+    XOAuth2,
     /// In clear, as with LOGIN, so it belongs under TLS.
     Plain,
     Login,
@@ -38,12 +43,14 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// In the order we announce them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Scram { hash: ScramHash::Sha256, plus: true },
         Self::Scram { hash: ScramHash::Sha256, plus: false },
         Self::Scram { hash: ScramHash::Sha1, plus: true },
         Self::Scram { hash: ScramHash::Sha1, plus: false },
         Self::External,
+        Self::OAuthBearer,
+        Self::XOAuth2,
         Self::Plain,
         Self::Login,
     ];
@@ -73,14 +80,16 @@ impl Mechanism {
             Self::Scram { hash: ScramHash::Sha1, plus: true } => "SCRAM-SHA-1-PLUS",
             Self::Scram { hash: ScramHash::Sha1, plus: false } => "SCRAM-SHA-1",
             Self::External => "EXTERNAL",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
         }
     }
 
-    /// Whether whoever listens learns the password.
+    /// Whether whoever listens learns the password, or a token that is as good.
     pub const fn shows_password(self) -> bool {
-        matches!(self, Self::Plain | Self::Login)
+        matches!(self, Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2)
     }
 
     /// Whether it can be had on this connection at all.
@@ -88,6 +97,7 @@ impl Mechanism {
         match self {
             Self::Scram { plus: true, .. } => channel.binding.is_there(),
             Self::External => channel.external,
+            Self::OAuthBearer | Self::XOAuth2 => channel.tokens,
             Self::Scram { plus: false, .. } | Self::Plain | Self::Login => true,
         }
     }
@@ -101,12 +111,14 @@ impl Mechanism {
     }
 }
 
-/// What the connection beneath offers. Nothing without TLS.
+/// What there is on a connection besides passwords: nothing, unless it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
     pub binding: ChannelBinding,
     /// The client's certificate proves who it is.
     pub external: bool,
+    /// Tokens can be checked here.
+    pub tokens: bool,
 }
 
 /// What a client claims and proves. The password shows in no `Debug` output.
@@ -177,8 +189,12 @@ mod tests {
         assert_eq!(Mechanism::announcement(&none, false), "SCRAM-SHA-256 SCRAM-SHA-1");
         assert_eq!(Mechanism::announcement(&none, true), "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN");
         let all = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN";
-        let bound = Channel { binding, external: false };
+        let bound = Channel { binding, ..Channel::default() };
         assert_eq!(Mechanism::announcement(&bound, true), all);
+        let tokens = Channel { tokens: true, ..Channel::default() };
+        let with_tokens = "SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 PLAIN LOGIN";
+        assert_eq!(Mechanism::announcement(&tokens, true), with_tokens);
+        assert_eq!(Mechanism::announcement(&tokens, false), "SCRAM-SHA-256 SCRAM-SHA-1");
         let external = Channel { external: true, ..Channel::default() };
         assert_eq!(Mechanism::announcement(&external, false), "SCRAM-SHA-256 SCRAM-SHA-1 EXTERNAL");
     }

@@ -3,8 +3,8 @@
 use mail::scram::ScramVerifier;
 
 use super::{
-    ChannelBinding, Credentials, Mechanism, Nonce, PART_BYTES_MAX, ScramOutcome, ScramUser,
-    scram::ServerExchange,
+    BearerToken, ChannelBinding, Credentials, Mechanism, Nonce, PART_BYTES_MAX, ScramOutcome, ScramUser,
+    TokenForm, TokenHint, scram::ServerExchange,
 };
 
 /// One exchange, from the AUTH command until [`SaslStep::Credentials`], [`SaslStep::ScramDone`] or
@@ -23,6 +23,10 @@ pub enum SaslStep {
     Credentials(Credentials),
     /// Give this user's verifier, or one like it for nobody, to [`SaslServer::verifier`].
     ScramUser(ScramUser),
+    /// Tell whether the token is good: [`SaslServer::refuse_token`], or nothing more.
+    Token(BearerToken),
+    /// The client has heard why its token was refused; the exchange has failed.
+    TokenRefused,
     /// The exchange is complete.
     ScramDone(ScramOutcome),
     /// EXTERNAL: whom the client wants to act as; empty means whom its certificate names. Whether it may is for the
@@ -35,6 +39,9 @@ pub enum SaslStep {
 #[derive(Debug)]
 enum Awaits {
     ExternalMessage,
+    TokenMessage(TokenForm),
+    TokenVerdict(TokenForm),
+    TokenAcknowledgement,
     PlainMessage,
     LoginUser,
     LoginPassword { user: String },
@@ -55,6 +62,9 @@ impl SaslServer {
             Mechanism::Scram { hash, plus } => {
                 (Awaits::Scram(Box::new(ServerExchange::new(hash, plus, binding.clone()))), Vec::new())
             }
+            // RFC 7628 §3.1
+            Mechanism::OAuthBearer => (Awaits::TokenMessage(TokenForm::OAuthBearer), Vec::new()),
+            Mechanism::XOAuth2 => (Awaits::TokenMessage(TokenForm::XOAuth2), Vec::new()),
             // RFC 4422 §A.1
             Mechanism::External => (Awaits::ExternalMessage, Vec::new()),
             // RFC 4616 §2: the client speaks first, so without an initial response it gets an empty challenge.
@@ -90,8 +100,26 @@ impl SaslServer {
                 self.awaits = Awaits::Scram(exchange);
                 step
             }
-            Awaits::Nothing => SaslStep::Malformed,
+            Awaits::TokenMessage(form) => match BearerToken::parse(form, response) {
+                Some(token) => {
+                    self.awaits = Awaits::TokenVerdict(form);
+                    SaslStep::Token(token)
+                }
+                None => SaslStep::Malformed,
+            },
+            // RFC 7628 §3.2.3: the answer says nothing.
+            Awaits::TokenAcknowledgement => SaslStep::TokenRefused,
+            Awaits::TokenVerdict(_) | Awaits::Nothing => SaslStep::Malformed,
         }
+    }
+
+    /// Answers [`SaslStep::Token`] with the reason why not, which the client has to acknowledge (RFC 7628 §3.2.3).
+    pub fn refuse_token(&mut self, hint: &TokenHint) -> SaslStep {
+        let Awaits::TokenVerdict(form) = std::mem::replace(&mut self.awaits, Awaits::Nothing) else {
+            return SaslStep::Malformed;
+        };
+        self.awaits = Awaits::TokenAcknowledgement;
+        SaslStep::Challenge(hint.challenge(form))
     }
 
     /// Answers [`SaslStep::ScramUser`]. The nonce is the driver's: random, and never the same again.

@@ -12,7 +12,7 @@ use mail::scram::ScramVerifier;
 use super::{Config, Event, IDLE_TIMEOUT_MIN, MaildropEntry, MaildropListing, Server, Tls};
 use crate::{
     machine::{Machine, Step},
-    sasl::NONCE_BYTES,
+    sasl::{NONCE_BYTES, TokenHint},
 };
 
 /// A driver with one account, alice with the password "open sesame", and what happened to it.
@@ -112,6 +112,8 @@ impl Driver {
             Event::External(name) if ["", "alice"].contains(&name.as_str()) => {
                 self.server.answer_authenticated(&self.listing());
             }
+            Event::Token(token) if token.token == "good" => self.server.answer_authenticated(&self.listing()),
+            Event::Token(_) => self.server.answer_token_refused(&TokenHint::default()),
             Event::Scram(_) | Event::External(_) => self.server.answer_authentication_failed(),
             Event::Retrieve { uid } => match self.messages.iter().find(|(candidate, _)| *candidate == uid) {
                 Some((_, content)) => {

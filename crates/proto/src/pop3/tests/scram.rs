@@ -73,8 +73,26 @@ fn external_is_there_with_a_certificate_only() {
 fn a_binding_brings_plus_and_cannot_be_hidden() {
     let mut driver = clear();
     let binding = ChannelBinding { tls_exporter: Some([7; 32].into()) };
-    driver.server.set_channel(Channel { binding, external: false });
+    driver.server.set_channel(Channel { binding, ..Channel::default() });
     assert!(say(&mut driver, "CAPA").contains("\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 "));
     let hidden = say(&mut driver, &format!("AUTH SCRAM-SHA-256 {}", sasl::encode(b"y,,n=alice,r=abc")));
     assert!(hidden.starts_with("-ERR [AUTH] "), "{hidden}");
+}
+
+#[test]
+fn tokens_open_the_maildrop_and_refusals_are_explained() {
+    let mut driver = clear();
+    driver.server.set_channel(Channel { tokens: true, ..Channel::default() });
+    assert!(say(&mut driver, "AUTH OAUTHBEARER AQ==").starts_with("-ERR [AUTH] no passwords without TLS"));
+    let mut driver = Driver::new(config());
+    driver.run();
+    driver.take_lines();
+    assert!(say(&mut driver, "AUTH OAUTHBEARER AQ==").starts_with("-ERR there is no such mechanism"));
+    driver.server.set_channel(Channel { tokens: true, ..Channel::default() });
+    assert!(say(&mut driver, "CAPA").contains(" OAUTHBEARER XOAUTH2 PLAIN LOGIN\n"));
+    let message = |token: &str| sasl::encode(format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}").as_bytes());
+    let told = say(&mut driver, &format!("AUTH OAUTHBEARER {}", message("bad")));
+    assert_eq!(told, format!("+ {}", sasl::encode(br#"{"status":"invalid_token"}"#)));
+    assert!(say(&mut driver, "AQ==").starts_with("-ERR [AUTH] "));
+    assert!(say(&mut driver, &format!("AUTH OAUTHBEARER {}", message("good"))).starts_with("+OK 2 messages"));
 }

@@ -138,7 +138,7 @@ fn binding_flag(text: &str) -> Option<BindingFlag> {
 }
 
 /// Not empty, and each equals sign begins `=2C` or `=3D`.
-fn saslname(text: &str) -> Option<String> {
+pub(in crate::sasl) fn saslname(text: &str) -> Option<String> {
     let mut parts = text.split('=');
     let mut name = parts.next()?.to_owned();
     for part in parts {

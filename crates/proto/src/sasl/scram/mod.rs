@@ -8,6 +8,7 @@ mod tests;
 
 pub(super) use client::ClientExchange;
 use mail::scram::ScramHash;
+pub(super) use message::saslname;
 pub(super) use server::ServerExchange;
 
 /// Octets of a nonce that the driver draws; with base64 24 characters on the wire.

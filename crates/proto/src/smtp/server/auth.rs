@@ -3,7 +3,7 @@
 use mail::{Reply, scram::ScramVerifier};
 
 use super::{
-    Decision, Server,
+    Decision, Server, TokenAnswer,
     state::{Question, State},
     texts,
 };
@@ -69,6 +69,10 @@ impl Server {
             SaslStep::ScramUser(user) => {
                 self.state = State::Deciding(Question::ScramVerifier(Box::new(user), exchange));
             }
+            SaslStep::Token(token) => {
+                self.state = State::Deciding(Question::Token(Box::new(token), exchange));
+            }
+            SaslStep::TokenRefused => self.refuse_auth(&texts::wrong_token()),
             SaslStep::ScramDone(outcome) => {
                 self.state = State::Deciding(Question::Scram(Box::new(outcome)));
             }
@@ -142,6 +146,26 @@ impl Server {
             }
             Decision::Accept(_) => self.refuse_auth(&texts::wrong_credentials()),
             Decision::Reject(reply) => self.refuse_auth(&reply),
+        }
+    }
+
+    /// Answers `Event::Token`.
+    pub fn answer_token(&mut self, answer: TokenAnswer) {
+        if !matches!(self.state, State::Deciding(Question::Token(..))) {
+            return;
+        }
+        let state = std::mem::replace(&mut self.state, State::Command);
+        let State::Deciding(Question::Token(_, mut exchange)) = state else { return };
+        match answer {
+            TokenAnswer::Accepted(identity) => {
+                self.session.identity = Some(identity.into());
+                self.reply(&texts::authenticated());
+            }
+            TokenAnswer::Refused(hint) => {
+                let step = exchange.refuse_token(&hint);
+                self.take_sasl_step(exchange, step);
+            }
+            TokenAnswer::Deferred(reply) => self.refuse_auth(&reply),
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mail::{Delivery, MailParameters, Recipient, Reply, ReversePath};
 
 use crate::{
-    sasl::{Credentials, ScramOutcome, ScramUser},
+    sasl::{BearerToken, Credentials, ScramOutcome, ScramUser, TokenHint},
     smtp::{attributes::Impersonation, data::Violation},
 };
 
@@ -35,6 +35,8 @@ pub enum Event {
     Scram(ScramOutcome),
     /// For `answer_external`: whom the client wants to act as; empty means whom its certificate names.
     External(Box<str>),
+    /// For `answer_token`.
+    Token(BearerToken),
     /// VRFY, for `answer_verify`.
     Verify(Inquiry),
     /// EXPN, for `answer_expand`.
@@ -81,6 +83,17 @@ impl From<Result<(), Reply>> for Decision {
             Err(reply) => Self::Reject(reply),
         }
     }
+}
+
+/// What comes of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenAnswer {
+    /// It is good, and belongs to this account.
+    Accepted(String),
+    /// The client is told how to get a better one, then 535.
+    Refused(TokenHint),
+    /// It was not looked at; a 4yz reply.
+    Deferred(Reply),
 }
 
 /// Why content is void.

@@ -23,7 +23,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 pub use config::{Config, Extensions, Flavour, HoldMax, Limits, StartTls};
-pub use event::{Abort, Decision, Event, Inquiry, MailRequest};
+pub use event::{Abort, Decision, Event, Inquiry, MailRequest, TokenAnswer};
 use mail::{Envelope, Reply};
 use session::{Counters, Transaction};
 pub use session::{Session, Tally};

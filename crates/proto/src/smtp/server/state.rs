@@ -4,7 +4,7 @@ use mail::{Recipient, Reply};
 
 use super::{Event, Inquiry, MailRequest};
 use crate::{
-    sasl::{Credentials, SaslServer, ScramOutcome, ScramUser},
+    sasl::{BearerToken, Credentials, SaslServer, ScramOutcome, ScramUser},
     smtp::{attributes::Impersonation, data::DataDecoder},
 };
 
@@ -51,6 +51,8 @@ pub(super) enum Question {
     /// For the exchange to go on.
     ScramVerifier(Box<ScramUser>, Box<SaslServer>),
     Scram(Box<ScramOutcome>),
+    /// For the exchange to go on if it is refused.
+    Token(Box<BearerToken>, Box<SaslServer>),
     External(Box<str>),
     Verify(Box<Inquiry>),
     Expand(Box<Inquiry>),
@@ -90,6 +92,7 @@ impl Question {
             Self::ScramVerifier(user, _) => Event::ScramVerifier(ScramUser::clone(user)),
             Self::Scram(outcome) => Event::Scram(ScramOutcome::clone(outcome)),
             Self::External(authorization_id) => Event::External(authorization_id.clone()),
+            Self::Token(token, _) => Event::Token(BearerToken::clone(token)),
             Self::Verify(inquiry) => Event::Verify(Inquiry::clone(inquiry)),
             Self::Expand(inquiry) => Event::Expand(Inquiry::clone(inquiry)),
             Self::Impersonate(told) => Event::Impersonate(told.clone()),

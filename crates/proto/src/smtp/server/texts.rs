@@ -177,6 +177,10 @@ pub(super) fn wrong_credentials() -> Reply {
     Reply::new(535, (5, 7, 8), "the user name or the password is wrong")
 }
 
+pub(super) fn wrong_token() -> Reply {
+    Reply::new(535, (5, 7, 8), "the token is not good here")
+}
+
 pub(super) fn auth_cancelled() -> Reply {
     Reply::new(501, (5, 7, 0), "authentication cancelled")
 }

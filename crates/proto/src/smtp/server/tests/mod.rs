@@ -10,13 +10,14 @@ mod promises;
 mod proxied;
 mod scram;
 mod time;
+mod tokens;
 
 use std::time::{Duration, Instant};
 
 use mail::scram::ScramVerifier;
 
 use super::*;
-use crate::sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser};
+use crate::sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser, TokenHint};
 use crate::smtp::attributes::Told;
 
 /// What the driver of a dialog saw: whole messages, and content that came to nothing.
@@ -119,6 +120,7 @@ impl Session {
                     Decision::ACCEPT
                 });
             }
+            Event::Token(token) => self.server.answer_token(token_answer(&token.token)),
             Event::Verify(_) => self.server.answer_verify(&Reply::new(252, (2, 5, 2), "cannot verify")),
             Event::Expand(_) => self.server.answer_expand(&Reply::new(250, (2, 1, 5), "<büb@ours.example>")),
         }
@@ -291,4 +293,12 @@ pub(crate) fn greeted(config: Config) -> Session {
 
 fn wait(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+fn token_answer(token: &str) -> TokenAnswer {
+    match token {
+        "good" => TokenAnswer::Accepted("bob@ours.example".to_owned()),
+        "later" => TokenAnswer::Deferred(Reply::new(454, (4, 7, 0), "later")),
+        _ => TokenAnswer::Refused(TokenHint { scope: Some("mail".to_owned()), metadata: None }),
+    }
 }

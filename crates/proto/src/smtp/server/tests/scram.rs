@@ -105,7 +105,7 @@ fn plus_is_there_with_a_binding_only_and_then_cannot_be_hidden() {
     assert!(begin(&mut session, "SCRAM-SHA-256-PLUS", "p=tls-exporter,,n=bob,r=abc").starts_with("504 "));
     assert!(session.say(b"STARTTLS\r\n").starts_with("220 "));
     let binding = ChannelBinding { tls_exporter: Some([7; 32].into()) };
-    session.server.set_channel(Channel { binding, external: false });
+    session.server.set_channel(Channel { binding, ..Channel::default() });
     let said = session.say(b"EHLO c.example\r\n");
     let announced = "250 AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN\r\n";
     assert!(said.contains(announced), "{said}");
