@@ -109,7 +109,7 @@ async fn an_app_password_is_for_its_services_only() {
 #[tokio::test]
 async fn guessing_is_held_and_nothing_is_checked_meanwhile() {
     let (directory, logins) = house().await;
-    logins.reload(Limits { attempts: 2, ..Limits::default() });
+    logins.reload(Limits { attempts: 2, ..Limits::default() }, None);
     for _ in 0..2 {
         assert!(!is_let_in(&logins, HERE, ANNA, "wrong").await);
     }

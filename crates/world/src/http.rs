@@ -134,7 +134,7 @@ impl HttpClient {
     async fn connect(&self, url: &HttpUrl) -> Result<BoxStream, String> {
         let addresses = self.world.dns.addresses(&url.host).await.map_err(|error| error.to_string())?;
         let mut last = "it has no address".to_owned();
-        for ip in addresses.into_iter().take(ADDRESSES_MAX) {
+        for ip in addresses.records.into_iter().take(ADDRESSES_MAX) {
             match self.world.net.connect(SocketAddr::new(ip, url.port), None).await {
                 Ok(stream) if !url.tls => return Ok(stream),
                 Ok(stream) => match self.tls.connect(&url.host, stream).await {

@@ -3,7 +3,7 @@
 use login::Outcome;
 use proto::{
     pop3::MaildropListing,
-    sasl::{Credentials, ScramOutcome},
+    sasl::{BearerToken, Credentials, ScramOutcome},
 };
 use store::{
     StoreError,
@@ -43,6 +43,10 @@ impl Pop3Service {
         authorization_id: &str,
     ) -> Login {
         self.enter(self.logins.external(client(peer), addresses, authorization_id).await).await
+    }
+
+    pub(super) async fn log_in_by_token(&self, peer: Peer, token: &BearerToken) -> Login {
+        self.enter(self.logins.token(client(peer), token).await).await
     }
 
     async fn enter(&self, outcome: Outcome) -> Login {

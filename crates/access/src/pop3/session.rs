@@ -7,7 +7,7 @@ use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
-    sasl::{Channel, ChannelBinding, Credentials, ScramOutcome, ScramUser},
+    sasl::{BearerToken, Channel, ChannelBinding, Credentials, ScramOutcome, ScramUser},
 };
 use store::StoreError;
 use tokio::io::AsyncWriteExt;
@@ -53,9 +53,11 @@ impl Session {
         peer: Peer,
         shutdown: Shutdown,
     ) -> Self {
+        let mut machine = Server::new(config);
+        machine.set_channel(Channel { tokens: service.logins.takes_tokens(), ..Channel::default() });
         Self {
             service,
-            machine: Server::new(config),
+            machine,
             stls,
             client_addresses: Vec::new(),
             stream,
@@ -71,7 +73,9 @@ impl Session {
     pub(super) fn secured_by(&mut self, agreed: TlsSummary) {
         let binding = ChannelBinding { tls_exporter: agreed.exporter };
         self.client_addresses = agreed.client_addresses;
-        self.machine.set_channel(Channel { binding, external: !self.client_addresses.is_empty() });
+        let external = !self.client_addresses.is_empty();
+        let tokens = self.service.logins.takes_tokens();
+        self.machine.set_channel(Channel { binding, external, tokens });
     }
 
     /// Futures that are large and seldom needed are boxed, so that a waiting session stays small.
@@ -163,6 +167,7 @@ impl Session {
             Event::Authenticate(credentials) => self.log_in(&credentials).await,
             Event::ScramVerifier(user) => self.find_verifier(&user).await,
             Event::Scram(outcome) => self.finish_scram(&outcome).await,
+            Event::Token(token) => self.log_in_by_token(&token).await,
             Event::External(authorization_id) => self.log_in_externally(&authorization_id).await,
             Event::Retrieve { uid } => self.start_reading(uid).await,
             Event::MoreContent => self.read_on().await,
@@ -179,6 +184,16 @@ impl Session {
         match self.service.logins.scram_verifier(client(self.peer), user).await {
             Ok((verifier, nonce)) => self.machine.answer_scram_verifier(verifier, &nonce),
             Err(outcome) => self.answer_login(&user.authentication_id, Login::Refused(outcome)).await,
+        }
+    }
+
+    async fn log_in_by_token(&mut self, token: &BearerToken) {
+        match self.service.log_in_by_token(self.peer, token).await {
+            Login::Refused(Outcome::Refused { after }) => {
+                self.wait_to_refuse(after).await;
+                self.machine.answer_token_refused(&self.service.logins.token_hint());
+            }
+            login => self.answer_login(&token.authorization_id, login).await,
         }
     }
 
@@ -218,7 +233,7 @@ impl Session {
                 self.machine.answer_authentication_failed();
             }
             Outcome::Held => self.machine.answer_held(),
-            Outcome::Unavailable(_) | Outcome::Accepted(_) => self.machine.answer_unavailable(),
+            Outcome::Unavailable | Outcome::Accepted(_) => self.machine.answer_unavailable(),
         }
     }
 

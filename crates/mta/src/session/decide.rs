@@ -68,6 +68,10 @@ impl Session {
                 server.answer_auth(decision);
                 self.announce(server);
             }
+            Event::Token(token) => {
+                let answer = Box::pin(self.authenticate_by_token(&token)).await;
+                server.answer_token(answer);
+            }
             Event::External(authorization_id) => {
                 let answer = Box::pin(self.authenticate_externally(&authorization_id)).await;
                 server.answer_external(answer);

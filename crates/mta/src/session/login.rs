@@ -5,8 +5,8 @@ use std::time::Duration;
 use login::{Client, Outcome};
 use mail::{Reply, scram::ScramVerifier};
 use proto::{
-    sasl::{Channel, ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
-    smtp::server::Decision,
+    sasl::{BearerToken, Channel, ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
+    smtp::server::{Decision, TokenAnswer},
 };
 use store::directory::Service;
 
@@ -41,6 +41,20 @@ impl Session {
         }
     }
 
+    /// RFC 7628: the account that the token names.
+    pub(super) async fn authenticate_by_token(&mut self, token: &BearerToken) -> TokenAnswer {
+        let logins = self.mta.logins.clone();
+        let outcome = logins.token(self.login_client(), token).await;
+        let is_refused = matches!(outcome, Outcome::Refused { .. });
+        match self.conclude_login(outcome).await {
+            Decision::Accept(_) => {
+                TokenAnswer::Accepted(self.identity.as_ref().map(ToString::to_string).unwrap_or_default())
+            }
+            Decision::Reject(_) if is_refused => TokenAnswer::Refused(logins.token_hint()),
+            Decision::Reject(reply) => TokenAnswer::Deferred(reply),
+        }
+    }
+
     async fn conclude_login(&mut self, outcome: Outcome) -> Decision {
         if let Outcome::Accepted(account) = outcome {
             self.identity = Some(account.address);
@@ -68,9 +82,10 @@ impl Session {
 
     /// What the TLS connection gives to SASL, if there is one.
     pub(super) fn channel(&self) -> Channel {
-        let Some(tls) = &self.tls else { return Channel::default() };
+        let tokens = self.mta.logins.takes_tokens();
+        let Some(tls) = &self.tls else { return Channel { tokens, ..Channel::default() } };
         let binding = ChannelBinding { tls_exporter: tls.exporter.clone() };
-        Channel { binding, external: !tls.client_addresses.is_empty() }
+        Channel { binding, external: !tls.client_addresses.is_empty(), tokens }
     }
 }
 
@@ -81,8 +96,6 @@ fn refusal(outcome: &Outcome) -> Reply {
             Reply::new(535, (5, 7, 8), "the user name or the password is wrong")
         }
         Outcome::Held => Reply::new(454, (4, 7, 0), "too many logins failed; try again later"),
-        Outcome::Unavailable(_) => {
-            Reply::new(454, (4, 7, 0), "cannot check the password now; try again later")
-        }
+        Outcome::Unavailable => Reply::new(454, (4, 7, 0), "cannot check the password now; try again later"),
     }
 }

@@ -13,13 +13,13 @@ const WRONG: &str = "AUTH PLAIN AGJvYkBoZXJlLmV4YW1wbGUAd3Jvbmc=";
 #[tokio::test]
 async fn too_many_failures_put_off_even_the_right_password() {
     let site = Site::new(config(vec![])).await;
-    site.mta.logins.reload(Limits { attempts: 1, ..Limits::default() });
+    site.mta.logins.reload(Limits { attempts: 1, ..Limits::default() }, None);
     let mut wire = site.connect_to("127.0.0.1", Flavour::Submission).await;
     wire.dialog(&format!("C: {WRONG}\nS: 535 5.7.8\nC: {WRONG}\nS: 454 4.7.0")).await;
     let mut wire = site.connect_to("127.0.0.1", Flavour::Submission).await;
     wire.dialog(&format!("C: {RIGHT}\nS: 454 4.7.0")).await;
     let window = std::time::Duration::from_hours(24);
-    site.mta.logins.reload(Limits { attempts: 10, window, ..Limits::default() });
+    site.mta.logins.reload(Limits { attempts: 10, window, ..Limits::default() }, None);
     wire.dialog(&format!("C: {RIGHT}\nS: 235")).await;
 }
 

@@ -13,7 +13,7 @@ use clap::Args;
 use mail::Reply;
 use proto::{
     machine::{Machine, Step},
-    smtp::server::{Config, Decision, Event, Flavour, Limits, Server},
+    smtp::server::{Config, Decision, Event, Flavour, Limits, Server, TokenAnswer},
 };
 use tokio::{io::AsyncWriteExt, sync::Notify};
 use world::{BoxStream, ListenAddress, Listener, World};
@@ -154,6 +154,7 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
         // A verifier that fits every password does not exist.
         Event::ScramVerifier(_) => server.answer_scram_verifier(Err(no_scram())),
         Event::Scram(_) => server.answer_auth(Decision::Reject(no_scram())),
+        Event::Token(token) => server.answer_token(TokenAnswer::Accepted(token.authorization_id)),
         Event::External(name) => server.answer_external(Ok(name.into())),
         Event::Verify(_) => server.answer_verify(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Expand(_) => server.answer_expand(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),

@@ -9,7 +9,7 @@ use toml::{
 use world::ListenAddress;
 
 use super::{
-    options::{AskedFor, Config, Listener, ListenerTls, Route, Service, Tls, TlsSource, Via},
+    options::{AskedFor, Config, Listener, ListenerTls, OAuth, Route, Service, Tls, TlsSource, Via},
     problem::Problems,
     types::HostName,
 };
@@ -31,6 +31,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     for (index, route) in config.route.iter().enumerate() {
         check_route(route, &|key| span_in(root, "route", Some(index), key), problems);
     }
+    check_oauth(&config.oauth, &|key| span_in(root, "oauth", None, key), problems);
     check_numbers(config, root, problems);
 }
 
@@ -138,6 +139,34 @@ fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut 
     if route.username.is_some() != route.password_file.is_some() {
         let key = if route.username.is_some() { "username" } else { "password_file" };
         problems.add(at(key), "username and password_file belong together; give both or neither");
+    }
+}
+
+fn check_oauth(oauth: &OAuth, at: &dyn Fn(&str) -> Range<usize>, problems: &mut Problems) {
+    let has_keys = oauth.jwks_file.is_some() || oauth.jwks_url.is_some();
+    let sources = [
+        ("jwks_file", oauth.jwks_file.is_some()),
+        ("jwks_url", oauth.jwks_url.is_some()),
+        ("introspection_url", oauth.introspection_url.is_some()),
+    ];
+    let given: Vec<&str> = sources.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
+    if let [_, second, ..] = given[..] {
+        problems.add(at(second), "[oauth] takes one of jwks_file, jwks_url and introspection_url");
+    }
+    let needs = [
+        // Without both any token of any issuer with such a key would do.
+        ("issuer", oauth.issuer.is_some(), has_keys),
+        ("audience", oauth.audience.is_some(), has_keys),
+        ("client_id", oauth.client_id.is_some(), oauth.introspection_url.is_some()),
+        ("client_secret_file", oauth.client_secret_file.is_some(), oauth.introspection_url.is_some()),
+    ];
+    for (key, is_given, is_needed) in needs {
+        if is_needed && !is_given {
+            let source = given.first().copied().unwrap_or_default();
+            problems.add(at(source), format!("{source} needs {key} in [oauth]"));
+        } else if is_given && given.is_empty() {
+            problems.add(at(key), "[oauth] needs one of jwks_file, jwks_url and introspection_url");
+        }
     }
 }
 

@@ -77,6 +77,8 @@ impl Config {
             resolve(&mut certificate.key);
         }
         self.dns.trust_anchor.iter_mut().for_each(resolve);
+        self.oauth.jwks_file.iter_mut().for_each(resolve);
+        self.oauth.client_secret_file.iter_mut().for_each(resolve);
         self.route.iter_mut().filter_map(|route| route.password_file.as_mut()).for_each(resolve);
     }
 }

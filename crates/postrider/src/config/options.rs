@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use world::ListenAddress;
+use world::{ListenAddress, http::HttpUrl};
 
 use super::{
     limits::Limits,
@@ -38,6 +38,8 @@ section! {
         login: Login;
         /// How much of this server one network or one account may use up.
         limits: Limits;
+        /// Tokens of an issuer in place of passwords: OAUTHBEARER and XOAUTH2.
+        oauth: OAuth;
         /// Where mail for other hosts goes; the first section that matches decides. What none matches goes by MX.
         route: Vec<Route> = Vec::new();
         /// Mail that an alias leads to another system.
@@ -250,6 +252,36 @@ section! {
         /// The window.
         window: Span = Span::seconds(900);
     }
+}
+
+section! {
+    /// Tokens of an issuer in place of passwords: OAUTHBEARER and XOAUTH2. Taken where one of jwks_file, jwks_url and
+    /// introspection_url is given.
+    OAuth "[oauth]" {
+        /// What iss in a token has to be.
+        issuer: Option<String> = None, example "\"https://login.example.org\"";
+        /// What aud in a token has to hold.
+        audience: Option<String> = None, example "\"mail\"";
+        /// What scope in a token has to hold.
+        scope: Option<String> = None, example "\"mail\"";
+        /// The claim that holds the account's address.
+        claim: TokenClaim = TokenClaim::Email;
+        /// The issuer's public keys (JWK set) as a file; relative to the configuration file.
+        jwks_file: Option<PathBuf> = None, example "\"/etc/postrider/issuer.jwks\"";
+        /// The issuer's public keys, fetched again when they change.
+        jwks_url: Option<HttpUrl> = None, example "\"https://login.example.org/keys\"";
+        /// Where the issuer is asked about each token (RFC 7662).
+        introspection_url: Option<HttpUrl> = None, example "\"https://login.example.org/introspect\"";
+        /// Our name there.
+        client_id: Option<String> = None, example "\"postrider\"";
+        /// File that holds our password there, read at each use; relative to the configuration file.
+        client_secret_file: Option<PathBuf> = None, example "\"/etc/postrider/issuer.secret\"";
+    }
+}
+
+choice! {
+    /// The claim that holds the account's address.
+    TokenClaim { Email "email", Sub "sub", PreferredUsername "preferred_username", Username "username" }
 }
 
 section! {

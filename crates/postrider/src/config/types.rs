@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use toml::{Spanned, de::DeValue};
-use world::ListenAddress;
+use world::{ListenAddress, http::HttpUrl};
 
 use super::{
     problem::{Place, Problems},
@@ -267,6 +267,7 @@ text_setting!(
 );
 text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
 text_setting!(SolicitationClass, "class such as \"net.example:ADV\"", SolicitationClass::parse);
+text_setting!(HttpUrl, "URL such as \"https://login.example.org/keys\"", str::parse);
 text_setting!(HostName, "host name such as \"mx1.example.org\"", HostName::parse);
 
 impl Setting for Size {

@@ -1,6 +1,7 @@
 //! The server: opens the store, starts the services, waits for signals, stops in order.
 
 mod certificates;
+mod logins;
 mod proxied;
 mod quick_start;
 pub mod routing;

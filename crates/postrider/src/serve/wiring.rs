@@ -27,7 +27,7 @@ use crate::{
         options::{self, AskedFor, ListenerTls, Service},
         types::Network,
     },
-    serve::{certificates::Certificates, proxied::ProxiedListener, routing},
+    serve::{certificates::Certificates, logins, proxied::ProxiedListener, routing},
     tls,
 };
 
@@ -39,6 +39,7 @@ const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Everything that runs.
 #[derive(Debug)]
 pub struct Services {
+    world: World,
     mta: Arc<Mta>,
     logins: Arc<Logins>,
     certificates: Arc<Certificates>,
@@ -61,12 +62,13 @@ impl Services {
         let certificates = Arc::new(Certificates::load(config, world.clock.clone())?);
         let mta_config = mta_config(config)?;
         let bound = bind(config, world).await?;
-        let logins = Arc::new(Logins::new(stores.directory.clone(), world, login_limits(&config.login)));
+        let logins = logins::start(config, stores, world)?;
         let mta =
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
         let pop3_service =
             Arc::new(Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone()));
         let mut services = Self {
+            world: world.clone(),
             mta,
             logins,
             certificates,
@@ -134,12 +136,13 @@ impl Services {
     pub fn reload(&self, config: &Config) -> Result<(), Failure> {
         let renewal = self.certificates.prepare(config)?;
         let mta_config = mta_config(config)?;
+        let (limits, tokens) = logins::prepare(config, &self.world)?;
         self.certificates.put_in_force(renewal);
         for slot in &self.pop3 {
             let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
             *offer = Arc::new(Pop3Listener::new(&config.hostname.0, offer.tls.clone()));
         }
-        self.logins.reload(login_limits(&config.login));
+        self.logins.reload(limits, tokens);
         self.mta.reload(mta_config);
         Ok(())
     }
@@ -251,15 +254,6 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         tracking: config.smtp.mtrk,
         history_kept_for: HISTORY_KEPT_FOR,
     })
-}
-
-fn login_limits(login: &options::Login) -> login::Limits {
-    login::Limits {
-        attempts: login.attempts,
-        attempts_network: login.attempts_network,
-        attempts_account: login.attempts_account,
-        window: login.window.0,
-    }
 }
 
 fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {

@@ -10,7 +10,7 @@ const ALICE: &str = "alice@example.org";
 #[tokio::test]
 async fn too_many_failures_put_off_even_the_right_password() {
     let house = House::with_alice().await;
-    house.logins.reload(Limits { attempts: 2, ..Limits::default() });
+    house.logins.reload(Limits { attempts: 2, ..Limits::default() }, None);
     for words in [
         "-ERR [AUTH] the user name or the password is wrong",
         "-ERR [AUTH] the user name or the password is wrong",
