@@ -122,8 +122,16 @@ fn swaks(server: &Server, more: &[&str]) -> Option<Done> {
 
 #[test]
 fn swaks_says_with_xclient_whose_mail_it_brings() {
-    let server =
-        server("[smtp]\nxclient_networks = [\"127.0.0.0/8\"]\ntrusted_networks = [\"198.51.100.0/24\"]\n");
+    let server = server(
+        r#"
+[smtp]
+xclient_networks = ["127.0.0.0/8"]
+trusted_networks = ["198.51.100.0/24"]
+[[route]]
+recipient = "elsewhere.test"
+via = "hold"
+"#,
+    );
     let told = ["--xclient-addr", "192.0.2.7", "--xclient-name", "spike.test", "--xclient-helo", "x.test"];
     let Some(done) = swaks(&server, &told) else { return };
     done.ok("swaks");
@@ -138,7 +146,7 @@ fn swaks_says_with_xclient_whose_mail_it_brings() {
     let refused = swaks(&server, &[&away[..], &["192.0.2.7"]].concat()).unwrap();
     assert!(refused.said().contains("550 5.7.1"), "{}", refused.said());
     let trusted = swaks(&server, &[&away[..], &["198.51.100.7"]].concat()).unwrap();
-    assert!(trusted.said().contains("550 5.4.4"), "{}", trusted.said());
+    trusted.ok("swaks");
     let verdicts = server.cli_json(&["trace", BOB]);
     let verdict = verdicts[0]["events"].as_array().unwrap().iter().find(|event| event["kind"] == "verdict");
     assert!(verdict.unwrap()["details"]["rule"].is_string(), "{verdicts}");
