@@ -43,6 +43,8 @@ fn rcpt_parameters() {
     let never = parse_rcpt(" NOTIFY=NEVER", ALL).unwrap();
     assert_eq!(never.notify, Some(Notify { success: false, failure: false, delay: false }));
     assert!(parse_rcpt(" ORCPT=utf-8;δοκιμή@παράδειγμα.example", ALL).is_ok());
+    let from_postfix = parse_rcpt(" ORCPT=rfc822;+CE+B4a+2Bb@c", ALL).unwrap();
+    assert_eq!(from_postfix.orcpt.unwrap().to_string(), "utf-8;\\x{3B4}a\\x{2B}b@c");
 }
 
 #[test]
@@ -115,6 +117,7 @@ fn bad_values_of_known_parameters() {
         "ORCPT=;a@b",
         "ORCPT=rfc822;a+00",
         "ORCPT=rfc822;é@b",
+        "ORCPT=x400;+CE+B4@b",
         "NOTIFY=NEVER NOTIFY=NEVER",
         "RRVS",
         "RRVS=",

@@ -40,5 +40,10 @@ pub(super) fn orcpt(value: &str) -> Option<OriginalRecipient> {
     if value.len() > ORCPT_BYTES_MAX {
         return None;
     }
-    value.parse().ok().filter(|orcpt: &OriginalRecipient| orcpt.is_utf8() || orcpt.address.is_ascii())
+    let mut orcpt: OriginalRecipient = value.parse().ok()?;
+    // RFC 6533 §3 has a type of its own for UTF-8; Postfix puts the octets under the old one, as xtext.
+    if orcpt.address_type.eq_ignore_ascii_case("rfc822") && !orcpt.address.is_ascii() {
+        "utf-8".clone_into(&mut orcpt.address_type);
+    }
+    Some(orcpt).filter(|orcpt| orcpt.is_utf8() || orcpt.address.is_ascii())
 }
