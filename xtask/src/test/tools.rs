@@ -9,7 +9,7 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 12] = [
+const PACKAGES: [(&str, Option<&str>); 13] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
@@ -22,6 +22,7 @@ const PACKAGES: [(&str, Option<&str>); 12] = [
     ("libc6-dev", None),
     ("openssl", Some("openssl")),
     ("nmap", Some("nmap")),
+    ("libsasl2-modules", None),
 ];
 const POSTFIX_PROGRAMS: [&str; 2] = ["smtp-source", "smtp-sink"];
 /// Comes from npm, not from the system: a mail client as JavaScript programs use it.
@@ -36,7 +37,7 @@ pub fn install(tools_dir: &Path, required: bool) -> Tally {
     }
     lacking.extend(missing_packages().into_iter().map(|name| format!("{name} is not installed")));
     if let Err(error) = unpack_postfix_programs(tools_dir) {
-        lacking.push(format!("smtp-source and smtp-sink: {error}"));
+        lacking.push(format!("Postfix: {error}"));
     }
     if let Err(error) = install_nodemailer(tools_dir) {
         lacking.push(format!("nodemailer: {error}"));
@@ -106,15 +107,16 @@ fn install_nodemailer(tools_dir: &Path) -> Result<()> {
 }
 
 /// The package is only unpacked: installing it would replace the host's mail server and start another.
+/// `crates/postrider/tests/postfix.rs` runs its daemons from there.
 fn unpack_postfix_programs(tools_dir: &Path) -> Result<()> {
     let root = tools_dir.join("postfix");
-    if wrappers_work(&root) {
+    if programs_work(&root) {
         return Ok(());
     }
     if !shell::on_path("apt-get") || !shell::on_path("dpkg") {
-        fail!("they come from a Debian package, and this is no Debian");
+        fail!("it comes from a Debian package, and this is no Debian");
     }
-    std::fs::create_dir_all(&root).context("cannot make the directory for them")?;
+    std::fs::create_dir_all(&root).context("cannot make the directory for it")?;
     let download =
         |root: &Path| shell::capture(Command::new("apt-get").args(["download", "postfix"]).current_dir(root));
     if download(&root).is_err() {
@@ -125,15 +127,15 @@ fn unpack_postfix_programs(tools_dir: &Path) -> Result<()> {
     shell::run(Command::new("dpkg").arg("-x").arg(&package).arg(&root))?;
     std::fs::remove_file(&package).context("cannot remove the package file")?;
     write_wrappers(&root)?;
-    if !wrappers_work(&root) {
+    if !programs_work(&root) {
         if !shell::is_root() {
-            fail!("libraries they need are missing, and installing those needs root");
+            fail!("libraries it needs are missing, and installing those needs root");
         }
         let libraries = postfix_libraries()?;
         apt_install(&libraries.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
-    if !wrappers_work(&root) {
-        fail!("they do not start on this machine");
+    if !programs_work(&root) {
+        fail!("it does not start on this machine");
     }
     Ok(())
 }
@@ -165,6 +167,17 @@ fn write_wrappers(root: &Path) -> Result<()> {
         std::fs::set_permissions(&path, executable).context("cannot make a wrapper script executable")?;
     }
     Ok(())
+}
+
+fn programs_work(root: &Path) -> bool {
+    wrappers_work(root) && ["smtp", "smtpd"].iter().all(|daemon| daemon_finds_libraries(root, daemon))
+}
+
+fn daemon_finds_libraries(root: &Path, daemon: &str) -> bool {
+    let lib = root.join("usr/lib/postfix");
+    let path = lib.join("sbin").join(daemon);
+    let said = shell::capture(Command::new("ldd").arg(path).env("LD_LIBRARY_PATH", lib));
+    said.is_ok_and(|said| !said.contains("not found"))
 }
 
 /// Without arguments both print how they are called; a missing library shows in the loader's message instead.

@@ -49,7 +49,11 @@ pub fn eight_bit() -> Sample {
 
 /// 25 MiB of random octets in base64.
 pub fn attachment() -> Sample {
-    let encoded = BASE64_STANDARD.encode(Random(25).bytes(25 << 20));
+    attachment_of(25)
+}
+
+pub fn attachment_of(mebibytes: usize) -> Sample {
+    let encoded = BASE64_STANDARD.encode(Random(25).bytes(mebibytes << 20));
     let mut body = Vec::with_capacity(encoded.len() * 78 / 76 + 1024);
     body.extend_from_slice(b"--part\r\nContent-Type: text/plain\r\n\r\nSee the attachment.\r\n--part\r\n");
     body.extend_from_slice(b"Content-Type: application/octet-stream\r\n");
