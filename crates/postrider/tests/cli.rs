@@ -121,7 +121,7 @@ fn accounts_are_kept_with_and_without_a_server() {
     assert_eq!(server.pop3(BOB).count().unwrap(), 0);
     let taken = server.cli(&["account", "add", ALICE]);
     assert_eq!(code(&taken), 1);
-    assert!(stderr(&taken).contains("there is an account or alias alice@example.test already"));
+    assert!(stderr(&taken).contains("there is an account, alias or list alice@example.test already"));
     server.cli_ok(&["account", "remove", ALICE]);
     server.cli_ok(&["alias", "remove", "info@example.test"]);
     server.stop();
