@@ -5,12 +5,15 @@
 //! | 0x01 | counter | name | u64, big endian |
 //! | 0x10 | queue entry | queue ID u64, part u16 | [`crate::spool::QueueEntry`] |
 //! | 0x11 | due | lane, 0x00, due time i64 ms, queue ID u64, part u16 | empty |
+//! | 0x12 | waiting for a node | domain's lookup form with its labels from the right, 0x00, queue ID u64, part u16 | empty |
 //! | 0x20 | domain | lookup form | [`crate::directory::DomainRecord`] |
 //! | 0x21 | account | lookup form of the address | [`crate::directory::Account`] |
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
 //! | 0x23 | SCRAM verifiers | account u64 | [`crate::directory::ScramVerifiers`] |
 //! | 0x24 | secret | name | 32 random octets |
 //! | 0x25 | app password | account u64, keyed hash of the password, 32 octets | [`crate::directory::AppPassword`] |
+//! | 0x28 | turn domain | lookup form | [`crate::directory::TurnDomain`] |
+//! | 0x29 | turn domain of an account | account u64, lookup form | empty |
 //! | 0x2A | account name | word of the full name or all of it, lower case, 0x00, lookup form of the address | empty |
 //! | 0x2B | list | lookup form of the address | [`crate::directory::MailingList`] |
 //! | 0x2C | list member | list u64, lookup form of the address | [`crate::directory::Member`] |
@@ -31,6 +34,7 @@
 //! | `D`, domain | accounts, aliases and lists of a domain |
 //! | `L` | lists ever made: the last [`crate::directory::ListId`] |
 //! | `P`, list u64 | members of a list |
+//! | `T`, account u64 | turn domains of an account |
 //! | `V` | the last UIDVALIDITY given out |
 //! | `N`, account u64 | mailboxes ever made of an account |
 //! | `M`, account u64 | messages of an account |
@@ -47,12 +51,15 @@ use crate::engine::{Key, StoreError};
 pub const COUNTER: u8 = 0x01;
 pub const QUEUE_ENTRY: u8 = 0x10;
 pub const DUE: u8 = 0x11;
+pub const QUEUE_NODE: u8 = 0x12;
 pub const DOMAIN: u8 = 0x20;
 pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
 pub const SCRAM: u8 = 0x23;
 pub const SECRET: u8 = 0x24;
 pub const APP_PASSWORD: u8 = 0x25;
+pub const TURN_DOMAIN: u8 = 0x28;
+pub const ACCOUNT_TURN_DOMAIN: u8 = 0x29;
 pub const ACCOUNT_NAME: u8 = 0x2A;
 pub const LIST: u8 = 0x2B;
 pub const LIST_MEMBER: u8 = 0x2C;
@@ -71,6 +78,7 @@ pub(crate) mod counter {
     pub(crate) const DOMAIN_USERS: u8 = b'D';
     pub(crate) const LIST_ID: u8 = b'L';
     pub(crate) const LIST_MEMBERS: u8 = b'P';
+    pub(crate) const TURN_DOMAINS: u8 = b'T';
     pub(crate) const UID_VALIDITY: u8 = b'V';
     pub(crate) const MAILBOX_NUMBER: u8 = b'N';
     pub(crate) const USAGE_MESSAGES: u8 = b'M';

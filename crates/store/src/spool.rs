@@ -3,6 +3,7 @@
 //! One entry holds the recipients of one message that travel together (one lane), and everything needed to deliver or
 //! bounce them, so that entries are settled without touching each other. Each holds one reference to the body.
 
+mod nodes;
 mod old;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{
     keys::{DUE, KeyBuilder, KeyReader, QUEUE_ENTRY},
     value::{Value, unknown_version},
 };
+pub use nodes::NodeWalk;
 
 /// The queue over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -154,6 +156,7 @@ impl Spool {
         if let Some(due) = due_key(entry) {
             batch.put(due, due_value(entry));
         }
+        nodes::index(batch, None, Some(entry));
         batch.references(entry.blob, 1);
     }
 
@@ -165,6 +168,7 @@ impl Spool {
         if let Some(due) = due_key(entry) {
             batch.delete(due);
         }
+        nodes::index(batch, Some(entry), None);
         batch.references(entry.blob, -1);
     }
 
@@ -179,6 +183,7 @@ impl Spool {
         if let Some(due) = due_key(new) {
             batch.put(due, due_value(new));
         }
+        nodes::index(batch, Some(old), Some(new));
     }
 
     /// The batch conflicts if the stored entry differs from this one; nothing of it changes.

@@ -95,6 +95,8 @@ impl Directory {
         for _ in 0..CONFLICTS_MAX {
             let (account, stored) = self.must_exist(address).await?;
             let mut batch = Batch::new();
+            // First, because removing mailboxes begins at once.
+            self.stage_no_turn_domains(&mut batch, &account).await?;
             self.mailboxes.stage_removal(&mut batch, account.id).await?;
             batch.check(key.clone(), Expect::Equals(stored));
             batch.delete(key.clone());

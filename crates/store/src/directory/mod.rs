@@ -14,6 +14,7 @@ mod scram;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod turn_domains;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub use lists::{ListChange, ListId, ListRole, MailingList, Posting, Subscription
 pub use members::{Distribution, Member};
 use password::Passwords;
 pub use scram::ScramVerifiers;
+pub use turn_domains::TurnDomain;
 
 /// The directory over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -127,6 +129,12 @@ pub enum DirectoryError {
     AddressTaken(String),
     #[error("there is no account {0}")]
     AccountUnknown(String),
+    #[error("mail for {0} is fetched by {1} already; `postrider account turn-domain remove {0}` ends that")]
+    TurnDomainTaken(String, String),
+    #[error("nobody fetches mail for {0}; `postrider account turn-domain list` shows what is fetched")]
+    TurnDomainUnknown(String),
+    #[error("{0} fetches mail for other domains; `postrider account turn-domain remove` them first")]
+    AccountFetches(String),
     #[error("there is no alias {0}")]
     AliasUnknown(String),
     #[error("there is no list {0}")]
@@ -182,9 +190,15 @@ impl Directory {
         let record = DomainRecord { name: domain.to_lookup(), first_account: None, created_at: now };
         let key = domain_key(&record.name);
         let mut batch = Batch::new();
+        let fetched = turn_domains::turn_key(&record.name);
         batch.check(key.clone(), Expect::Absent);
+        batch.check(fetched.clone(), Expect::Absent);
         batch.put(key, record.encode());
         match self.engine.commit(batch).await {
+            Err(CommitError::Conflict(at)) if at == fetched => {
+                let by = self.turn_domain(domain).await?.map(|record| record.address.to_string());
+                Err(DirectoryError::TurnDomainTaken(record.name, by.unwrap_or_default()))
+            }
             Err(CommitError::Conflict(_)) => Err(DirectoryError::DomainExists(record.name)),
             other => other.map(drop).map_err(Into::into),
         }

@@ -322,3 +322,40 @@ async fn an_account_of_version_1_is_read_and_changed() {
     directory.set_full_name(&account.address, Some("Ann".parse().unwrap())).await.unwrap();
     assert_eq!(directory.accounts_by_name("ann", 5).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_turn_domain_is_fetched_by_one_account_and_is_not_hosted() {
+    let (directory, _) = fixture().await;
+    add(&directory, "ann@example.org").await;
+    add(&directory, "bob@example.org").await;
+    let (ann, bob) = (address("ann@example.org"), address("bob@example.org"));
+    for name in ["far.example", "A.example"] {
+        directory.add_turn_domain(&ann, &domain(name), at(1)).await.unwrap();
+    }
+    let refused = async |who, name| directory.add_turn_domain(who, &domain(name), at(1)).await.unwrap_err();
+    assert!(matches!(refused(&bob, "FAR.example").await, DirectoryError::TurnDomainTaken(..)));
+    assert!(matches!(refused(&bob, "example.org").await, DirectoryError::DomainExists(_)));
+    let nobody = address("nobody@example.org");
+    assert!(matches!(refused(&nobody, "b.example").await, DirectoryError::AccountUnknown(_)));
+    let hosted = directory.add_domain(&domain("far.example"), at(1)).await.unwrap_err();
+    assert!(matches!(hosted, DirectoryError::TurnDomainTaken(..)), "{hosted}");
+    let account = directory.account(&ann).await.unwrap().unwrap();
+    let names: Vec<_> = directory.turn_domains_of(&account).await.unwrap();
+    assert_eq!(names, [domain("a.example"), domain("far.example")]);
+    assert_eq!(directory.turn_domain(&domain("far.EXAMPLE")).await.unwrap().unwrap().address, ann);
+}
+
+#[tokio::test]
+async fn an_account_that_fetches_for_others_stays() {
+    let (directory, _) = fixture().await;
+    add(&directory, "ann@example.org").await;
+    let ann = address("ann@example.org");
+    directory.add_turn_domain(&ann, &domain("far.example"), at(1)).await.unwrap();
+    let refused = directory.remove_account(&ann).await.unwrap_err();
+    assert!(matches!(refused, DirectoryError::AccountFetches(_)), "{refused}");
+    directory.remove_turn_domain(&domain("far.example")).await.unwrap();
+    let unknown = directory.remove_turn_domain(&domain("far.example")).await.unwrap_err();
+    assert!(matches!(unknown, DirectoryError::TurnDomainUnknown(_)), "{unknown}");
+    directory.remove_account(&ann).await.unwrap();
+    directory.add_domain(&domain("far.example"), at(1)).await.unwrap();
+}

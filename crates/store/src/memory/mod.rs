@@ -37,6 +37,7 @@ pub struct MemoryEngine {
     disk: Mutex<Disk>,
     changes: ChangeHub,
     next_blob: Arc<AtomicU64>,
+    scans: AtomicU64,
 }
 
 impl Default for MemoryEngine {
@@ -63,6 +64,7 @@ impl MemoryEngine {
             disk: Mutex::new(Disk { written: state, model, ..Disk::default() }),
             changes: ChangeHub::default(),
             next_blob: Arc::new(AtomicU64::new(next_blob)),
+            scans: AtomicU64::new(0),
         }
     }
 
@@ -88,6 +90,11 @@ impl MemoryEngine {
     /// True once the model crashed the engine or [`crash`](Self::crash) was called.
     pub fn is_crashed(&self) -> bool {
         self.disk().is_crashed()
+    }
+
+    /// How often a range was read.
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
     }
 
     /// From now on commits fail with [`CommitError::Full`], or succeed again.
@@ -126,6 +133,7 @@ impl Engine for MemoryEngine {
         order: Order,
         limit: usize,
     ) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        self.scans.fetch_add(1, Ordering::Relaxed);
         Ok(self.disk().visible()?.scan(range, order, limit))
     }
 

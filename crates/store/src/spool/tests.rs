@@ -168,3 +168,57 @@ async fn entries_are_listed_by_message_and_page() {
     assert_eq!(parts(spool.list(Some(after), 2).await.unwrap()), [(2, 1), (3, 0)]);
     assert_eq!(parts(spool.list(None, 9).await.unwrap()).len(), 6);
 }
+
+fn to(addresses: &[&str], entry: &QueueEntry) -> QueueEntry {
+    let recipient =
+        |address: &&str| QueuedRecipient { address: address.parse().unwrap(), ..entry.recipients[0].clone() };
+    QueueEntry { recipients: addresses.iter().map(recipient).collect(), ..entry.clone() }
+}
+
+async fn walked(spool: &Spool, node: &str, below: bool) -> Vec<u64> {
+    let mut walk = NodeWalk::new(&node.parse().unwrap(), below);
+    let mut found = Vec::new();
+    loop {
+        // Two at a time, so that the walk has to remember its place.
+        let page = spool.walk(&mut walk, 2).await.unwrap();
+        if page.is_empty() {
+            return found;
+        }
+        found.extend(page.iter().map(|id| id.queue_id.as_u64()));
+    }
+}
+
+#[tokio::test]
+async fn entries_are_found_by_the_domains_they_wait_for() {
+    let (spool, engine) = spool();
+    let sets =
+        [&["a@b.example"][..], &["a@B.Example", "c@b.example"], &["a@sub.b.example"], &["a@xb.example"]];
+    let mut entries = Vec::new();
+    for (number, addresses) in (1..).zip(sets) {
+        let [first]: [QueueEntry; 1] =
+            accept(&spool, &engine, number, &[("smtp:relay:25", 10)]).await.try_into().unwrap();
+        let meant = to(addresses, &first);
+        change(&engine, |batch| spool.replace(batch, &first, &meant)).await.unwrap();
+        entries.push(meant);
+    }
+    assert_eq!(walked(&spool, "b.example", false).await, [1, 2]);
+    assert_eq!(walked(&spool, "B.example", true).await, [1, 2, 3]);
+    assert_eq!(walked(&spool, "example", true).await, [1, 2, 3, 4]);
+    assert_eq!(walked(&spool, "example", false).await, []);
+    assert_eq!(walked(&spool, "example.org", true).await, [], "the domain of the draft is gone");
+    let held = QueueEntry { status: EntryStatus::Held, ..entries[0].clone() };
+    change(&engine, |batch| spool.replace(batch, &entries[0], &held)).await.unwrap();
+    assert_eq!(walked(&spool, "b.example", false).await, [2], "what is held does not wait for the node");
+    change(&engine, |batch| spool.replace(batch, &held, &entries[0])).await.unwrap();
+    for entry in &entries {
+        change(&engine, |batch| spool.remove(batch, entry)).await.unwrap();
+    }
+    assert_eq!(keys(&engine, crate::keys::QUEUE_NODE).await, []);
+}
+
+#[tokio::test]
+async fn what_stays_here_waits_for_no_node() {
+    let (spool, engine) = spool();
+    accept(&spool, &engine, 1, &[("local", 10), ("hold", 10), ("odmr:example.org", 10)]).await;
+    assert_eq!(keys(&engine, crate::keys::QUEUE_NODE).await, []);
+}
