@@ -27,6 +27,7 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
             deliver_by: Some(60),
             mt_priority: true,
             future_release: Some(HoldMax { seconds: 86_400, until: mail::Timestamp::from_millis(1 << 40) }),
+            etrn: true,
             ..Extensions::default()
         },
         no_soliciting: "net.example:ADV".parse().unwrap_or_default(),
@@ -53,6 +54,9 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
                 Event::ContentEnd => server.answer_content(Decision::ACCEPT),
                 Event::Verify(_) => server.answer_verify(&mail::Reply::new(252, (2, 5, 2), "perhaps")),
                 Event::Expand(_) => server.answer_expand(&mail::Reply::new(550, (5, 1, 1), "no")),
+                Event::Etrn(_) => server.answer_etrn(&mail::Reply::new(251, (2, 0, 0), "nothing waits")),
+                Event::Turn(_) => server.answer_turn(Decision::ACCEPT),
+                Event::Turned => {}
                 Event::Authenticate(_) => server.answer_auth(Decision::ACCEPT),
                 Event::ScramVerifier(user) => {
                     let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");

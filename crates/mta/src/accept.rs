@@ -10,8 +10,8 @@ use store::{
 };
 
 use crate::{
-    Mta, forward, promise,
-    route::{LIST_LANE, Way},
+    Config, Mta, forward, outcome, promise,
+    route::{self, LIST_LANE, Way},
     scheduler::Item,
 };
 
@@ -101,7 +101,7 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
             recipients.iter().chain(message_id).chain((!reverse_path.is_empty()).then_some(reverse_path));
         terms.for_each(|term| stores.ledger.index(batch, id, term));
     }
-    let entries = entries(&acceptance);
+    let entries = entries(&mta.config(), &acceptance);
     batch.blob(acceptance.body);
     for entry in &entries {
         stores.spool.add(batch, entry);
@@ -109,7 +109,7 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
     entries
 }
 
-/// Gives committed entries to the scheduler, in memory.
+/// Gives committed entries to the scheduler, in memory; those that are due later by their time.
 pub(crate) fn hand_over(mta: &Arc<Mta>, entries: Vec<QueueEntry>) {
     for entry in entries {
         if entry.status != EntryStatus::Waiting {
@@ -166,7 +166,7 @@ fn promised(acceptance: &Acceptance) -> impl Iterator<Item = Verdict> {
 type Together = (LaneId, bool, String);
 
 /// Recipients that travel together share an entry; each address is delivered to once.
-fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
+fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
     let mut groups: BTreeMap<Together, (ReversePath, Vec<QueuedRecipient>)> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for recipient in &acceptance.recipients {
@@ -203,6 +203,7 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
         .map(|(part, (lane, status, reverse_path, recipients))| QueueEntry {
             queue_id: acceptance.queue_id,
             part: u16::try_from(part).unwrap_or(u16::MAX),
+            due: first_due(config, &lane, release_at, deadline),
             lane,
             reverse_path,
             mail: acceptance.mail.clone(),
@@ -210,7 +211,6 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             blob: acceptance.body.id,
             blob_bytes: acceptance.body.bytes,
             accepted_at: acceptance.at,
-            due: release_at,
             attempts: 0,
             status,
             last_error: None,
@@ -219,4 +219,13 @@ fn entries(acceptance: &Acceptance) -> Vec<QueueEntry> {
             deadline,
         })
         .collect()
+}
+
+/// On release; what is fetched from here only when there is something to tell its sender.
+fn first_due(config: &Config, lane: &LaneId, release_at: Timestamp, deadline: Option<Deadline>) -> Timestamp {
+    if route::is_pickup(lane) {
+        outcome::pickup_due(config, release_at, deadline, release_at)
+    } else {
+        release_at
+    }
 }

@@ -27,6 +27,9 @@ pub struct Config {
     /// Accounts are users of this machine, and messages to terminals go to their logins too.
     pub send_to_ttys: bool,
     pub sender_check: SenderCheck,
+    pub etrn: Audience,
+    /// TURN is for clients that have logged in under TLS; without it for nobody.
+    pub turn: bool,
     /// First match wins.
     pub routes: Vec<Route>,
     pub forward: Forward,
@@ -113,7 +116,7 @@ pub struct ClientTlsPair {
     pub verified: ClientTls,
 }
 
-/// Who may use a command that tells about users.
+/// Who may use a command that tells about users or the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     Anyone,

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod config;
 pub mod deliver;
+mod etrn;
 pub mod forward;
 #[cfg(test)]
 mod forward_tests;
@@ -14,6 +15,7 @@ pub mod link;
 pub mod listener;
 mod notice;
 mod outcome;
+mod pickup;
 pub mod policy;
 mod promise;
 pub mod queue;
@@ -32,6 +34,8 @@ use store::Stores;
 use world::{Shutdown, World};
 
 pub use config::Config;
+use etrn::Etrn;
+use pickup::Pickups;
 use queue_ids::QueueIds;
 use scheduler::Dispatcher;
 use terminals::Terminals;
@@ -46,6 +50,8 @@ pub struct Mta {
     dispatcher: Dispatcher,
     memory: policy::Memory,
     terminals: Terminals,
+    etrn: Etrn,
+    pickups: Pickups,
     shutdown: Shutdown,
 }
 
@@ -71,6 +77,8 @@ impl Mta {
             dispatcher: Dispatcher::new(),
             memory: policy::Memory::new(world.clock.now()),
             terminals: Terminals::default(),
+            etrn: Etrn::default(),
+            pickups: Pickups::default(),
             config: RwLock::new(Arc::new(config)),
             stores,
             logins,

@@ -15,6 +15,9 @@ use crate::{Mta, route::LIST_LANE};
 pub enum Operation {
     /// Try now; held entries stay held.
     Retry,
+    /// The same, because a client asked for it; what is due already, or is not to leave yet, is left
+    /// alone.
+    Etrn,
     /// Keep until released.
     Hold,
     /// Let a held entry go on, now.
@@ -72,10 +75,11 @@ fn change(entry: &QueueEntry, now: Timestamp, operation: Operation) -> Option<Ch
             release_at: now,
             ..entry.clone()
         }))),
-        (Operation::Retry, EntryStatus::Waiting) if !is_early => with(EntryStatus::Waiting),
+        (Operation::Etrn, _) if entry.due <= now => None,
+        (Operation::Retry | Operation::Etrn, EntryStatus::Waiting) if !is_early => with(EntryStatus::Waiting),
         (Operation::Release, EntryStatus::Held) => with(EntryStatus::Waiting),
         (Operation::Hold, EntryStatus::Waiting) => with(EntryStatus::Held),
-        (Operation::Retry, _)
+        (Operation::Retry | Operation::Etrn, _)
         | (Operation::Hold, EntryStatus::Held)
         | (Operation::Release, EntryStatus::Waiting) => None,
     }
@@ -100,6 +104,7 @@ async fn commit(
     }
     let action = match operation {
         Operation::Retry => "retry",
+        Operation::Etrn => "etrn",
         Operation::Hold => "hold",
         Operation::Release => "release",
         Operation::Delete => "delete",

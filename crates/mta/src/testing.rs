@@ -44,6 +44,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         send: Audience::Authenticated,
         send_to_ttys: false,
         sender_check: SenderCheck::Header,
+        etrn: Audience::Authenticated,
+        turn: false,
         routes,
         forward: Forward { srs: true, srs_domain: None },
         retry_delays: vec![Duration::from_millis(50)],
@@ -161,6 +163,51 @@ impl Wire {
         }
         assert!(reply.starts_with(beginning), "expected {beginning:?}, got {reply:?}");
         reply
+    }
+
+    /// Reads one reply, whatever it is.
+    pub(crate) async fn reply(&mut self) -> String {
+        self.expect("").await
+    }
+
+    /// One line, without its CRLF.
+    async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(self.0.read_u8().await.unwrap());
+        }
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    }
+
+    /// As [`dialog`](Self::dialog) once the roles have changed: `S: ` lines are commands, expected one line each.
+    pub(crate) async fn reversed(&mut self, script: &str) {
+        for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
+            if let Some(said) = line.strip_prefix("C: ") {
+                self.say(said).await;
+            } else {
+                let (expected, got) = (line.strip_prefix("S: ").unwrap(), self.line().await);
+                assert!(got.starts_with(expected), "expected {expected:?}, got {got:?}");
+            }
+        }
+    }
+
+    /// Content up to the lone dot.
+    pub(crate) async fn content(&mut self) -> String {
+        let mut content = String::new();
+        loop {
+            let line = self.line().await;
+            if line == "." {
+                return content;
+            }
+            content.extend([line.as_str(), "\r\n"]);
+        }
+    }
+
+    /// Everything until the other end closes.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).await.unwrap();
+        rest
     }
 
     /// `C: ` lines are said, `S: ` lines expected.

@@ -269,13 +269,15 @@ impl Spool {
         Ok(entries)
     }
 
-    /// An entry of an earlier version is written anew at once, because batches compare what is stored with what they know.
+    /// An entry of an earlier version is written anew at once, because batches compare what is stored with what they know,
+    /// and joins the indexes that came since.
     async fn read(&self, key: Key, octets: Bytes) -> Result<QueueEntry, StoreError> {
         let entry = QueueEntry::decode(&octets)?;
         if octets.first() != Some(&QueueEntry::VERSION) {
             let mut batch = Batch::new();
             batch.check(key.clone(), Expect::Equals(octets));
             batch.put(key, entry.encode());
+            nodes::index(&mut batch, None, Some(&entry));
             match self.engine.commit(batch).await {
                 Ok(_) | Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Full) => return Err(StoreError::Full),

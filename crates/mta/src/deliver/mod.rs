@@ -1,11 +1,13 @@
 //! Carrying entries out, a worker a connection: final delivery in [`local`] and [`live`], mailing lists in [`list`], the
-//! next hop in [`remote`].
+//! next hop in [`remote`], what is fetched from here in [`pickup`].
 
 mod discard;
 mod list;
 mod live;
 mod local;
+mod pickup;
 mod remote;
+mod reroute;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use mail::Delivery;
 use store::spool::{LaneId, QueueEntry};
 
 use crate::{Mta, outcome, route, scheduler::Item};
+pub(crate) use remote::{Caller, to_caller};
 
 /// Takes items of one lane until there are none.
 pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -20,6 +23,7 @@ pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
         route::LOCAL_LANE => local::work(mta, lane).await,
         route::LIST_LANE => list::work(mta, lane).await,
         "discard" => discard::work(mta, lane).await,
+        _ if route::is_pickup(lane) => pickup::work(mta, lane).await,
         _ => match route::delivery_of(lane) {
             Delivery::Mail => remote::work(mta, lane).await,
             delivery => live::work(mta, lane, delivery).await,

@@ -11,10 +11,10 @@ use store::{
     Batch, CommitError, StoreError,
     ledger::Event,
     mailbox::{MailboxId, MessageRecord},
-    spool::{EntryStatus, QueueEntry, QueuedRecipient},
+    spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
 };
 
-use crate::{Mta, accept};
+use crate::{Mta, accept, route};
 use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.
@@ -217,7 +217,11 @@ async fn try_settle(
         if missed.is_some() || is_delayed(entry, &config, now) {
             reporter.tell_delay(&mut batch, &kept).await?;
         }
-        Some(defer(mta, &config, &mut batch, entry, &kept, now))
+        let due = next_due(mta, &config, entry, now);
+        // Whoever waits to be fetched was not tried.
+        let tried = attempt.is_some() || !route::is_pickup(&entry.lane);
+        defer(mta, &config, &mut batch, entry, &kept, (now, due, tried));
+        Some(due)
     };
     entries.append(&mut reporter.entries);
     mta.stores.engine.commit(batch).await?;
@@ -287,20 +291,41 @@ fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[
     }
 }
 
-/// Puts the entry back with the recipients that remain; returns when it is due.
+/// When the entry is looked at again.
+fn next_due(mta: &Mta, config: &crate::Config, entry: &QueueEntry, now: Timestamp) -> Timestamp {
+    if route::is_pickup(&entry.lane) {
+        return pickup_due(config, entry.release_at, entry.deadline, now);
+    }
+    let attempts = entry.attempts.saturating_add(1);
+    let again_at = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
+    // RFC 2852 §4.1: whatever the next try, its deadline wakes it.
+    let deadline = entry.deadline.filter(|deadline| deadline.at > now);
+    deadline.map_or(again_at, |deadline| deadline.at.min(again_at))
+}
+
+/// When the sender of a message that waits to be fetched is told something next.
+pub(crate) fn pickup_due(
+    config: &crate::Config,
+    since: Timestamp,
+    deadline: Option<Deadline>,
+    now: Timestamp,
+) -> Timestamp {
+    let deadline = deadline.map(|deadline| deadline.at);
+    let told_at = [config.delay_notice_after, config.expire_after].map(|after| since.plus(after));
+    let next = told_at.into_iter().chain(deadline).filter(|at| *at > now).min();
+    next.unwrap_or_else(|| now.plus(COMMIT_RETRY_DELAY))
+}
+
+/// Puts the entry back with the recipients that remain.
 fn defer(
     mta: &Mta,
     config: &crate::Config,
     batch: &mut Batch,
     entry: &QueueEntry,
     kept: &[(&QueuedRecipient, &Trouble)],
-    now: Timestamp,
-) -> Timestamp {
-    let attempts = entry.attempts.saturating_add(1);
-    let again_at = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
-    // RFC 2852 §4.1: whatever the next try, its deadline wakes it.
-    let deadline = entry.deadline.filter(|deadline| deadline.at > now);
-    let due = deadline.map_or(again_at, |deadline| deadline.at.min(again_at));
+    (now, due, tried): (Timestamp, Timestamp, bool),
+) {
+    let attempts = entry.attempts.saturating_add(u32::from(tried));
     let reason = kept.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
     let changed = QueueEntry {
         recipients: kept.iter().map(|(recipient, _)| (*recipient).clone()).collect(),
@@ -317,7 +342,6 @@ fn defer(
     let recipients = changed.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
     let event = Event::Deferred { recipients, reason, until: due };
     mta.stores.ledger.append(batch, entry.queue_id, now, &event);
-    due
 }
 
 /// The delay before attempt `attempts + 1`, up to an eighth longer, so that what failed together is not retried together.

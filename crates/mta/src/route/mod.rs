@@ -5,7 +5,7 @@ pub mod site;
 
 use std::{path::PathBuf, sync::Arc};
 
-use mail::{Address, Delivery, ForwardPath, Host};
+use mail::{Address, Delivery, Domain, ForwardPath, Host};
 use store::{
     Directory, StoreError,
     directory::{Resolution, Target},
@@ -20,6 +20,8 @@ pub const LOCAL_LANE: &str = "local";
 pub const DOMAIN_LANE: &str = "domain:";
 /// The lane of mailing lists and their commands.
 pub const LIST_LANE: &str = "list";
+/// How the lanes begin that their customers fetch.
+const PICKUP_LANES: &str = "odmr:";
 
 /// The lane to the terminals of this machine, one for each verb; none for MAIL.
 pub fn live_lane(delivery: Delivery) -> Option<LaneId> {
@@ -162,10 +164,13 @@ pub async fn destination(
             Destination::UnknownUser
         }
         (Resolution::Loop, _) => Destination::Loop,
-        (Resolution::NotHosted, ForwardPath::Address(address)) => match foreign_way(routes, address) {
-            Ok(way) => Destination::Ways { ways: vec![way], foreign: true },
-            Err(refusal) => refusal,
-        },
+        (Resolution::NotHosted, ForwardPath::Address(address)) => {
+            match foreign_way(directory, routes, address).await? {
+                // Whoever fetches its mail here wants it taken from anybody.
+                Ok(way) => Destination::Ways { foreign: !is_pickup(&way.lane), ways: vec![way] },
+                Err(refusal) => refusal,
+            }
+        }
         (Resolution::Targets(targets), _) => {
             let mut ways = Vec::with_capacity(targets.len());
             for target in targets {
@@ -174,7 +179,7 @@ pub async fn destination(
                     // Fails at delivery, so that the sender hears of it and the others get theirs.
                     Target::Unknown(address) => ways.push(local_way(address)),
                     Target::List(list) => ways.push(list_way(list.address)),
-                    Target::Foreign(address) => match foreign_way(routes, &address) {
+                    Target::Foreign(address) => match foreign_way(directory, routes, &address).await? {
                         Ok(way) => ways.push(Way { forwarded: true, ..way }),
                         Err(refusal) => return Ok(refusal),
                     },
@@ -193,15 +198,40 @@ pub(crate) fn list_way(address: Address) -> Way {
     Way { address, lane: LaneId(LIST_LANE.into()), held: false, forwarded: false }
 }
 
-fn foreign_way(routes: &[Route], address: &Address) -> Result<Way, Destination> {
-    match choose(routes, address).map(|route| &route.via) {
+/// To whoever fetches the domain's mail, else by the first route that matches.
+async fn foreign_way(
+    directory: &Directory,
+    routes: &[Route],
+    address: &Address,
+) -> Result<Result<Way, Destination>, StoreError> {
+    if let Some(domain) = address.domain()
+        && directory.turn_domain(domain).await?.is_some()
+    {
+        let (address, lane) = (address.clone(), pickup_lane(domain));
+        return Ok(Ok(Way { address, lane, held: false, forwarded: false }));
+    }
+    Ok(match choose(routes, address).map(|route| &route.via) {
         None => Err(Destination::NoRoute),
         Some(Via::Reject) => Err(Destination::Refused),
         Some(via) => {
             let held = matches!(via, Via::Hold);
             Ok(Way { address: address.clone(), lane: via.lane(address), held, forwarded: false })
         }
-    }
+    })
+}
+
+/// Where mail for this domain waits to be fetched with ATRN.
+pub fn pickup_lane(domain: &Domain) -> LaneId {
+    LaneId(format!("{PICKUP_LANES}{}", domain.to_lookup()).into())
+}
+
+/// The domain whose mail waits in this lane to be fetched; none if it is another lane.
+pub fn pickup_domain(lane: &LaneId) -> Option<&str> {
+    lane.0.strip_prefix(PICKUP_LANES)
+}
+
+pub(crate) fn is_pickup(lane: &LaneId) -> bool {
+    pickup_domain(lane).is_some()
 }
 
 /// The first route that matches.

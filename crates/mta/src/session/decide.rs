@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     accept::{self, Acceptance, AcceptedRecipient},
+    etrn,
     policy::{self, Kept},
 };
 
@@ -82,6 +83,16 @@ impl Session {
                 let reply = policy::verify::verify(&self.mta.stores, &config, &self.client(), &inquiry).await;
                 server.answer_verify(&reply);
             }
+            Event::Etrn(target) => {
+                let reply = etrn::answer(&self.mta, &self.client(), &target).await;
+                server.answer_etrn(&reply);
+            }
+            Event::Turn(domains) => {
+                let decision = Box::pin(self.turn(&domains)).await;
+                server.answer_turn(decision);
+            }
+            // The driver has taken the stream away.
+            Event::Turned => {}
             Event::Expand(inquiry) => {
                 let config = self.mta.config();
                 let reply = policy::users::expand(&self.mta.stores, &config, &self.client(), &inquiry).await;

@@ -6,7 +6,7 @@ use login::{Client, Outcome};
 use mail::{Reply, scram::ScramVerifier};
 use proto::{
     sasl::{BearerToken, Channel, ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
-    smtp::server::{Decision, TokenAnswer},
+    smtp::server::{Decision, Flavour, TokenAnswer},
 };
 use store::directory::Service;
 
@@ -77,7 +77,8 @@ impl Session {
     }
 
     fn login_client(&self) -> Client {
-        Client { ip: self.peer.ip(), service: Service::Submission }
+        let service = if self.flavour == Flavour::Odmr { Service::Odmr } else { Service::Submission };
+        Client { ip: self.peer.ip(), service }
     }
 
     /// What the TLS connection gives to SASL, if there is one.

@@ -43,15 +43,20 @@ async fn names_and_passwords_in_another_normal_form_log_in_by_every_mechanism() 
 }
 
 #[tokio::test]
-async fn an_app_password_for_reading_sends_nothing() {
+async fn an_app_password_for_reading_sends_nothing_and_one_for_sending_fetches_nothing() {
     let site = Site::new(config(vec![])).await;
     let (entropy, now) = (&*site.mta.world.entropy, site.mta.world.clock.wall());
     let bob = "bob@here.example".parse().unwrap();
-    for (service, reply) in [(Service::Pop3, "535 5.7.8"), (Service::Submission, "235")] {
+    for (service, flavour, reply) in [
+        (Service::Pop3, Flavour::Submission, "535 5.7.8"),
+        (Service::Submission, Flavour::Submission, "235"),
+        (Service::Submission, Flavour::Odmr, "535 5.7.8"),
+        (Service::Odmr, Flavour::Odmr, "235"),
+    ] {
         let made =
             site.stores.directory.add_app_password(&bob, None, &[service], entropy, now).await.unwrap();
         let plain = proto::sasl::encode(format!("\0bob@here.example\0{}", made.1).as_bytes());
-        let mut wire = site.connect_to("127.0.0.1", Flavour::Submission).await;
+        let mut wire = site.connect_to("127.0.0.1", flavour).await;
         wire.dialog(&format!("C: AUTH PLAIN {plain}\nS: {reply}")).await;
     }
 }

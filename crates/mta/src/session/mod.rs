@@ -9,13 +9,14 @@ mod login;
 mod promise;
 mod proxied;
 mod trace;
+mod turn;
 
 use std::{io, sync::Arc, time::Duration};
 
 use mail::Reply;
 use proto::{
     machine::{Machine, Step},
-    smtp::server::{self, Extensions, Flavour, Server, StartTls, Tally},
+    smtp::server::{self, Event, Extensions, Flavour, Server, StartTls, Tally},
 };
 use tokio::io::AsyncWriteExt;
 use world::{
@@ -26,6 +27,7 @@ use world::{
 use crate::{
     Mta,
     config::{Audience, Config, ListenerConfig, TlsMode},
+    pickup::Claim,
     policy::{Client, Verdict, connections::Admission},
 };
 
@@ -58,6 +60,8 @@ pub(crate) struct Session {
     verdicts: Vec<Verdict>,
     /// What of the client's doings was counted already.
     counted: Tally,
+    /// The lanes that the client gets once the roles have changed.
+    claim: Option<Claim>,
 }
 
 /// A connection that may have a session.
@@ -102,6 +106,7 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
         admission,
         verdicts,
         counted: Tally::default(),
+        claim: None,
     };
     if let Err(error) = session.drive(stream, protocol, refusal).await {
         tracing::debug!(client = %peer.ip(), %error, "the connection broke off");
@@ -110,7 +115,8 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
 
 /// What a listener's sessions speak under this configuration; `loopback` peers need no TLS to authenticate.
 pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: bool) -> server::Config {
-    let offers_auth = listener.flavour == Flavour::Submission;
+    let offers_auth = matches!(listener.flavour, Flavour::Submission | Flavour::Odmr);
+    let relays = matches!(listener.flavour, Flavour::Smtp | Flavour::Submission);
     server::Config {
         hostname: config.hostname.clone(),
         flavour: listener.flavour,
@@ -122,6 +128,8 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
             expn: config.expn != Audience::Never,
             xclient: false,
             xforward: false,
+            etrn: relays && config.etrn != Audience::Never,
+            turn: relays && config.turn,
             // Said anew with each EHLO.
             send: false,
             deliver_by: Some(u32::try_from(config.deliver_by_min.as_secs()).unwrap_or(u32::MAX)),
@@ -166,6 +174,10 @@ impl Session {
                     self.reckon(&mut server, &mut shutdown).await;
                     write(&*self.mta.world.clock, &mut stream, &octets, &mut shutdown).await?;
                 }
+                Step::Event(Event::Turned) => {
+                    Box::pin(self.hand_over(stream)).await;
+                    return Ok(());
+                }
                 Step::Event(event) => self.decide(&mut server, event).await,
                 Step::StartTls => stream = self.start_tls(&mut server, stream).await?,
                 Step::Close => {
@@ -205,6 +217,7 @@ impl Session {
             Flavour::Smtp => "smtp",
             Flavour::Submission => "submission",
             Flavour::Lmtp => "lmtp",
+            Flavour::Odmr => "odmr",
         }
     }
 }
@@ -288,3 +301,5 @@ mod promise_tests;
 mod sender_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;

@@ -21,11 +21,13 @@ impl Session {
         let config = self.mta.config();
         let host = self.host.ip();
         let trusts = |networks: &[Network]| networks.iter().any(|network| network.contains(host));
+        let served = server.config().extensions;
         let extensions = server.extensions_mut();
         extensions.expn = policy::users::may_ask(&config, config.expn, &self.client());
         // RFC 2033 hands over to mailboxes.
-        extensions.send =
-            self.flavour != Flavour::Lmtp && policy::users::may_ask(&config, config.send, &self.client());
+        extensions.send = !matches!(self.flavour, Flavour::Lmtp | Flavour::Odmr)
+            && policy::users::may_ask(&config, config.send, &self.client());
+        extensions.etrn = served.etrn && policy::users::may_ask(&config, config.etrn, &self.client());
         extensions.future_release =
             policy::release::announced(&config, self.flavour, self.mta.world.clock.wall());
         extensions.xclient = trusts(&config.proxies.xclient);

@@ -11,7 +11,7 @@ use world::Entropy;
 
 use super::{
     Admin,
-    protocol::{AccountView, AdminRequest, AdminResponse, AliasView, DomainView, Secret},
+    protocol::{AccountView, AdminRequest, AdminResponse, AliasView, DomainView, Secret, TurnDomainView},
 };
 
 /// Octets of a password; longer ones only cost hashing time.
@@ -55,6 +55,19 @@ pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminRespon
         AdminRequest::AccountRemove { address } => {
             directory.remove_account(&parse_address(&address)?).await?;
             AdminResponse::done(format_args!("{address} and its mail are removed"))
+        }
+        AdminRequest::TurnDomainAdd { address, domain } => {
+            directory.add_turn_domain(&parse_address(&address)?, &parse_domain(&domain)?, now).await?;
+            AdminResponse::done(format_args!(
+                "mail for {domain} is taken, and waits here until {address} fetches it with ATRN"
+            ))
+        }
+        AdminRequest::TurnDomainList => {
+            AdminResponse::TurnDomains { turn_domains: turn_domains(admin).await? }
+        }
+        AdminRequest::TurnDomainRemove { domain } => {
+            directory.remove_turn_domain(&parse_domain(&domain)?).await?;
+            AdminResponse::done(format_args!("mail for {domain} is not fetched from here any more"))
         }
         AdminRequest::AliasAdd { address, targets } => {
             let targets: Vec<Address> =
@@ -196,6 +209,15 @@ async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse
         });
     }
     Ok(AdminResponse::Accounts { accounts: views })
+}
+
+async fn turn_domains(admin: &Admin) -> Result<Vec<TurnDomainView>, StoreError> {
+    let view = |record: store::directory::TurnDomain| TurnDomainView {
+        domain: record.name,
+        account: record.address.to_string(),
+        created_at: record.created_at.rfc3339(),
+    };
+    Ok(admin.stores.directory.turn_domains().await?.into_iter().map(view).collect())
 }
 
 async fn aliases(admin: &Admin) -> Result<AdminResponse, DirectoryError> {

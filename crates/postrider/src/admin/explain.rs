@@ -1,12 +1,15 @@
 //! Events and states in the words of people.
 
-use std::{fmt::Write, time::Duration};
+use std::{collections::HashMap, fmt::Write, time::Duration};
 
 use mail::{ByMode, QueueId, Timestamp, TlsDemand};
 use store::{
     ledger::{Event, Verdict},
-    spool::{EntryStatus, QueueEntry},
+    spool::{EntryStatus, LaneId, QueueEntry},
 };
+
+/// Who fetches what waits in a lane.
+pub type Fetchers = HashMap<LaneId, String>;
 
 /// The kind of an event, and one line that tells it.
 pub fn event(event: &Event) -> (&'static str, String) {
@@ -36,6 +39,9 @@ pub fn event(event: &Event) -> (&'static str, String) {
         }
         Event::Expired { recipients, reason, report } => {
             ("expired", format!("given up for {}: {reason}{}", list(recipients), told(*report)))
+        }
+        Event::Operator { action, recipients } if action == "etrn" => {
+            ("etrn", format!("a client asked with ETRN to try now, for {}", list(recipients)))
         }
         Event::Operator { action, recipients } => {
             ("operator", format!("an operator's {action}, for {}", list(recipients)))
@@ -109,9 +115,10 @@ pub fn why(
     id: QueueId,
     entries: &[QueueEntry],
     events: &[(Timestamp, Event)],
+    fetchers: &Fetchers,
     now: Timestamp,
 ) -> Option<String> {
-    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, now)).collect();
+    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, fetchers, now)).collect();
     if parts.is_empty() {
         parts.extend(settled(events));
     }
@@ -121,7 +128,7 @@ pub fn why(
     if parts.is_empty() { None } else { Some(format!("{id}: {}.", parts.join("; "))) }
 }
 
-fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
+fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) -> String {
     let recipients: Vec<String> =
         entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
     let (to, lane) = (list(&recipients), &entry.lane.0);
@@ -136,6 +143,13 @@ fn queued(id: QueueId, entry: &QueueEntry, now: Timestamp) -> String {
              `postrider queue delete {id}` calls it off",
             entry.release_at
         );
+    }
+    if let Some(fetcher) = fetchers.get(&entry.lane) {
+        let last = match &entry.last_error {
+            Some(error) if entry.attempts > 0 => format!(", whose last call met: {error}"),
+            _ => String::new(),
+        };
+        return format!("for {to} it waits in lane {lane} to be picked up by ATRN from {fetcher}{last}");
     }
     let reason = match &entry.last_error {
         Some(error) if entry.attempts == 1 => format!("because the first try met: {error}"),
@@ -228,6 +242,6 @@ mod tests {
 
     #[test]
     fn nothing_known_is_nothing_said() {
-        assert_eq!(why(QueueId::from_u64(1), &[], &[], Timestamp::from_millis(0)), None);
+        assert_eq!(why(QueueId::from_u64(1), &[], &[], &Fetchers::new(), Timestamp::from_millis(0)), None);
     }
 }

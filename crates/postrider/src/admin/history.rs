@@ -1,10 +1,11 @@
 //! What happened to a message, from its ledger.
 
 use mail::{QueueId, Timestamp};
-use store::{StoreError, ledger::Event};
+use store::{StoreError, ledger::Event, spool::QueueEntry};
 
 use super::{
-    Admin, explain,
+    Admin,
+    explain::{self, Fetchers},
     protocol::{AdminResponse, EventView, HistoryView},
     queue::view,
 };
@@ -40,10 +41,25 @@ pub async fn why(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError>
     let Some(id) = ids(admin, term).await?.into_iter().next() else { return Ok(unknown()) };
     let entries = admin.stores.spool.entries_of(id).await?;
     let events = admin.stores.ledger.events(id).await?;
-    Ok(match explain::why(id, &entries, &events, admin.world.clock.wall()) {
+    let fetchers = fetchers(admin, &entries).await?;
+    Ok(match explain::why(id, &entries, &events, &fetchers, admin.world.clock.wall()) {
         Some(sentence) => AdminResponse::Why { sentence },
         None => unknown(),
     })
+}
+
+/// Who fetches what waits in each lane that is fetched.
+async fn fetchers(admin: &Admin, entries: &[QueueEntry]) -> Result<Fetchers, StoreError> {
+    let mut fetchers = Fetchers::new();
+    for entry in entries {
+        let domain = mta::route::pickup_domain(&entry.lane).and_then(|name| name.parse().ok());
+        if let Some(domain) = domain
+            && let Some(found) = admin.stores.directory.turn_domain(&domain).await?
+        {
+            fetchers.insert(entry.lane.clone(), found.address.to_string());
+        }
+    }
+    Ok(fetchers)
 }
 
 async fn ids(admin: &Admin, term: &str) -> Result<Vec<QueueId>, StoreError> {

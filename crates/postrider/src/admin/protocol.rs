@@ -71,6 +71,15 @@ pub enum AdminRequest {
         address: String,
         action: AppPasswordAction,
     },
+    /// Mail for the domain waits for the account to fetch it with ATRN.
+    TurnDomainAdd {
+        address: String,
+        domain: String,
+    },
+    TurnDomainList,
+    TurnDomainRemove {
+        domain: String,
+    },
     AliasAdd {
         address: String,
         targets: Vec<String>,
@@ -218,6 +227,9 @@ pub enum AdminResponse {
     AppPasswords {
         app_passwords: Vec<AppPasswordView>,
     },
+    TurnDomains {
+        turn_domains: Vec<TurnDomainView>,
+    },
     Aliases {
         aliases: Vec<AliasView>,
     },
@@ -272,11 +284,19 @@ pub struct AccountView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppPasswordView {
     pub name: String,
-    /// `submission`, `pop3`, `imap`
+    /// `submission`, `pop3`, `imap`, `odmr`
     pub services: Vec<String>,
     pub created_at: String,
     /// To the hour; none if it never was.
     pub last_used_at: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnDomainView {
+    pub domain: String,
+    /// The account that fetches its mail.
+    pub account: String,
+    pub created_at: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -333,7 +353,7 @@ pub struct EntryView {
     pub lane: String,
     pub attempts: u32,
     pub accepted_at: String,
-    /// None while held.
+    /// None while held, and where nothing is tried from here.
     pub next_attempt_at: Option<String>,
     /// Until when its sender wants it held.
     pub held_until: Option<String>,
@@ -342,6 +362,8 @@ pub struct EntryView {
     pub if_late: Option<String>,
     /// From -9 to 9.
     pub priority: i8,
+    /// Who has to come for it, where nothing is tried from here.
+    pub waits_for: Option<String>,
     pub last_error: Option<String>,
 }
 

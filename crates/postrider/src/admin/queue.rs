@@ -88,13 +88,14 @@ fn applies(operation: Operation, entry: &QueueEntry, now: Timestamp) -> bool {
     match operation {
         Operation::Delete => true,
         Operation::Hold => entry.status == EntryStatus::Waiting,
-        Operation::Retry => Status::of(entry, now) == Status::Waiting,
+        Operation::Retry | Operation::Etrn => Status::of(entry, now) == Status::Waiting,
         Operation::Release => Status::of(entry, now) == Status::Held,
     }
 }
 
 pub fn view(entry: &QueueEntry, now: Timestamp) -> EntryView {
     let held = Status::of(entry, now) == Status::Held;
+    let fetched = mta::route::pickup_domain(&entry.lane).filter(|_| !held);
     let if_late = entry.mail.deliver_by.map(|by| match by.mode {
         ByMode::Return => "returned".to_owned(),
         ByMode::Notify => "told".to_owned(),
@@ -112,7 +113,8 @@ pub fn view(entry: &QueueEntry, now: Timestamp) -> EntryView {
         lane: entry.lane.0.to_string(),
         attempts: entry.attempts,
         accepted_at: entry.accepted_at.rfc3339(),
-        next_attempt_at: (!held).then(|| entry.due.rfc3339()),
+        next_attempt_at: (!held && fetched.is_none()).then(|| entry.due.rfc3339()),
+        waits_for: fetched.map(|domain| format!("ATRN from {domain}")),
         held_until: entry.is_ahead_of_time(now).then(|| entry.release_at.rfc3339()),
         deliver_by: entry.deadline.map(|deadline| deadline.at.rfc3339()),
         if_late,

@@ -159,7 +159,12 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
         Event::Verify(_) => server.answer_verify(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Expand(_) => server.answer_expand(&Reply::new(252, (2, 5, 2), "everybody is welcome here")),
         Event::Impersonate(_) => server.answer_impersonate(Decision::ACCEPT),
-        Event::ContentAborted(_) => {}
+        // They are not switched on.
+        Event::Etrn(_) => server.answer_etrn(&Reply::new(251, (2, 0, 0), "nothing waits in a sink")),
+        Event::Turn(_) => {
+            server.answer_turn(Decision::Reject(Reply::new(453, (4, 2, 0), "you have no mail")));
+        }
+        Event::ContentAborted(_) | Event::Turned => {}
     }
 }
 

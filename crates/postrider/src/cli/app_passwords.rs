@@ -32,6 +32,7 @@ pub enum Scope {
     Submission,
     Pop3,
     Imap,
+    Odmr,
 }
 
 impl AppPasswordCommand {
@@ -55,6 +56,7 @@ impl From<Scope> for Service {
             Scope::Submission => Self::Submission,
             Scope::Pop3 => Self::Pop3,
             Scope::Imap => Self::Imap,
+            Scope::Odmr => Self::Odmr,
         }
     }
 }

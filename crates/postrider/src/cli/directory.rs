@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{Output, app_passwords::AppPasswordCommand, output::octets};
 use crate::{
     Failure,
-    admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Secret},
+    admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Secret, TurnDomainView},
     config::types::Size,
 };
 
@@ -61,6 +61,19 @@ pub enum AccountCommand {
     AppPassword(AppPasswordCommand),
     /// Remove an account with all its mail
     Remove { address: String },
+    /// Domains whose mail waits here until an account fetches it with ATRN (service odmr) or TURN
+    #[command(subcommand)]
+    TurnDomain(TurnDomainCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TurnDomainCommand {
+    /// Take mail for a domain that is not hosted, and keep it for this account
+    Add { address: String, domain: String },
+    /// All such domains and who fetches their mail
+    List,
+    /// Take no more mail for the domain; what waits goes where the routes lead
+    Remove { domain: String },
 }
 
 #[derive(Debug, Args)]
@@ -121,7 +134,18 @@ impl AccountCommand {
             Self::SetName { address, name } => AdminRequest::AccountName { address, full_name: name },
             Self::AppPassword(command) => command.request(),
             Self::Remove { address } => AdminRequest::AccountRemove { address },
+            Self::TurnDomain(command) => command.request(),
         })
+    }
+}
+
+impl TurnDomainCommand {
+    fn request(self) -> AdminRequest {
+        match self {
+            Self::Add { address, domain } => AdminRequest::TurnDomainAdd { address, domain },
+            Self::List => AdminRequest::TurnDomainList,
+            Self::Remove { domain } => AdminRequest::TurnDomainRemove { domain },
+        }
     }
 }
 
@@ -188,6 +212,15 @@ pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<()
     };
     let nothing = "no accounts yet; `postrider account add anna@example.org` adds one";
     output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE", "NAME"], row, nothing)
+}
+
+pub fn show_turn_domains(domains: &[TurnDomainView], output: &mut Output) -> Result<(), Failure> {
+    let row = |domain: &TurnDomainView| {
+        vec![domain.domain.clone(), domain.account.clone(), domain.created_at.clone()]
+    };
+    let nothing = "no mail is fetched from here; `postrider account turn-domain add anna@example.org example.net` \
+                   lets an account fetch a domain's";
+    output.listing(domains, &["DOMAIN", "FETCHED BY", "SINCE"], row, nothing)
 }
 
 pub fn show_aliases(aliases: &[AliasView], output: &mut Output) -> Result<(), Failure> {

@@ -43,9 +43,10 @@ pub fn show(histories: &[HistoryView], output: &mut Output) -> Result<(), Failur
             output.line(format_args!("  {}  {:9}  {}", event.at, event.kind, event.text))?;
         }
         for entry in &history.queued {
-            let next = match &entry.next_attempt_at {
-                Some(at) => format!("next try at {at}"),
-                None => "held until released".to_owned(),
+            let next = match (&entry.next_attempt_at, &entry.waits_for) {
+                (_, Some(whom)) => format!("waits to be picked up by {whom}"),
+                (Some(at), None) => format!("next try at {at}"),
+                (None, None) => "held until released".to_owned(),
             };
             output.line(format_args!("  in the queue for {}: {next}", entry.recipients.join(", ")))?;
         }

@@ -167,6 +167,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Domains { domains } => directory::show_domains(&domains, output),
         AdminResponse::Accounts { accounts } => directory::show_accounts(&accounts, output),
         AdminResponse::AppPasswords { app_passwords } => app_passwords::show(&app_passwords, output),
+        AdminResponse::TurnDomains { turn_domains } => directory::show_turn_domains(&turn_domains, output),
         AdminResponse::Aliases { aliases } => directory::show_aliases(&aliases, output),
         AdminResponse::Password { address, password, message } => {
             directory::show_password(&address, password, &message, output)

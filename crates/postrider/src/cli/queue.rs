@@ -215,12 +215,18 @@ pub fn show_entries(entries: &[EntryView], output: &mut Output) -> Result<(), Fa
     entries.iter().try_for_each(|entry| show_entry_line(entry, output))
 }
 
+/// When the next try is due, or what has to happen first.
+fn next(entry: &EntryView, held: &str) -> String {
+    match (&entry.next_attempt_at, &entry.waits_for, &entry.held_until) {
+        (Some(at), ..) => at.clone(),
+        (None, Some(whom), _) => format!("waits for {whom}"),
+        (None, None, Some(until)) => format!("until {until}"),
+        (None, None, None) => held.to_owned(),
+    }
+}
+
 fn show_entry_line(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
-    let next = match (&entry.next_attempt_at, &entry.held_until) {
-        (Some(at), _) => at.clone(),
-        (None, Some(until)) => format!("until {until}"),
-        (None, None) => "until released".to_owned(),
-    };
+    let next = next(entry, "until released");
     output.line(format_args!(
         "{}  {:7}  {:>9}  {next}  <{}> -> {}",
         entry.id,
@@ -259,7 +265,7 @@ fn show_entry(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
     if entry.priority != 0 {
         field("priority", &entry.priority.to_string())?;
     }
-    field("next try", entry.next_attempt_at.as_deref().unwrap_or("when released"))?;
+    field("next try", &next(entry, "when released"))?;
     field("last error", entry.last_error.as_deref().unwrap_or("none"))?;
     field("history", &format!("postrider trace {}", entry.id))?;
     output.line("")

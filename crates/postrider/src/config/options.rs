@@ -80,8 +80,9 @@ choice! {
 
 choice! {
     /// What a listener speaks.
-    Service { Smtp "smtp", Submission "submission", Submissions "submissions", Lmtp "lmtp", Pop3 "pop3", Pop3s "pop3s";
-        later "odmr", "imap", "imaps", "managesieve", "http", "https" }
+    Service { Smtp "smtp", Submission "submission", Submissions "submissions", Lmtp "lmtp", Odmr "odmr",
+        Pop3 "pop3", Pop3s "pop3s";
+        later "imap", "imaps", "managesieve", "http", "https" }
 }
 
 choice! {
@@ -216,7 +217,11 @@ section! {
         /// Whether such messages go to terminals of this machine's logins too, as those of write(1): the user part of an
         /// address is the login's name then. For machines whose accounts are their users.
         send_to_ttys: bool = false;
-        later turn;
+        /// Who may ask with ETRN that waiting mail for a node be sent now, along its route.
+        etrn: Audience = Audience::Authenticated;
+        /// Who may turn the connection round with TURN, as ATRN does on service odmr: nobody, or clients that have logged in
+        /// under TLS, for the domains they fetch.
+        turn: TurnAudience = TurnAudience::Never;
     }
 }
 
@@ -237,6 +242,11 @@ choice! {
 choice! {
     /// What of a submitted message must be the account's own.
     SenderCheck { Header "header", Envelope "envelope", Off "off" }
+}
+
+choice! {
+    /// Who may use TURN.
+    TurnAudience { Authenticated "authenticated", Never "never" }
 }
 
 section! {

@@ -188,6 +188,7 @@ fn flavour(service: Service) -> Option<Flavour> {
         Service::Smtp => Some(Flavour::Smtp),
         Service::Submission | Service::Submissions => Some(Flavour::Submission),
         Service::Lmtp => Some(Flavour::Lmtp),
+        Service::Odmr => Some(Flavour::Odmr),
         Service::Pop3 | Service::Pop3s => None,
     }
 }
@@ -210,7 +211,7 @@ fn tls_mode(listener: &options::Listener, keyring: &Keyring) -> Result<TlsMode, 
 /// IANA has registered `pop3` (RFC 2595), and none for SMTP, where clients that use ALPN at all say these.
 fn alpn_names(service: Service) -> &'static [&'static str] {
     match service {
-        Service::Smtp | Service::Submission | Service::Submissions => &["smtp", "esmtp"],
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Odmr => &["smtp", "esmtp"],
         Service::Lmtp => &["lmtp", "smtp"],
         Service::Pop3 | Service::Pop3s => &["pop3"],
     }
@@ -238,6 +239,8 @@ fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         send: audience(config.smtp.send),
         send_to_ttys: config.smtp.send_to_ttys,
         sender_check: sender_check(config.smtp.sender_check),
+        etrn: audience(config.smtp.etrn),
+        turn: config.smtp.turn == options::TurnAudience::Authenticated,
         own: routing::own_hosts(config),
         routes: routing::routes(config),
         forward: forward(&config.forward),

@@ -43,7 +43,13 @@ pub enum Command<'a> {
     Xclient(&'a str),
     /// The arguments are what [`ForwardedClient`](super::attributes::ForwardedClient) reads.
     Xforward(&'a str),
-    /// A verb of a registered extension that we do not serve: TURN, ETRN, ATRN, BURL, VERB, ONEX.
+    /// RFC 1985 §5.1; [`turn::EtrnTarget`](super::turn::EtrnTarget) reads it.
+    Etrn(&'a str),
+    /// RFC 2645 §5.2.1; [`turn::atrn_domains`](super::turn::atrn_domains) reads it.
+    Atrn(&'a str),
+    /// RFC 821 §3.8
+    Turn,
+    /// A verb of a registered extension that we do not serve: BURL, VERB, ONEX.
     NotServed,
 }
 
@@ -114,7 +120,10 @@ fn parse_verb<'a>(verb: &[u8], argument: &'a [u8]) -> Result<Command<'a>, Comman
         b"HELP" => text().map(Command::Help),
         b"XCLIENT" => required().map(Command::Xclient),
         b"XFORWARD" => required().map(Command::Xforward),
-        b"TURN" | b"ETRN" | b"ATRN" | b"BURL" | b"VERB" | b"ONEX" => Ok(Command::NotServed),
+        b"ETRN" => text().map(Command::Etrn),
+        b"ATRN" => text().map(Command::Atrn),
+        b"TURN" => none(text()?, Command::Turn),
+        b"BURL" | b"VERB" | b"ONEX" => Ok(Command::NotServed),
         b"GET" | b"POST" | b"PUT" | b"HEAD" | b"OPTIONS" | b"CONNECT" | b"DELETE" | b"PATCH" => {
             Err(CommandError::Http)
         }
@@ -220,7 +229,7 @@ mod tests {
 
     #[test]
     fn known_verbs_without_service() {
-        for line in ["TURN", "ETRN #queue", "ATRN", "VERB ON", "ONEX"] {
+        for line in ["BURL x", "VERB ON", "ONEX"] {
             assert_eq!(parse(line.as_bytes()), Ok(Command::NotServed), "{line:?}");
         }
     }
@@ -253,6 +262,7 @@ mod tests {
             "QUIT x",
             "DATA now",
             "STARTTLS x",
+            "TURN x",
             "VRFY",
             "EXPN",
             "AUTH",

@@ -12,3 +12,4 @@ pub mod line;
 pub mod parameter;
 pub mod reply;
 pub mod server;
+pub mod turn;

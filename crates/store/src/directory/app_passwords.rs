@@ -33,6 +33,8 @@ pub enum Service {
     Submission,
     Pop3,
     Imap,
+    /// The mail of the account's turn domains is fetched, and gone.
+    Odmr,
 }
 
 /// Kept by account and hash. The hash tells nothing of the password.
@@ -53,13 +55,14 @@ impl Value for AppPassword {
 }
 
 impl Service {
-    pub const ALL: [Self; 3] = [Self::Submission, Self::Pop3, Self::Imap];
+    pub const ALL: [Self; 4] = [Self::Submission, Self::Pop3, Self::Imap, Self::Odmr];
 
     pub const fn word(self) -> &'static str {
         match self {
             Self::Submission => "submission",
             Self::Pop3 => "pop3",
             Self::Imap => "imap",
+            Self::Odmr => "odmr",
         }
     }
 }

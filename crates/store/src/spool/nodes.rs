@@ -48,8 +48,8 @@ impl Spool {
 
 impl LaneId {
     /// Its entries go to other hosts, so that ETRN can ask for them.
-    fn leads_abroad(&self) -> bool {
-        matches!(self.0.split_once(':'), Some(("smtp" | "mx", _)))
+    pub fn leads_abroad(&self) -> bool {
+        matches!(self.0.split_once(':'), Some(("smtp" | "mx" | "domain", _)))
     }
 }
 

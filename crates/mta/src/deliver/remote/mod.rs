@@ -1,11 +1,11 @@
 //! Relay to the next hop: a worker holds one connection and sends one message after another on it.
 
+mod caller;
 mod connect;
 mod content;
 mod dial;
 mod next_hop;
 mod promises;
-mod reroute;
 mod security;
 mod send;
 
@@ -18,6 +18,7 @@ use crate::{
     Config, Mta,
     outcome::{self, Attempt, Fate},
 };
+pub(crate) use caller::{Caller, to_caller};
 use connect::Connection;
 use next_hop::{NextHop, Plan};
 use security::Demand;
@@ -55,7 +56,7 @@ async fn deliver(
     let hop = match next_hop::plan(mta, &config, entry).await {
         Plan::Deliver(hop) => hop,
         Plan::Reroute => {
-            reroute::reroute(mta, &config, entry).await;
+            super::reroute::reroute(mta, &config, entry).await;
             return connection;
         }
         Plan::Settle(fate) => {

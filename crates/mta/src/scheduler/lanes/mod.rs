@@ -312,7 +312,14 @@ impl Lane {
 }
 
 fn workers_max(lane: &LaneId) -> usize {
-    if &*lane.0 == crate::route::LOCAL_LANE { WORKERS_MAX_LOCAL } else { WORKERS_MAX_REMOTE }
+    if &*lane.0 == crate::route::LOCAL_LANE {
+        WORKERS_MAX_LOCAL
+    } else if crate::route::is_pickup(lane) {
+        // It has the lane in hand, alone.
+        1
+    } else {
+        WORKERS_MAX_REMOTE
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum Flavour {
     Submission,
     /// RFC 2033
     Lmtp,
+    /// RFC 2645: no mail comes in, a client that has logged in asks for its own.
+    Odmr,
 }
 
 /// The extensions that can be switched. PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES and HELP are always there;
@@ -77,6 +79,10 @@ pub struct Extensions {
     pub tracking: bool,
     /// SEND, SOML and SAML are announced and served (RFC 821 §3.4); off, they are answered 502.
     pub send: bool,
+    /// RFC 1985. What the configuration says decides whether it is served, what the session has whether it is announced.
+    pub etrn: bool,
+    /// RFC 821 §3.8, for clients that have logged in under TLS; announced to them only.
+    pub turn: bool,
     /// RFC 2852: the fewest seconds that we promise to return a message in; 0 for any.
     pub deliver_by: Option<u32>,
     /// RFC 6710
@@ -103,6 +109,8 @@ impl Default for Extensions {
             xclient: false,
             xforward: false,
             send: false,
+            etrn: false,
+            turn: false,
             deliver_by: None,
             mt_priority: false,
             future_release: None,

@@ -31,6 +31,10 @@ impl Server {
                 return Progress::Event(question.event());
             }
             State::StartingTls => return Progress::Pause(Pause::Tls),
+            State::Turned => {
+                self.deadline = None;
+                return Progress::Pause(Pause::Turned);
+            }
             State::Closing => {
                 self.deadline = None;
                 return Progress::Pause(Pause::Close);
@@ -83,6 +87,7 @@ impl Server {
         }
         match command::parse(line) {
             Ok(command) if self.needs_tls_for(&command) => self.reply_error(&texts::needs_tls()),
+            Ok(command) if self.is_for_other_services(&command) => self.reply_error(&texts::not_served()),
             Ok(command) => self.handle(command),
             Err(CommandError::Bdat { octets }) => self.handle_bad_bdat(octets),
             Err(error) => self.reply_error(&texts::not_a_command(&error)),
@@ -110,6 +115,9 @@ impl Server {
             Command::Auth { mechanism, initial_response } => self.handle_auth(mechanism, initial_response),
             Command::Xclient(argument) => self.handle_xclient(argument),
             Command::Xforward(argument) => self.handle_xforward(argument),
+            Command::Etrn(argument) => self.handle_etrn(argument),
+            Command::Atrn(argument) => self.handle_atrn(argument),
+            Command::Turn => self.handle_turn(),
             Command::NotServed => self.reply_error(&texts::not_served()),
         }
     }
@@ -121,6 +129,24 @@ impl Server {
             Command::Noop | Command::Ehlo(_) | Command::Lhlo(_) | Command::StartTls | Command::Quit
         );
         self.config.starttls == StartTls::Required && !self.session.tls && !free
+    }
+
+    /// RFC 2645 §5.4: where mail is fetched none is taken.
+    fn is_for_other_services(&self, command: &Command<'_>) -> bool {
+        let is_served = matches!(
+            command,
+            Command::Ehlo(_)
+                | Command::Helo(_)
+                | Command::Lhlo(_)
+                | Command::StartTls
+                | Command::Auth { .. }
+                | Command::Atrn(_)
+                | Command::Rset
+                | Command::Noop
+                | Command::Help(_)
+                | Command::Quit
+        );
+        self.config.flavour == Flavour::Odmr && !is_served
     }
 
     /// RFC 5321 §3.1: after a refusing greeting the server waits for QUIT.

@@ -1,11 +1,11 @@
 //! What the machine asks of its driver, and what it gets back.
 
 use bytes::Bytes;
-use mail::{Delivery, MailParameters, Recipient, Reply, ReversePath};
+use mail::{Delivery, Domain, MailParameters, Recipient, Reply, ReversePath};
 
 use crate::{
     sasl::{BearerToken, Credentials, ScramOutcome, ScramUser, TokenHint},
-    smtp::{attributes::Impersonation, data::Violation},
+    smtp::{attributes::Impersonation, data::Violation, turn::EtrnTarget},
 };
 
 /// What happened. Unless it says otherwise an event stays pending until its answer is given.
@@ -44,6 +44,12 @@ pub enum Event {
     /// XCLIENT, for `answer_impersonate`: a trusted proxy says who its client is. Reject with 421 if that client may not
     /// connect.
     Impersonate(Box<Impersonation>),
+    /// ETRN, for `answer_etrn`.
+    Etrn(EtrnTarget),
+    /// ATRN or TURN for the mail of these domains, or of all that are the client's if there are none; for `answer_turn`.
+    Turn(Vec<Domain>),
+    /// The reply to it is written: from here on the connection is the driver's, as a client. Wants no answer.
+    Turned,
 }
 
 /// What begins a transaction.

@@ -75,9 +75,33 @@ impl Server {
     fn announcement(&self) -> Reply {
         let mut lines: SmallVec<[Cow<'static, str>; 1]> = SmallVec::with_capacity(16);
         lines.push(self.config.hostname.to_string().into());
-        lines.extend(["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"].map(Cow::Borrowed));
-        lines.push(format!("SIZE {}", self.config.limits.message_bytes_max).into());
-        lines.extend(self.config.limits.announcement().map(Cow::Owned));
+        if self.config.flavour == Flavour::Odmr {
+            // RFC 2645 §5.1.1
+            lines.extend(["PIPELINING", "ENHANCEDSTATUSCODES", "HELP", "ATRN"].map(Cow::Borrowed));
+        } else {
+            lines.extend(["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"].map(Cow::Borrowed));
+            lines.push(format!("SIZE {}", self.config.limits.message_bytes_max).into());
+            lines.extend(self.config.limits.announcement().map(Cow::Owned));
+            lines.extend(self.switched().map(Cow::Borrowed));
+            lines.extend(self.announcement_of_time());
+            lines.extend(self.announcement_to_proxies());
+            if !self.config.no_soliciting.is_empty() {
+                lines.push(format!("NO-SOLICITING {}", self.config.no_soliciting).into());
+            }
+        }
+        if self.config.starttls != StartTls::Off && !self.session.tls {
+            lines.push("STARTTLS".into());
+        }
+        // RFC 4954 §4: after success there is nothing left to announce.
+        if self.config.auth && self.session.identity.is_none() {
+            let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());
+            lines.push(format!("AUTH {mechanisms}").into());
+        }
+        Reply { code: 250, enhanced: None, lines }
+    }
+
+    /// Keywords of what is switched on.
+    fn switched(&self) -> impl Iterator<Item = &'static str> {
         let extensions = self.extensions;
         let switched = [
             ("CHUNKING", extensions.chunking),
@@ -92,20 +116,10 @@ impl Server {
             ("SEND", extensions.send),
             ("SOML", extensions.send),
             ("SAML", extensions.send),
-            ("STARTTLS", self.config.starttls != StartTls::Off && !self.session.tls),
+            ("ETRN", extensions.etrn),
+            ("TURN", extensions.turn && self.may_turn()),
         ];
-        lines.extend(switched.iter().filter(|(_, on)| *on).map(|(keyword, _)| Cow::Borrowed(*keyword)));
-        lines.extend(self.announcement_of_time());
-        lines.extend(self.announcement_to_proxies());
-        if !self.config.no_soliciting.is_empty() {
-            lines.push(format!("NO-SOLICITING {}", self.config.no_soliciting).into());
-        }
-        // RFC 4954 §4: after success there is nothing left to announce.
-        if self.config.auth && self.session.identity.is_none() {
-            let mechanisms = Mechanism::announcement(&self.channel, self.passwords_allowed());
-            lines.push(format!("AUTH {mechanisms}").into());
-        }
-        Reply { code: 250, enhanced: None, lines }
+        switched.into_iter().filter(|(_, on)| *on).map(|(keyword, _)| keyword)
     }
 
     /// What is promised about when a message goes.

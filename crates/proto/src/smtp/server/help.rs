@@ -31,6 +31,9 @@ const TOPICS: &[(&str, &str)] = &[
     ("NOOP", "NOOP: does nothing"),
     ("VRFY", "VRFY name [SMTPUTF8]: asks who a user is, by address, user name, or full name or a part of it"),
     ("EXPN", "EXPN address [SMTPUTF8]: asks who stands behind an alias or a list"),
+    ("ETRN", "ETRN node, @domain or #queue: asks for the mail that waits for it to be sent now"),
+    ("ATRN", "ATRN [domain,...]: turns the connection round to hand over the mail that waits for you"),
+    ("TURN", "TURN: turns the connection round to hand over the mail that waits for you"),
     ("HELP", "HELP [command]: explains"),
     ("QUIT", "QUIT: ends the session"),
     ("STARTTLS", "STARTTLS: encrypts the session; say EHLO again behind it"),
@@ -57,6 +60,15 @@ impl Server {
     /// Whether this session has a use for the command.
     fn serves(&self, verb: &str) -> bool {
         match verb {
+            "MAIL" | "SEND" | "SOML" | "SAML" | "RCPT" | "DATA" | "BDAT" | "VRFY" | "EXPN" | "ETRN"
+            | "TURN"
+                if self.config.flavour == Flavour::Odmr =>
+            {
+                false
+            }
+            "ATRN" => self.config.flavour == Flavour::Odmr,
+            "ETRN" => self.extensions.etrn,
+            "TURN" => self.extensions.turn && self.may_turn(),
             "LHLO" => self.config.flavour == Flavour::Lmtp,
             "EHLO" | "HELO" => self.config.flavour != Flavour::Lmtp,
             "SEND" | "SOML" | "SAML" => self.extensions.send,

@@ -1,6 +1,6 @@
 //! The server's side: RFC 5321, with PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME
 //! (3030), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), SMTPUTF8 (6531), DSN (3461), LIMITS (9422), REQUIRETLS
-//! (8689), RRVS (7293), NO-SOLICITING (3865) and MTRK (3885); as LMTP RFC 2033.
+//! (8689), RRVS (7293), NO-SOLICITING (3865), MTRK (3885) and ETRN (1985); as LMTP RFC 2033, as ODMR RFC 2645.
 //!
 //! Choices where the standards leave some: a space behind the colon of MAIL and RCPT passes; AUTH outlives EHLO but
 //! not STARTTLS; STARTTLS and AUTH are refused within a transaction; 8-bit content passes without BODY=8BITMIME;
@@ -18,6 +18,7 @@ mod session;
 mod state;
 mod texts;
 mod transaction;
+mod turn;
 
 use std::{sync::Arc, time::Instant};
 
@@ -212,6 +213,10 @@ impl Machine for Server {
                 }
                 Progress::Pause(Pause::Input) => return Step::NeedInput,
                 Progress::Pause(Pause::Tls) => return Step::StartTls,
+                Progress::Pause(Pause::Turned) => {
+                    self.close();
+                    return Step::Event(Event::Turned);
+                }
                 Progress::Pause(Pause::Close) => return Step::Close,
             }
         }

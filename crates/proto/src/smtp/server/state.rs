@@ -1,11 +1,11 @@
 //! What a session is doing.
 
-use mail::{Recipient, Reply};
+use mail::{Domain, Recipient, Reply};
 
 use super::{Event, Inquiry, MailRequest};
 use crate::{
     sasl::{BearerToken, Credentials, SaslServer, ScramOutcome, ScramUser},
-    smtp::{attributes::Impersonation, data::DataDecoder},
+    smtp::{attributes::Impersonation, data::DataDecoder, turn::EtrnTarget},
 };
 
 /// States that wait for an answer of the driver hold what they asked, and stay until it comes.
@@ -28,6 +28,8 @@ pub(super) enum State {
     },
     Deciding(Question),
     StartingTls,
+    /// Once the reply is written, the connection is the driver's.
+    Turned,
     Closing,
 }
 
@@ -57,6 +59,8 @@ pub(super) enum Question {
     Verify(Box<Inquiry>),
     Expand(Box<Inquiry>),
     Impersonate(Box<Impersonation>),
+    Etrn(Box<EtrnTarget>),
+    Turn(Vec<Domain>),
 }
 
 #[derive(Debug)]
@@ -77,6 +81,7 @@ pub(super) enum Progress {
 pub(super) enum Pause {
     Input,
     Tls,
+    Turned,
     Close,
 }
 
@@ -96,6 +101,8 @@ impl Question {
             Self::Verify(inquiry) => Event::Verify(Inquiry::clone(inquiry)),
             Self::Expand(inquiry) => Event::Expand(Inquiry::clone(inquiry)),
             Self::Impersonate(told) => Event::Impersonate(told.clone()),
+            Self::Etrn(target) => Event::Etrn(EtrnTarget::clone(target)),
+            Self::Turn(domains) => Event::Turn(domains.clone()),
         }
     }
 }

@@ -104,6 +104,16 @@ pub(super) fn needs_tls() -> Reply {
     Reply::new(530, (5, 7, 0), "must issue a STARTTLS command first")
 }
 
+/// RFC 4954 §6
+pub(super) fn needs_auth() -> Reply {
+    Reply::new(530, (5, 7, 0), "authentication required")
+}
+
+/// RFC 2645 §5.2.1
+pub(super) fn turning() -> Reply {
+    Reply::new(250, (2, 0, 0), "OK, now reversing the connection")
+}
+
 /// RFC 6531 §3.5
 pub(super) fn needs_smtputf8() -> Reply {
     Reply::new(553, (5, 6, 7), "an address beyond ASCII needs SMTPUTF8")

@@ -54,11 +54,12 @@ fn everything_that_can_be_announced() {
          S: 250-SEND
          S: 250-SOML
          S: 250-SAML
-         S: 250-STARTTLS
+         S: 250-ETRN
          S: 250-DELIVERBY 60
          S: 250-MT-PRIORITY MIXER
          S: 250-FUTURERELEASE 86400 2026-12-01T00:00:00Z
          S: 250-NO-SOLICITING net.example:ADV,org.example:ADV
+         S: 250-STARTTLS
          S: 250 AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN",
     );
 }
@@ -286,9 +287,9 @@ fn help_vrfy_and_expn() {
         &everything(),
         "C: HELP
          S: 214-2.0.0 commands are
-         S: 214-2.0.0 EHLO HELO MAIL SEND SOML SAML RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT STARTTLS AUTH
+         S: 214-2.0.0 EHLO HELO MAIL SEND SOML SAML RCPT DATA BDAT RSET NOOP VRFY EXPN ETRN HELP QUIT STARTTLS AUTH
          S: 214 2.0.0 HELP and the name of one tells more
-         C: HELP ETRN
+         C: HELP BURL
          S: 504 5.5.4 no help on that
          C: MAIL FROM:<a@b.example>
          S: 250 2.1.0 sender OK

@@ -11,14 +11,17 @@ mod proxied;
 mod scram;
 mod time;
 mod tokens;
+mod turn;
 
 use std::time::{Duration, Instant};
 
 use mail::scram::ScramVerifier;
 
 use super::*;
-use crate::sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser, TokenHint};
-use crate::smtp::attributes::Told;
+use crate::{
+    sasl::{Credentials, NONCE_BYTES, Nonce, ScramUser, TokenHint},
+    smtp::{attributes::Told, turn::EtrnTarget},
+};
 
 /// What the driver of a dialog saw: whole messages, and content that came to nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) struct Seen {
     /// Content of the message that is coming in.
     pending: Vec<u8>,
     in_content: bool,
+    /// The connection is ours.
+    pub(crate) turned: bool,
 }
 
 /// One session with a driver that knows `bob` and `carol` at `ours.example`, and the password `secret`.
@@ -122,6 +127,13 @@ impl Session {
             }
             Event::Token(token) => self.server.answer_token(token_answer(&token.token)),
             Event::Verify(_) => self.server.answer_verify(&Reply::new(252, (2, 5, 2), "cannot verify")),
+            Event::Etrn(target) => self.server.answer_etrn(&etrn_answer(&target)),
+            Event::Turn(domains) => {
+                let refuse = domains.iter().any(|domain| domain.as_str() != "bobs.example");
+                let reply = Reply::new(450, (4, 7, 0), "not your domain");
+                self.server.answer_turn(if refuse { Decision::Reject(reply) } else { Decision::ACCEPT });
+            }
+            Event::Turned => self.seen.turned = true,
             Event::Expand(_) => self.server.answer_expand(&Reply::new(250, (2, 1, 5), "<büb@ours.example>")),
         }
     }
@@ -150,6 +162,17 @@ impl Session {
         let right = credentials.password == "secret";
         let wrong = Reply::new(535, (5, 7, 8), "authentication failed");
         self.server.answer_auth(if right { Decision::ACCEPT } else { Decision::Reject(wrong) });
+    }
+}
+
+/// Two messages wait for `waiting.example` and what is below it.
+fn etrn_answer(target: &EtrnTarget) -> Reply {
+    match target {
+        EtrnTarget::Node(node) | EtrnTarget::Below(node) if node.as_str() == "waiting.example" => {
+            Reply::new(253, (2, 0, 0), "OK, 2 pending messages for the node started")
+        }
+        EtrnTarget::Queue(_) => Reply::new(459, (4, 7, 1), "there is no such queue"),
+        _ => Reply::new(251, (2, 0, 0), "OK, no messages waiting for the node"),
     }
 }
 
@@ -192,6 +215,8 @@ fn everything() -> Config {
             seconds: 86_400,
             until: mail::Timestamp::from_millis(1_796_083_200_000),
         }),
+        etrn: true,
+        turn: false,
         ..Extensions::default()
     };
     config.no_soliciting = "net.example:ADV,org.example:ADV".parse().unwrap();
