@@ -69,6 +69,8 @@ fn a_customer_fetches_its_mail_with_atrn_and_nobody_elses() {
         deliver(FAR, &sample.message);
     }
     deliver("x@other.test", &samples::dots().message);
+    let route = server.cli_ok(&["route", FAR]);
+    assert!(route.contains("kept here until an account fetches it with ATRN"), "{route}");
     let why = server.cli_ok(&["why", FAR]);
     assert!(
         why.contains("waits in lane odmr:far.test to be picked up by ATRN from alice@example.test"),

@@ -7,7 +7,7 @@ use mta::route::{
     self, Destination, MxDelivery, Route, RouteTls, Via,
     site::{OwnHosts, Site},
 };
-use store::StoreError;
+use store::{StoreError, spool::LaneId};
 
 use super::{
     Admin, QueueHand,
@@ -49,6 +49,9 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
             let verdict = match (foreign, &ways[..]) {
                 (true, _) => "relayed",
                 (false, [only]) if &*only.lane.0 == route::LOCAL_LANE => "delivered here",
+                (false, [only]) if only.address == address && route::pickup_domain(&only.lane).is_some() => {
+                    "kept here until an account fetches it with ATRN"
+                }
                 (false, _) => "led elsewhere by an alias",
             };
             (verdict, ways)
@@ -62,7 +65,7 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
     let refused_by = ways.is_empty().then(|| rule(&routing, &address)).flatten();
     let mut views = Vec::with_capacity(ways.len());
     for way in ways {
-        views.push(view(admin, &routing, &way.address, &way.lane.0).await);
+        views.push(view(admin, &routing, &way.address, &way.lane).await);
     }
     Ok(AdminResponse::Route(RouteView {
         address: address.to_string(),
@@ -72,17 +75,21 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
     }))
 }
 
-async fn view(admin: &Admin, routing: &Routing, address: &Address, lane: &str) -> WayView {
+async fn view(admin: &Admin, routing: &Routing, address: &Address, lane: &LaneId) -> WayView {
     let mut way = WayView {
         address: address.to_string(),
-        lane: lane.to_owned(),
+        lane: lane.0.to_string(),
         rule: None,
         tls: None,
         hosts: Vec::new(),
         proven: false,
         trouble: None,
     };
-    if lane == route::LOCAL_LANE {
+    if *lane.0 == *route::LOCAL_LANE {
+        return way;
+    }
+    if let Some(domain) = route::pickup_domain(lane) {
+        way.rule = Some(format!("turn-domain {domain}"));
         return way;
     }
     way.rule = rule(routing, address);
