@@ -55,29 +55,11 @@ impl Session {
                 server.answer_content_each(&replies);
             }
             Event::ContentAborted(_) => self.transaction = None,
-            Event::Authenticate(credentials) => {
-                let decision = Box::pin(self.authenticate(credentials)).await;
-                server.answer_auth(decision);
-                self.announce(server);
-            }
-            Event::ScramVerifier(user) => {
-                let answer = Box::pin(self.scram_verifier(&user)).await;
-                server.answer_scram_verifier(answer);
-            }
-            Event::Scram(outcome) => {
-                let decision = Box::pin(self.finish_scram(outcome)).await;
-                server.answer_auth(decision);
-                self.announce(server);
-            }
-            Event::Token(token) => {
-                let answer = Box::pin(self.authenticate_by_token(&token)).await;
-                server.answer_token(answer);
-            }
-            Event::External(authorization_id) => {
-                let answer = Box::pin(self.authenticate_externally(&authorization_id)).await;
-                server.answer_external(answer);
-                self.announce(server);
-            }
+            login @ (Event::Authenticate(_)
+            | Event::ScramVerifier(_)
+            | Event::Scram(_)
+            | Event::Token(_)
+            | Event::External(_)) => Box::pin(self.decide_login(server, login)).await,
             Event::Verify(inquiry) => {
                 let config = self.mta.config();
                 let reply = policy::verify::verify(&self.mta.stores, &config, &self.client(), &inquiry).await;

@@ -6,33 +6,61 @@ use login::{Client, Outcome};
 use mail::{Reply, scram::ScramVerifier};
 use proto::{
     sasl::{BearerToken, Channel, ChannelBinding, Credentials, Nonce, ScramOutcome, ScramUser},
-    smtp::server::{Decision, Flavour, TokenAnswer},
+    smtp::server::{Decision, Event, Flavour, Server, TokenAnswer},
 };
 use store::directory::Service;
 
 use super::Session;
 
 impl Session {
-    pub(super) async fn authenticate(&mut self, credentials: Credentials) -> Decision {
+    /// Answers what the machine asks about a login. What is announced may depend on who the client is.
+    pub(super) async fn decide_login(&mut self, server: &mut Server, event: Event) {
+        match event {
+            Event::Authenticate(credentials) => {
+                let decision = self.authenticate(credentials).await;
+                server.answer_auth(decision);
+            }
+            Event::ScramVerifier(user) => {
+                let answer = self.scram_verifier(&user).await;
+                server.answer_scram_verifier(answer);
+            }
+            Event::Scram(outcome) => {
+                let decision = self.finish_scram(outcome).await;
+                server.answer_auth(decision);
+            }
+            Event::Token(token) => {
+                let answer = self.authenticate_by_token(&token).await;
+                server.answer_token(answer);
+            }
+            Event::External(authorization_id) => {
+                let answer = self.authenticate_externally(&authorization_id).await;
+                server.answer_external(answer);
+            }
+            _ => return,
+        }
+        self.announce(server);
+    }
+
+    async fn authenticate(&mut self, credentials: Credentials) -> Decision {
         let outcome = self.mta.logins.password(self.login_client(), &credentials).await;
         self.conclude_login(outcome).await
     }
 
     /// RFC 5802: the verifier, or one that stands in for nobody's.
-    pub(super) async fn scram_verifier(&mut self, user: &ScramUser) -> Result<(ScramVerifier, Nonce), Reply> {
+    async fn scram_verifier(&mut self, user: &ScramUser) -> Result<(ScramVerifier, Nonce), Reply> {
         match self.mta.logins.scram_verifier(self.login_client(), user).await {
             Ok(found) => Ok(found),
             Err(outcome) => Err(refusal(&outcome)),
         }
     }
 
-    pub(super) async fn finish_scram(&mut self, outcome: ScramOutcome) -> Decision {
+    async fn finish_scram(&mut self, outcome: ScramOutcome) -> Decision {
         let outcome = self.mta.logins.finish_scram(self.login_client(), &outcome).await;
         self.conclude_login(outcome).await
     }
 
     /// RFC 4422 §A: whom the client's certificate names.
-    pub(super) async fn authenticate_externally(&mut self, authorization_id: &str) -> Result<String, Reply> {
+    async fn authenticate_externally(&mut self, authorization_id: &str) -> Result<String, Reply> {
         let addresses = self.tls.as_ref().map(|tls| tls.client_addresses.as_slice()).unwrap_or_default();
         let outcome = self.mta.logins.external(self.login_client(), addresses, authorization_id).await;
         match self.conclude_login(outcome).await {
@@ -42,7 +70,7 @@ impl Session {
     }
 
     /// RFC 7628: the account that the token names.
-    pub(super) async fn authenticate_by_token(&mut self, token: &BearerToken) -> TokenAnswer {
+    async fn authenticate_by_token(&mut self, token: &BearerToken) -> TokenAnswer {
         let logins = self.mta.logins.clone();
         let outcome = logins.token(self.login_client(), token).await;
         let is_refused = matches!(outcome, Outcome::Refused { .. });
