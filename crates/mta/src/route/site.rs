@@ -133,6 +133,11 @@ fn explicit(own: &OwnHosts, domain: &str, answer: Answer<Mx>) -> Result<Site, No
         return Err(NoSite::NullMx(domain.to_owned()));
     }
     hosts.retain(|host| !host.exchange.is_empty());
+    // RFC 5321 §5.1: MX records name hosts; an address written as one is a name that nobody has.
+    hosts.retain(|host| world::dns::literal(&host.exchange).is_none());
+    if hosts.is_empty() {
+        return Err(NoSite::NoHost(domain.to_owned()));
+    }
     hosts.sort();
     hosts.dedup_by(|a, b| a.exchange == b.exchange);
     // RFC 5321 §5.1: where we stand ourselves, only better hosts may have it.

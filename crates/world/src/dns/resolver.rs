@@ -126,7 +126,20 @@ impl SystemDns {
         builder.build().map_err(unusable)
     }
 
+    /// At most [`RECORDS_MAX`] records, whichever come first.
     async fn ask<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        read: impl Fn(&RData) -> Option<T>,
+    ) -> Result<Answer<T>, DnsError> {
+        let mut answer = self.ask_all(name, kind, read).await?;
+        answer.records.truncate(RECORDS_MAX);
+        Ok(answer)
+    }
+
+    /// As many records as a DNS message holds.
+    async fn ask_all<T>(
         &self,
         name: &str,
         kind: RecordType,
@@ -195,7 +208,7 @@ fn answer<T>(
 ) -> Result<Answer<T>, DnsError> {
     let of_kind: Vec<&Record> =
         found.answers().iter().filter(|record| record.record_type() == kind).collect();
-    let records: Vec<T> = of_kind.iter().filter_map(|record| read(&record.data)).take(RECORDS_MAX).collect();
+    let records: Vec<T> = of_kind.iter().filter_map(|record| read(&record.data)).collect();
     if records.is_empty() {
         return Err(DnsError::NoRecords { name: text(asked), kind: kind.into(), secure: false });
     }
@@ -253,11 +266,15 @@ impl Dns for SystemDns {
     }
 
     async fn mx(&self, domain: &str) -> Result<Answer<Mx>, DnsError> {
-        self.ask(domain, RecordType::MX, |data| match data {
+        let read = |data: &RData| match data {
             RData::MX(mx) => Some(Mx { preference: mx.preference, exchange: text(&mx.exchange) }),
             _ => None,
-        })
-        .await
+        };
+        let mut answer = self.ask_all(domain, RecordType::MX, read).await?;
+        // Of too many hosts the best are kept.
+        answer.records.sort();
+        answer.records.truncate(RECORDS_MAX);
+        Ok(answer)
     }
 
     async fn txt(&self, name: &str) -> Result<Answer<Vec<u8>>, DnsError> {

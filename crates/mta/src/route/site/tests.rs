@@ -103,3 +103,13 @@ async fn domains_with_the_same_hosts_are_one_site() {
     assert!(lanes[0].starts_with("mx:x.example+"), "{}", lanes[0]);
     assert_eq!(lanes[2], "mx:x.example");
 }
+
+#[tokio::test]
+async fn an_address_written_as_mx_is_no_host() {
+    let names = Names::new(
+        "a.example MX 10 192.0.2.1\na.example A 192.0.2.1\nb.example MX 5 192.0.2.1 10 mx.b.example",
+    );
+    assert_eq!(status(site(&names, "u@a.example").await), "5.4.4");
+    assert_eq!(names.asked(), ["MX a.example"]);
+    assert_eq!(hosts(&site(&names, "u@b.example").await.unwrap()), ["mx.b.example"]);
+}
