@@ -11,7 +11,14 @@
 mod names;
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    net::Ipv6Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use names::NameServer;
 use serde_json::Value;
@@ -193,4 +200,128 @@ fn route_tells_where_an_address_leads_and_why() {
     assert!(server.cli_ok(&["route", ALICE]).contains("delivered here"));
     server.stop();
     assert_eq!(server.cli_ok(&["route", "carol@far.test"]), shown, "the same without a running server");
+}
+
+#[test]
+fn aliases_are_followed_and_change_no_address() {
+    let ports = Ports::take();
+    let sink = Sink::start_on(LIVE, ports.nth(0), &EXTENSIONS, |_| None);
+    let names = NameServer::start(
+        "alias.test. 60 IN CNAME real.test.\nreal.test. 60 IN MX 10 mx.real.test.\n\
+         mx.real.test. 60 IN CNAME box.real.test.\nbox.real.test. 60 IN A 127.0.0.2\n\
+         plain.test. 60 IN CNAME box.real.test.\n\
+         circle.test. 60 IN CNAME other.test.\nother.test. 60 IN CNAME circle.test.\n",
+    );
+    let server = near(&names, ports.nth(0), "");
+    for (to, number) in [("carol@alias.test", 1), ("carol@plain.test", 2)] {
+        send(&server, &[to]);
+        wait_for(to, || (sink.messages().len() == number).then_some(()));
+        let message = sink.messages().pop().unwrap();
+        assert!(message.to[0].starts_with(&format!("<{to}>")), "{:?}", message.to);
+    }
+    let reply = rcpt(&server, "a@circle.test");
+    assert!(reply.starts_with("550 5.4.4"), "{reply}");
+}
+
+#[test]
+fn an_address_written_as_mx_is_no_host() {
+    let ports = Ports::take();
+    let sink = Sink::start_on(LIVE, ports.nth(0), &EXTENSIONS, |_| None);
+    let names = NameServer::start(
+        "only.test. 60 IN MX 10 127.0.0.2.\nonly.test. 60 IN A 127.0.0.2\n\
+         both.test. 60 IN MX 10 127.0.0.9.\nboth.test. 60 IN MX 20 live.test.\nlive.test. 60 IN A 127.0.0.2\n",
+    );
+    let server = near(&names, ports.nth(0), "");
+    let reply = rcpt(&server, "a@only.test");
+    assert!(reply.starts_with("550 5.4.4"), "{reply}");
+    send(&server, &["carol@both.test"]);
+    wait_for("the message", || (sink.messages().len() == 1).then_some(()));
+}
+
+#[test]
+fn one_family_that_is_dead_or_unwilling_does_not_keep_mail_from_the_other() {
+    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return support::tools::skip("both address families", "there is no IPv6").unwrap_or_default();
+    }
+    let (ports, others) = (Ports::take(), Ports::take());
+    let four = Sink::start_on(LIVE, ports.nth(0), &EXTENSIONS, |_| None);
+    let unwilling = |line: &str| (line == "connect").then(|| "421 4.3.2 not now".to_owned());
+    let six = Sink::start_on(Ipv6Addr::LOCALHOST, others.nth(0), &EXTENSIONS, |_| None);
+    let names = NameServer::start(&format!(
+        "far.test. 60 IN MX 10 mx.far.test.\nmx.far.test. 60 IN AAAA ::1\nmx.far.test. 60 IN A 127.0.0.2\n\
+         late.test. 60 IN MX 10 mx.late.test.\nmx.late.test. 60 IN AAAA ::1\nmx.late.test. 60 IN A {DEAD}\n"
+    ));
+    let attempts = |server: &Server, sink: &Sink, to: &str, number: usize| {
+        send(server, &[to]);
+        wait_for(to, || (sink.messages().len() == number).then_some(()));
+        wait_for("an empty queue", || queue(server).is_empty().then_some(()));
+        let trace = server.cli_json(&["trace", to]);
+        let events = trace.as_array().unwrap().last().unwrap()["events"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["kind"] == "attempt").count()
+    };
+    let server = near(&names, ports.nth(0), "");
+    assert_eq!(attempts(&server, &four, "carol@far.test", 1), 1, "nobody listens on ::1");
+    let _unwilling = Sink::start_on(Ipv6Addr::LOCALHOST, ports.nth(0), &EXTENSIONS, unwilling);
+    assert_eq!(attempts(&server, &four, "dave@far.test", 2), 1, "::1 does not want it");
+    let server = near(&names, others.nth(0), "");
+    assert_eq!(attempts(&server, &six, "carol@late.test", 1), 1, "only ::1 listens");
+}
+
+#[test]
+fn of_hundreds_of_hosts_the_best_few_are_tried() {
+    let ports = Ports::take();
+    let (live, tried) =
+        (Sink::start_on(LIVE, ports.nth(0), &EXTENSIONS, |_| None), Arc::new(AtomicUsize::new(0)));
+    let counted = tried.clone();
+    let _unwilling = Sink::start_on([127, 0, 0, 3], ports.nth(0), &EXTENSIONS, move |line| {
+        (line == "connect").then(|| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            "421 4.3.2 not now".to_owned()
+        })
+    });
+    // Far more than a datagram holds.
+    let hosts = |domain: &str| -> String {
+        let host = |n| format!("{domain}. 60 IN MX 20 mx{n}.{domain}.\nmx{n}.{domain}. 60 IN A 127.0.0.3\n");
+        (0..300).map(host).collect()
+    };
+    let names = NameServer::start(&format!(
+        "{}{}many.test. 60 IN MX 10 zz.many.test.\nzz.many.test. 60 IN A 127.0.0.2\n",
+        hosts("many.test"),
+        hosts("deaf.test"),
+    ));
+    let server = near(&names, ports.nth(0), "");
+    send(&server, &["carol@many.test"]);
+    wait_for("the message", || (live.messages().len() == 1).then_some(()));
+    assert_eq!(tried.load(Ordering::SeqCst), 0, "the best host was named last and tried first");
+    send(&server, &["carol@deaf.test"]);
+    last_error(&server);
+    let tried = tried.load(Ordering::SeqCst);
+    let attempts = usize::try_from(queue(&server)[0]["attempts"].as_u64().unwrap()).unwrap();
+    assert!(tried >= 10 && tried <= 10 * (attempts + 1), "{tried} connections in {attempts} attempts");
+}
+
+#[test]
+fn a_changed_record_counts_for_the_next_attempt_once_its_time_is_over() {
+    let ports = Ports::take();
+    let sink = Sink::start_on(LIVE, ports.nth(0), &EXTENSIONS, |_| None);
+    let zone = |address: &str| {
+        format!(
+            "brief.test. 1 IN MX 10 mx.brief.test.\nmx.brief.test. 1 IN A {address}\n\
+             long.test. 9999 IN MX 10 mx.long.test.\nmx.long.test. 9999 IN A {address}\n"
+        )
+    };
+    let names = NameServer::start(&zone(DEAD));
+    let server = near(&names, ports.nth(0), "");
+    send(&server, &["carol@brief.test"]);
+    send(&server, &["carol@long.test"]);
+    let has_tried = |times: u64| {
+        let tried = |entry: &Value| entry["attempts"].as_u64() >= Some(times);
+        let queue = queue(&server);
+        (queue.len() == 2 && queue.iter().all(tried)).then_some(())
+    };
+    wait_for("an attempt at each", || has_tried(1));
+    names.change(&zone("127.0.0.2"));
+    wait_for("the message", || (sink.messages().len() == 1).then_some(()));
+    assert!(sink.messages()[0].to[0].starts_with("<carol@brief.test>"));
+    assert_eq!(queue(&server).len(), 1, "what may be kept for hours is not asked for again");
 }

@@ -22,7 +22,8 @@ pub struct NameServer {
     address: SocketAddr,
     /// The DNSKEY that proves its answers, if they are signed.
     anchor: Option<String>,
-    _runtime: Runtime,
+    zone: Arc<Zone>,
+    runtime: Runtime,
     _ports: Ports,
 }
 
@@ -50,7 +51,8 @@ impl NameServer {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut catalog = Catalog::new();
-        catalog.upsert(LowerName::from(Name::root()), vec![Arc::new(zone)]);
+        let zone = Arc::new(zone);
+        catalog.upsert(LowerName::from(Name::root()), vec![zone.clone()]);
         runtime.block_on(async {
             let mut server = Server::new(catalog);
             server.register_socket(tokio::net::UdpSocket::bind(address).await.unwrap());
@@ -58,12 +60,21 @@ impl NameServer {
             server.register_listener(listener, Duration::from_secs(5), 16);
             tokio::spawn(async move { server.block_until_done().await });
         });
-        Self { address, anchor, _runtime: runtime, _ports: ports }
+        Self { address, anchor, zone, runtime, _ports: ports }
     }
 
     /// The `[dns]` section that asks it. `more` stands in it.
     pub fn section(&self, more: &str) -> String {
         format!("[dns]\nservers = [\"{}\"]\n{more}\n", self.address)
+    }
+
+    /// Puts records in the place of those of the same name and type.
+    pub fn change(&self, records: &str) {
+        let (_, sets) = Parser::new(records, None, Some(Name::root())).parse().unwrap();
+        self.runtime.block_on(async {
+            let mut present = self.zone.records_mut().await;
+            present.extend(sets.into_iter().map(|(key, set)| (key, Arc::new(set))));
+        });
     }
 
     pub fn anchor(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -58,12 +58,12 @@ impl Sink {
 
     /// The same on another loopback address.
     pub fn start_on(
-        ip: [u8; 4],
+        ip: impl Into<IpAddr>,
         port: u16,
         extensions: &[&'static str],
         script: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let address = SocketAddr::from((ip, port));
+        let address = SocketAddr::new(ip.into(), port);
         let listener = TcpListener::bind(address).unwrap();
         let shared = Arc::new(Shared {
             script: Box::new(script),
