@@ -74,6 +74,11 @@ impl Mta {
         Ok((admission, judge.verdicts))
     }
 
+    /// To ask what policy would say to this client.
+    pub fn rehearsal<'a>(&'a self, config: &'a Config, client: Client<'a>) -> Judge<'a> {
+        Judge { rehearsal: true, ..self.judge(config, client) }
+    }
+
     /// For one phase of a session with this client.
     pub(crate) fn judge<'a>(&'a self, config: &'a Config, client: Client<'a>) -> Judge<'a> {
         let now = self.world.clock.now();

@@ -151,3 +151,29 @@ via = "hold"
     let verdict = verdicts[0]["events"].as_array().unwrap().iter().find(|event| event["kind"] == "verdict");
     assert!(verdict.unwrap()["details"]["rule"].is_string(), "{verdicts}");
 }
+
+#[test]
+fn session_tells_what_policy_would_say() {
+    let mut server = Server::start("");
+    let ask = [
+        "session",
+        "--from-ip",
+        "192.0.2.1",
+        "--mail-from",
+        "stranger@far.test",
+        "--rcpt",
+        ALICE,
+        "--rcpt",
+        "carol@far.test",
+    ];
+    let shown = server.cli_ok(&ask);
+    assert!(shown.contains(&format!("rcpt {ALICE}: passes")), "{shown}");
+    assert!(shown.contains("rcpt carol@far.test: 550 5.7.1"), "{shown}");
+    assert!(shown.contains("relay"), "the rule is named: {shown}");
+    let phases = server.cli_json(&ask);
+    assert_eq!(phases[4]["phase"], "rcpt", "{phases}");
+    assert!(phases[4]["refused"].as_str().unwrap().starts_with("550 5.7.1"));
+    server.stop();
+    assert_eq!(server.cli_ok(&ask), shown, "the same without a running server");
+    assert_eq!(server.cli(&["session", "--from-ip", "nowhere"]).status.code(), Some(2));
+}

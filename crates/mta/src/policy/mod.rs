@@ -16,6 +16,7 @@ pub mod priority;
 mod rate;
 pub mod rates;
 mod recipient;
+pub mod rehearsal;
 mod relay;
 pub mod release;
 mod sender;

@@ -1,19 +1,19 @@
 //! The side of the commands: asks the running server, or opens the store if none runs.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use world::{BoxStream, World};
 
 use super::{
-    Admin, QueueHand, Routing,
+    Admin, QueueHand,
     protocol::{AdminRequest, AdminResponse, RESPONSE_BYTES_MAX},
     socket,
 };
 use crate::{
     Failure,
     config::Config,
-    serve::routing,
+    serve::{routing, wiring},
     storage::{self, OpenFailure},
 };
 
@@ -45,18 +45,18 @@ impl Session {
         Self::open_in(World::system(), data_dir, create, None).await
     }
 
-    /// The same for what takes the configuration: routes and name servers.
+    /// The same for what takes the configuration: policy, routes and name servers.
     pub async fn open_configured(config: &Config) -> Result<Self, Failure> {
         let world = World::resolving(routing::resolver(config));
-        let routing = Routing { routes: routing::routes(config), own: routing::own_hosts(config) };
-        Self::open_in(world, &config.data_dir, false, Some(routing)).await
+        let in_force = Arc::new(wiring::mta_config(config)?);
+        Self::open_in(world, &config.data_dir, false, Some(in_force)).await
     }
 
     async fn open_in(
         world: World,
         data_dir: &Path,
         create: bool,
-        routing: Option<Routing>,
+        config: Option<Arc<mta::Config>>,
     ) -> Result<Self, Failure> {
         let until = world.clock.now() + STARTING_PATIENCE;
         loop {
@@ -66,7 +66,7 @@ impl Session {
             match storage::open(data_dir, create).await {
                 Ok(stores) => {
                     let admin =
-                        Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new(), routing };
+                        Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new(), config };
                     return Ok(Self(Way::Offline(Box::new(admin))));
                 }
                 // A server that starts or stops has the store but no control socket.

@@ -13,7 +13,10 @@ pub mod protocol;
 mod queue;
 mod route;
 pub mod selector;
+mod session;
 pub mod socket;
+
+use std::sync::Arc;
 
 use store::Stores;
 use world::World;
@@ -21,7 +24,6 @@ use world::World;
 pub use client::Session;
 use protocol::{AdminRequest, AdminResponse, ListenerView};
 pub use queue::QueueHand;
-pub use route::Routing;
 
 /// What requests are executed on.
 #[derive(Clone, Debug)]
@@ -31,11 +33,19 @@ pub struct Admin {
     pub queue: QueueHand,
     /// What the running server serves.
     pub listeners: Vec<ListenerView>,
-    /// Where mail goes, if no server runs to tell.
-    pub routing: Option<Routing>,
+    /// What is in force, if no server runs to tell.
+    pub config: Option<Arc<mta::Config>>,
 }
 
 impl Admin {
+    /// The running server's configuration, or the one the command was given.
+    fn config(&self) -> Option<Arc<mta::Config>> {
+        match &self.queue {
+            QueueHand::Running(mta) => Some(mta.config()),
+            QueueHand::Offline => self.config.clone(),
+        }
+    }
+
     /// Executes one request; whatever goes wrong is in the response.
     pub async fn execute(&self, request: AdminRequest) -> AdminResponse {
         match request {
@@ -64,6 +74,7 @@ impl Admin {
             | AdminRequest::ListRemove { .. } => {
                 lists::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }
+            AdminRequest::Session { visitor } => session::rehearse(self, &visitor).await,
             AdminRequest::Route { address } => {
                 route::route(self, &address).await.unwrap_or_else(AdminResponse::error)
             }

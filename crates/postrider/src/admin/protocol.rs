@@ -1,6 +1,6 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use mail::{QueueId, terminal::Notice};
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,10 @@ pub enum AdminRequest {
     Why {
         id: String,
     },
+    /// What policy would say to a client.
+    Session {
+        visitor: VisitorView,
+    },
     /// Where mail to an address would go.
     Route {
         address: String,
@@ -249,6 +253,9 @@ pub enum AdminResponse {
         sentence: String,
     },
     Route(RouteView),
+    Session {
+        phases: Vec<PhaseView>,
+    },
     /// For an attached terminal.
     Message {
         notice: Notice,
@@ -365,6 +372,36 @@ pub struct EntryView {
     /// Who has to come for it, where nothing is tried from here.
     pub waits_for: Option<String>,
     pub last_error: Option<String>,
+}
+
+/// A client as it would show itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisitorView {
+    pub from_ip: IpAddr,
+    /// The account it is logged in as.
+    pub login: Option<String>,
+    pub helo: Option<String>,
+    pub mail_from: Option<String>,
+    pub recipients: Vec<String>,
+}
+
+/// What policy says in one phase, rule by rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseView {
+    /// `connect`, `helo`, `mail` or `rcpt`.
+    pub phase: String,
+    pub said: Option<String>,
+    pub rules: Vec<RuleView>,
+    /// The reply that refuses it.
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    pub rule: String,
+    pub inputs: BTreeMap<String, String>,
+    /// Why it lets pass, or `refused: ` and the reply.
+    pub outcome: String,
 }
 
 /// Where mail to an address goes, and what decided it.

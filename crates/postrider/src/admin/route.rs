@@ -3,43 +3,20 @@
 use std::fmt::Write;
 
 use mail::{Address, ForwardPath};
-use mta::route::{
-    self, Destination, MxDelivery, Route, RouteTls, Via,
-    site::{OwnHosts, Site},
-};
+use mta::route::{self, Destination, MxDelivery, RouteTls, Via, site::Site};
 use store::{StoreError, spool::LaneId};
 
 use super::{
-    Admin, QueueHand,
+    Admin,
     protocol::{AdminResponse, HostView, RouteView, WayView},
 };
-
-/// What routing is decided by.
-#[derive(Clone, Debug)]
-pub struct Routing {
-    pub routes: Vec<Route>,
-    pub own: OwnHosts,
-}
-
-impl Admin {
-    /// The running server's, or what the command was given.
-    fn routing(&self) -> Option<Routing> {
-        match &self.queue {
-            QueueHand::Running(mta) => {
-                let config = mta.config();
-                Some(Routing { routes: config.routes.clone(), own: config.own.clone() })
-            }
-            QueueHand::Offline => self.routing.clone(),
-        }
-    }
-}
 
 pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreError> {
     let bare = address.trim().trim_start_matches('<').trim_end_matches('>');
     let Ok(address) = bare.parse::<Address>() else {
         return Ok(AdminResponse::error(format_args!("{bare:?} is not an address; write user@example.org")));
     };
-    let Some(routing) = admin.routing() else {
+    let Some(routing) = admin.config() else {
         return Ok(AdminResponse::error("no configuration says where mail goes"));
     };
     let path = ForwardPath::Address(address.clone());
@@ -75,7 +52,7 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
     }))
 }
 
-async fn view(admin: &Admin, routing: &Routing, address: &Address, lane: &LaneId) -> WayView {
+async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &LaneId) -> WayView {
     let mut way = WayView {
         address: address.to_string(),
         lane: lane.0.to_string(),
@@ -106,7 +83,7 @@ async fn view(admin: &Admin, routing: &Routing, address: &Address, lane: &LaneId
 
 async fn by_mx(
     admin: &Admin,
-    routing: &Routing,
+    routing: &mta::Config,
     address: &Address,
     delivery: &MxDelivery,
     way: &mut WayView,
@@ -134,7 +111,7 @@ async fn look_up(admin: &Admin, host: &str, preference: Option<u16>, port: u16) 
 }
 
 /// The route that decides, as the configuration counts it.
-fn rule(routing: &Routing, address: &Address) -> Option<String> {
+fn rule(routing: &mta::Config, address: &Address) -> Option<String> {
     let at = routing.routes.iter().position(|route| route.recipient.matches(address))?;
     let mut text = String::new();
     // The last one is there whatever the configuration says.

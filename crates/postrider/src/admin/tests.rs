@@ -10,7 +10,7 @@ fn admin() -> Admin {
         stores: Stores::new(engine),
         world: World::system(),
         queue: QueueHand::Offline,
-        routing: None,
+        config: None,
         listeners: Vec::new(),
     }
 }

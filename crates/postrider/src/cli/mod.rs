@@ -11,6 +11,7 @@ mod output;
 mod queue;
 mod route;
 mod send;
+mod session;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,8 @@ enum Command {
     Trace(history::Trace),
     /// In one sentence: where a message is, why, what happens next
     Why(history::Why),
+    /// What policy would say to a client, rule by rule, sending nothing
+    Session(session::SessionCommand),
     /// Where mail to an address would go: rule, hosts, TLS
     Route(route::RouteCommand),
     /// Load generator and sink for measurements
@@ -124,6 +127,10 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Session(command)) => {
+            let config = common.location.config()?;
+            ask_in(Session::open_configured(&config), command.request(), &mut output)
+        }
         Some(Command::Route(command)) => {
             let config = common.location.config()?;
             ask_in(Session::open_configured(&config), command.request(), &mut output)
@@ -177,6 +184,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Members { members } => list::show_changed(&members, output),
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
+        AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::Route(route) => route::show(&route, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),
         AdminResponse::Message { notice } => output.value(&notice),

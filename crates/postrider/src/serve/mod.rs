@@ -6,7 +6,7 @@ mod proxied;
 mod quick_start;
 pub mod routing;
 mod signals;
-mod wiring;
+pub mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -46,7 +46,7 @@ async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
         world: world.clone(),
         queue: QueueHand::Running(services.mta().clone()),
         listeners: services.listeners().to_vec(),
-        routing: None,
+        config: None,
     });
     let control = tokio::spawn(socket::serve(control, admin.clone(), shutdown));
     if location.config.is_none() {

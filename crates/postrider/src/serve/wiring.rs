@@ -217,7 +217,8 @@ fn alpn_names(service: Service) -> &'static [&'static str] {
     }
 }
 
-fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
+/// What the transfer agent is to do.
+pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
     let session = Limits {
         message_bytes_max: config.smtp.message_bytes_max.0,
         recipients_max: usize::try_from(config.smtp.recipients_max).unwrap_or(usize::MAX),
