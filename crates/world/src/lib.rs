@@ -1,4 +1,5 @@
-//! The outside of Postrider behind object-safe traits: [`Clock`], [`Net`], [`Dns`], [`Entropy`], [`Ttys`].
+//! The outside of Postrider behind object-safe traits: [`Clock`], [`Net`], [`Dns`], [`Entropy`], [`Ttys`],
+//! [`Processes`].
 //!
 //! This is the only crate that names sockets, wall time, resolvers and randomness. Everything else is handed a
 //! [`World`], so that a simulated one can take its place.
@@ -9,6 +10,7 @@ pub mod dns;
 mod entropy;
 pub mod http;
 mod net;
+mod process;
 mod task;
 pub mod tls;
 mod tty;
@@ -20,6 +22,7 @@ pub use clock::{Clock, SystemClock};
 pub use dns::{Dns, DnsError, ResolverSettings, SystemDns};
 pub use entropy::{Entropy, SystemEntropy};
 pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, own_addresses, read_some};
+pub use process::{ERROR_BYTES_MAX, End, Ended, Input, Processes, Program, RunAs, SystemProcesses};
 pub use task::{Shutdown, ShutdownTrigger};
 pub use tty::{SystemTtys, Ttys};
 
@@ -31,6 +34,7 @@ pub struct World {
     pub dns: Arc<dyn Dns>,
     pub entropy: Arc<dyn Entropy>,
     pub ttys: Arc<dyn Ttys>,
+    pub processes: Arc<dyn Processes>,
 }
 
 impl World {
@@ -47,6 +51,7 @@ impl World {
             dns: Arc::new(SystemDns::new(settings)),
             entropy: Arc::new(SystemEntropy),
             ttys: Arc::new(SystemTtys),
+            processes: Arc::new(SystemProcesses),
         }
     }
 }
