@@ -88,6 +88,40 @@ fn chunks_are_opaque() {
     assert_eq!(seen.messages[0].1, b"hello\r\n.\r\nMAIL FROM:<>\r\n");
 }
 
+/// RFC 2033 §4.3
+#[test]
+fn lmtp_answers_the_last_chunk_for_each_recipient() {
+    dialog(
+        &Config::new("mx.ours.example", Flavour::Lmtp),
+        "S: 220 mx.ours.example LMTP Postrider
+         C: LHLO c.example
+         S: 250-mx.ours.example
+         S: 250-PIPELINING
+         S: 250-8BITMIME
+         S: 250-ENHANCEDSTATUSCODES
+         S: 250-HELP
+         S: 250-SIZE 52428800
+         S: 250-LIMITS RCPTMAX=1000
+         S: 250-CHUNKING
+         S: 250 SMTPUTF8
+         C: MAIL FROM:<a@b.example>
+         C: RCPT TO:<bob@ours.example>
+         C: RCPT TO:<bob@ours.example>
+         C: BDAT 2
+         C+ ab
+         C: BDAT 1 LAST
+         C+ c
+         S: 250 2.1.0 sender OK
+         S: 250 2.1.5 recipient OK
+         S: 250 2.1.5 recipient OK
+         S: 250 2.0.0 chunk received
+         S: 250 2.0.0 queued as 1
+         S: 250 2.0.0 queued as 1
+         C: QUIT
+         S: 221 2.0.0 closing the connection",
+    );
+}
+
 #[test]
 fn a_whole_message_in_one_group_of_chunks() {
     let seen = after_ehlo(
