@@ -11,12 +11,9 @@ use store::{
 
 use crate::{
     Config, Mta, forward, outcome, promise,
-    route::{self, LIST_LANE, Way},
+    route::{self, Way},
     scheduler::Item,
 };
-
-/// Recipients that one queue entry holds at most.
-const ENTRY_RECIPIENTS_MAX: usize = 1000;
 
 /// A message that is about to be accepted.
 #[derive(Debug)]
@@ -193,9 +190,7 @@ fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
     let deadline = deliver_by.map(|by| Deadline { at: by.deadline(acceptance.at), told: by.seconds <= 0 });
     let parts = groups.into_iter().flat_map(|((lane, held, _), (reverse_path, recipients))| {
         let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
-        // Each list settles in its own time.
-        let most = if *lane.0 == *LIST_LANE { 1 } else { ENTRY_RECIPIENTS_MAX };
-        let chunks: Vec<_> = recipients.chunks(most).map(<[_]>::to_vec).collect();
+        let chunks: Vec<_> = recipients.chunks(route::recipients_max(&lane)).map(<[_]>::to_vec).collect();
         chunks.into_iter().map(move |chunk| (lane.clone(), status, reverse_path.clone(), chunk))
     });
     parts

@@ -81,12 +81,12 @@ pub(super) async fn deliver(
     Fate::Delivered { to, reply: None, append, success: Success::Final }
 }
 
-fn unreadable(error: &StoreError) -> Fate {
+pub(super) fn unreadable(error: &StoreError) -> Fate {
     Fate::Deferred(Trouble::new((4, 3, 0), format!("the directory cannot be read: {error}")))
 }
 
 /// RFC 5321 §4.4: Return-Path on final delivery. Delivered-To (RFC 9228) keeps the address that led here.
-fn final_headers(entry: &QueueEntry, recipient: &QueuedRecipient) -> Bytes {
+pub(super) fn final_headers(entry: &QueueEntry, recipient: &QueuedRecipient) -> Bytes {
     let mut headers = Vec::with_capacity(128);
     mail::received::write_return_path(&entry.reverse_path, &mut headers);
     let delivered_to = recipient.original.as_ref().unwrap_or(&recipient.address);

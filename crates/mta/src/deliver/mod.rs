@@ -1,7 +1,9 @@
 //! Carrying entries out, a worker a connection: final delivery in [`local`] and [`live`], mailing lists in [`list`], the
-//! next hop in [`remote`], what is fetched from here in [`pickup`].
+//! next hop in [`remote`], what is fetched from here in [`pickup`], programs and folders in [`gateway`].
 
+mod content;
 mod discard;
+mod gateway;
 mod list;
 mod live;
 mod local;
@@ -24,6 +26,7 @@ pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
         route::LIST_LANE => list::work(mta, lane).await,
         "discard" => discard::work(mta, lane).await,
         _ if route::is_pickup(lane) => pickup::work(mta, lane).await,
+        _ if route::gateway::is_gateway(lane) => gateway::work(mta, lane).await,
         _ => match route::delivery_of(lane) {
             Delivery::Mail => remote::work(mta, lane).await,
             delivery => live::work(mta, lane, delivery).await,

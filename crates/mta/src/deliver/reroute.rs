@@ -78,9 +78,12 @@ async fn split(
     let mut entries = Vec::with_capacity(groups.len());
     for ((lane, held), recipients) in groups {
         let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
-        let part = if entries.is_empty() { entry.part } else { next_part };
-        next_part = next_part.saturating_add(u16::from(!entries.is_empty()));
-        entries.push(QueueEntry { part, lane, recipients, status, ..entry.clone() });
+        for together in recipients.chunks(route::recipients_max(&lane)) {
+            let part = if entries.is_empty() { entry.part } else { next_part };
+            next_part = next_part.saturating_add(u16::from(!entries.is_empty()));
+            let (lane, recipients) = (lane.clone(), together.to_vec());
+            entries.push(QueueEntry { part, lane, recipients, status, ..entry.clone() });
+        }
     }
     let mut batch = Batch::new();
     for (index, moved) in entries.iter().enumerate() {

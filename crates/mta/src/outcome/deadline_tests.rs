@@ -15,7 +15,8 @@ use crate::{
 /// A site whose next hop for there.example takes no connections, and that tries it only once an hour.
 async fn unreachable() -> Config {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let smarthost = Smarthost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None };
+    let smarthost =
+        Smarthost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None, lmtp: false };
     let route = Route { recipient: "*@there.example".parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) };
     Config { retry_delays: vec![Duration::from_hours(1)], ..config(vec![route]) }
 }

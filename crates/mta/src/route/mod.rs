@@ -1,9 +1,14 @@
 //! Which way an address goes: the directory's own addresses to their mailboxes, others by the first route that matches.
 
+pub mod gateway;
 mod pattern;
 pub mod site;
+pub mod template;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use mail::{Address, Delivery, Domain, ForwardPath, Host};
 use store::{
@@ -12,6 +17,7 @@ use store::{
     spool::LaneId,
 };
 
+use gateway::{Capture, Maildir, Pipe};
 pub use pattern::RecipientPattern;
 
 /// The lane of final delivery on this machine.
@@ -34,6 +40,12 @@ pub fn delivery_of(lane: &LaneId) -> Delivery {
     let found = Delivery::LIVE.into_iter().find(|delivery| live_lane(*delivery).as_ref() == Some(lane));
     found.unwrap_or_default()
 }
+/// How the lanes of single hosts begin.
+const SMTP_LANES: &str = "smtp:";
+const LMTP_LANES: &str = "lmtp:";
+
+/// Recipients that one queue entry holds at most.
+const ENTRY_RECIPIENTS_MAX: usize = 1000;
 
 /// One `[[route]]`.
 #[derive(Clone, Debug)]
@@ -46,7 +58,11 @@ pub struct Route {
 pub enum Via {
     /// To the hosts that the domain name system names for the recipient's domain.
     Mx(Arc<MxDelivery>),
+    /// To one host, by SMTP or LMTP.
     Smtp(Arc<Smarthost>),
+    Pipe(Arc<Pipe>),
+    Maildir(Arc<Maildir>),
+    Capture(Arc<Capture>),
     /// Accepted, kept on hold until an operator releases or reroutes it.
     Hold,
     /// Accepted and thrown away, with a word in the history.
@@ -69,10 +85,28 @@ pub struct MxDelivery {
 /// A fixed next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Smarthost {
+    /// A name or an address; for LMTP also `unix:/path`.
     pub host: String,
     pub port: u16,
     pub tls: RouteTls,
     pub login: Option<Login>,
+    /// RFC 2033: it delivers, and says so for each recipient.
+    pub lmtp: bool,
+}
+
+impl Smarthost {
+    /// The Unix socket, if it is one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.host.strip_prefix("unix:").map(Path::new)
+    }
+
+    fn lane(&self) -> LaneId {
+        let protocol = if self.lmtp { LMTP_LANES } else { SMTP_LANES };
+        LaneId(match self.socket() {
+            Some(_) => format!("{protocol}{}", self.host).into(),
+            None => format!("{protocol}{}:{}", self.host.to_ascii_lowercase(), self.port).into(),
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,14 +137,20 @@ impl Via {
     pub fn lane(&self, address: &Address) -> LaneId {
         match self {
             Self::Mx(_) => LaneId(format!("{DOMAIN_LANE}{}", domain_text(address)).into()),
-            Self::Smtp(smarthost) => {
-                LaneId(format!("smtp:{}:{}", smarthost.host.to_ascii_lowercase(), smarthost.port).into())
-            }
+            Self::Smtp(smarthost) => smarthost.lane(),
+            Self::Pipe(pipe) => pipe.lane(),
+            Self::Maildir(maildir) => maildir.lane(),
+            Self::Capture(capture) => capture.lane(),
             Self::Hold => LaneId("hold".into()),
             Self::Discard => LaneId("discard".into()),
             Self::Reject => LaneId("reject".into()),
         }
     }
+}
+
+/// Recipients that an entry of this lane holds at most: where each is delivered to apart, each settles in its own time.
+pub(crate) fn recipients_max(lane: &LaneId) -> usize {
+    if *lane.0 == *LIST_LANE || gateway::is_gateway(lane) { 1 } else { ENTRY_RECIPIENTS_MAX }
 }
 
 fn domain_text(address: &Address) -> String {
@@ -166,8 +206,11 @@ pub async fn destination(
         (Resolution::Loop, _) => Destination::Loop,
         (Resolution::NotHosted, ForwardPath::Address(address)) => {
             match foreign_way(directory, routes, address).await? {
-                // Whoever fetches its mail here wants it taken from anybody.
-                Ok(way) => Destination::Ways { foreign: !is_pickup(&way.lane), ways: vec![way] },
+                // Whoever fetches its mail here wants it taken from anybody, as the operator does whose gateway it is.
+                Ok(way) => {
+                    let is_ours = is_pickup(&way.lane) || ends_here(&way.lane);
+                    Destination::Ways { ways: vec![way], foreign: !is_ours }
+                }
                 Err(refusal) => refusal,
             }
         }
@@ -180,7 +223,7 @@ pub async fn destination(
                     Target::Unknown(address) => ways.push(local_way(address)),
                     Target::List(list) => ways.push(list_way(list.address)),
                     Target::Foreign(address) => match foreign_way(directory, routes, &address).await? {
-                        Ok(way) => ways.push(Way { forwarded: true, ..way }),
+                        Ok(way) => ways.push(Way { forwarded: !ends_here(&way.lane), ..way }),
                         Err(refusal) => return Ok(refusal),
                     },
                 }
@@ -232,6 +275,11 @@ pub fn pickup_domain(lane: &LaneId) -> Option<&str> {
 
 pub(crate) fn is_pickup(lane: &LaneId) -> bool {
     pickup_domain(lane).is_some()
+}
+
+/// The operator made what this lane leads to the mail's last stop, so that taking it from anybody is not relaying.
+fn ends_here(lane: &LaneId) -> bool {
+    gateway::is_gateway(lane) || lane.0.starts_with(LMTP_LANES)
 }
 
 /// The first route that matches.

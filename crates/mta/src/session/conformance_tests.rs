@@ -361,7 +361,13 @@ async fn passwords_are_not_asked_for_in_clear() {
 /// name server never answers here, and that is the delivery's concern.
 #[tokio::test]
 async fn the_last_dot_waits_for_the_store_alone() {
-    let silent = Smarthost { host: "silent.example".to_owned(), port: 25, tls: RouteTls::None, login: None };
+    let silent = Smarthost {
+        host: "silent.example".to_owned(),
+        port: 25,
+        tls: RouteTls::None,
+        login: None,
+        lmtp: false,
+    };
     let route = Route { recipient: "*".parse().unwrap(), via: Via::Smtp(silent.into()) };
     let names = std::sync::Arc::new(Names::new("silent.example IS SILENT"));
     let world = world::World { dns: names.clone(), ..world::World::system() };

@@ -29,6 +29,9 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
                 (false, [only]) if only.address == address && route::pickup_domain(&only.lane).is_some() => {
                     "kept here until an account fetches it with ATRN"
                 }
+                (false, [only]) if only.address == address && &*only.lane.0 != route::LIST_LANE => {
+                    "delivered through a gateway"
+                }
                 (false, _) => "led elsewhere by an alias",
             };
             (verdict, ways)
@@ -71,6 +74,7 @@ async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &La
     }
     way.rule = rule(routing, address);
     match route::choose(&routing.routes, address).map(|route| &route.via) {
+        Some(Via::Smtp(host)) if host.socket().is_some() => {}
         Some(Via::Smtp(host)) => {
             way.tls = Some(tls_words(host.tls).to_owned());
             way.hosts.push(look_up(admin, &host.host, None, host.port).await);
@@ -126,7 +130,11 @@ fn rule(routing: &mta::Config, address: &Address) -> Option<String> {
 fn via_word(via: &Via) -> &'static str {
     match via {
         Via::Mx(_) => "mx",
+        Via::Smtp(host) if host.lmtp => "lmtp",
         Via::Smtp(_) => "smtp",
+        Via::Pipe(_) => "pipe",
+        Via::Maildir(_) => "maildir",
+        Via::Capture(_) => "capture",
         Via::Hold => "hold",
         Via::Discard => "discard",
         Via::Reject => "reject",

@@ -1,5 +1,7 @@
 //! What the options must fulfil together.
 
+mod route;
+
 use std::{collections::HashSet, ops::Range};
 
 use toml::{
@@ -8,8 +10,10 @@ use toml::{
 };
 use world::ListenAddress;
 
+use route::check_route;
+
 use super::{
-    options::{AskedFor, Config, Listener, ListenerTls, OAuth, Route, Service, Tls, TlsSource, Via},
+    options::{AskedFor, Config, Listener, ListenerTls, OAuth, Service, Tls, TlsSource},
     problem::Problems,
     types::HostName,
 };
@@ -117,28 +121,6 @@ fn check_tls(tls: &Tls, root: &DeTable<'_>, problems: &mut Problems) {
             }
             (TlsSource::Files, true) | (TlsSource::SelfSigned, false) => {}
         }
-    }
-}
-
-fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut Problems) {
-    match (route.via, &route.host) {
-        (Via::Smtp, None) => {
-            problems.add(at("via"), "via = \"smtp\" needs host = \"NAME OR ADDRESS\" in [[route]]");
-        }
-        (Via::Smtp, Some(host)) if host.is_empty() || host.contains(char::is_whitespace) => {
-            problems.add(at("host"), format!("{host:?} is not a host name or address"));
-        }
-        (via, Some(_)) if via != Via::Smtp => {
-            problems.add(at("host"), format!("a route via = \"{via}\" leads to no host; remove host"));
-        }
-        _ => {}
-    }
-    if route.private_addresses && route.via != Via::Mx {
-        problems.add(at("private_addresses"), "private_addresses is for via = \"mx\"; remove it");
-    }
-    if route.username.is_some() != route.password_file.is_some() {
-        let key = if route.username.is_some() { "username" } else { "password_file" };
-        problems.add(at(key), "username and password_file belong together; give both or neither");
     }
 }
 

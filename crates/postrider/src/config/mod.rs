@@ -79,7 +79,10 @@ impl Config {
         self.dns.trust_anchor.iter_mut().for_each(resolve);
         self.oauth.jwks_file.iter_mut().for_each(resolve);
         self.oauth.client_secret_file.iter_mut().for_each(resolve);
-        self.route.iter_mut().filter_map(|route| route.password_file.as_mut()).for_each(resolve);
+        for route in &mut self.route {
+            route.password_file.iter_mut().for_each(resolve);
+            route.directory.iter_mut().for_each(resolve);
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use super::{
     limits::Limits,
     section::section,
     types::{
-        Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, SolicitationClass, Span, choice,
+        Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, SolicitationClass, Span, Text,
+        choice,
     },
 };
 
@@ -299,12 +300,15 @@ section! {
     Route "[[route]]" {
         /// The addresses meant: an address, a domain, "*@*.example.org", or "*" for all.
         recipient: Pattern, example "\"*@internal.example\"";
-        /// What happens: handed to the hosts that the recipient's domain names (mx), to one host (smtp), kept until an operator releases it, thrown away, or refused.
+        /// What happens: handed to the hosts that the recipient's domain names (mx), to one host (smtp, lmtp), to a program
+        /// (pipe), written into a folder (maildir), kept in one mailbox for looking at (capture), kept until an operator
+        /// releases it, thrown away, or refused. What goes by lmtp, pipe, maildir or capture is taken from anybody, as mail
+        /// for domains of our own is.
         via: Via, example "\"smtp\"";
-        /// The next host, for via "smtp".
+        /// The next host, for via "smtp" and "lmtp"; for lmtp also a Unix socket, "unix:/path".
         host: Option<String> = None, example "\"10.0.0.9\"";
-        /// The port of the hosts, for via "smtp" and "mx".
-        port: u16 = 25;
+        /// The port of the hosts, for via "mx", "smtp" and "lmtp". Without it: 25, and 24 for lmtp.
+        port: Option<u16> = None, example "587";
         /// Whether hosts found by MX may have private and loopback addresses; nobody else's records should lead there.
         private_addresses: bool = false;
         /// TLS towards it: opportunistic takes it if offered, required insists on a valid certificate.
@@ -313,12 +317,30 @@ section! {
         username: Option<String> = None, example "\"relay@example.org\"";
         /// File that holds the password, read at each use; relative to the configuration file.
         password_file: Option<PathBuf> = None, example "\"/etc/postrider/relay.password\"";
+        /// The program for via "pipe", by its full path, and its arguments; no shell reads them. In them stand for what they
+        /// say: ${recipient}, ${original_recipient}, ${user}, ${domain}, ${sender}, ${queue_id}; the environment has the
+        /// same in capitals. Exit status 0: delivered; 71, 74, 75: tried again; others from 64 to 78: failed.
+        command: Vec<Text> = Vec::new(), example "[\"/usr/local/bin/ticket\", \"--to\", \"${recipient}\"]";
+        /// Where the program runs. Without it: /.
+        directory: Option<PathBuf> = None, example "\"/var/lib/ticket\"";
+        /// Whose rights the program has, or whom the Maildir belongs to. It has to be given where Postrider runs as root.
+        user: Option<String> = None, example "\"ticket\"";
+        /// After so long the program is killed, and the message tried again.
+        timeout: Span = Span::seconds(300);
+        /// The Maildir for via "maildir", with the same names in it as a command. What they stand for is part of one name:
+        /// what means something to a file system is encoded.
+        path: Option<Text> = None, example "\"/var/mail/${domain}/${user}\"";
+        /// Whether a Maildir that is missing is made. If not, its user is unknown.
+        create: bool = true;
+        /// The account that gets all mail, for via "capture".
+        mailbox: Option<String> = None, example "\"alice@example.org\"";
     }
 }
 
 choice! {
     /// The way of a route.
-    Via { Mx "mx", Smtp "smtp", Hold "hold", Discard "discard", Reject "reject"; later "lmtp", "pipe", "http", "capture" }
+    Via { Mx "mx", Smtp "smtp", Lmtp "lmtp", Pipe "pipe", Maildir "maildir", Capture "capture", Hold "hold",
+        Discard "discard", Reject "reject"; later "http" }
 }
 
 choice! {

@@ -46,6 +46,25 @@ password_file = "secret"
 [[route]]
 recipient = "example.net"
 via = "hold"
+[[route]]
+recipient = "*@tickets.example"
+via = "pipe"
+command = ["/usr/local/bin/ticket", "--to", "${recipient}"]
+user = "ticket"
+timeout = "1m"
+[[route]]
+recipient = "*@store.example"
+via = "lmtp"
+host = "unix:/run/lmtp"
+[[route]]
+recipient = "*@files.example"
+via = "maildir"
+path = "/var/mail/${domain}/${user}"
+create = false
+[[route]]
+recipient = "*"
+via = "capture"
+mailbox = "alice@example.org"
 [queue]
 retry_delays = ["1m", "5m", "15m", "30m", "1h", "2h", "4h"]
 expire_after = "5d"
@@ -160,11 +179,47 @@ fn options_are_checked_together() {
         ),
         (
             "[[route]]\nrecipient = \"*\"\nvia = \"hold\"\nhost = \"a\"\n",
-            "8:8: a route via = \"hold\" leads to no host",
+            "8:8: host is for via = \"smtp\" or \"lmtp\", and has no use for \"hold\"",
         ),
         (
-            "[[route]]\nrecipient = \"*\"\nvia = \"hold\"\nusername = \"a\"\n",
-            "8:12: username and password_file belong",
+            "[[route]]\nrecipient = \"*\"\nvia = \"smtp\"\nhost = \"a\"\nusername = \"a\"\n",
+            "9:12: username and password_file belong",
+        ),
+        ("[[route]]\nrecipient = \"*\"\nvia = \"pipe\"\n", "7:7: via = \"pipe\" needs command"),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"pipe\"\ncommand = [\"prog\"]\n",
+            "8:11: the first text of command is the program",
+        ),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"pipe\"\ncommand = [\"/bin/x\", \"${recpient}\"]\n",
+            "8:22: \"command\" in [[route]]: ${recpient} is not known; there are ${recipient}",
+        ),
+        ("[[route]]\nrecipient = \"*\"\nvia = \"maildir\"\n", "7:7: via = \"maildir\" needs path"),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"maildir\"\npath = \"${user}\"\n",
+            "8:8: path must be a full path",
+        ),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"maildir\"\npath = \"/a/../${user}\"\n",
+            "8:8: path must not contain \"..\"",
+        ),
+        ("[[route]]\nrecipient = \"*\"\nvia = \"capture\"\n", "7:7: via = \"capture\" needs mailbox"),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"capture\"\nmailbox = \"alice\"\n",
+            "8:11: \"alice\" is not an address",
+        ),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"lmtp\"\nhost = \"unix:lmtp\"\n",
+            "8:8: the socket's full path",
+        ),
+        ("[[route]]\nrecipient = \"*\"\nvia = \"smtp\"\nhost = \"unix:/lmtp\"\n", "8:8: SMTP goes to a host"),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"lmtp\"\nhost = \"a\"\nport = 25\n",
+            "9:8: port 25 is for SMTP",
+        ),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"maildir\"\npath = \"/m\"\ncommand = [\"/x\"]\n",
+            "9:11: command is for via = \"pipe\"",
         ),
         ("[[listener]]\nservice = \"lmtp\"\naddress = \"[::]:25\"\n", "7:11: port 25 is for SMTP"),
         ("[tls]\nmode = \"files\"\nkey = \"k\"\n", "6:8: mode = \"files\" needs certificate"),

@@ -28,6 +28,7 @@ pub struct Parsed<T> {
 pub type NameServer = Parsed<world::dns::NameServer>;
 pub type Network = Parsed<mta::config::Network>;
 pub type Pattern = Parsed<mta::route::RecipientPattern>;
+pub type Text = Parsed<mta::route::template::Template>;
 pub type Fingerprint = Parsed<world::tls::Fingerprint>;
 pub type SolicitationClass = Parsed<mta::config::SolicitationClass>;
 
@@ -265,6 +266,7 @@ text_setting!(
     "listen address such as \"0.0.0.0:25\", \"[::]:25\" or \"unix:/path\"",
     str::parse
 );
+text_setting!(Text, "text, in which ${recipient} and other names may stand", Text::parse);
 text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
 text_setting!(SolicitationClass, "class such as \"net.example:ADV\"", SolicitationClass::parse);
 text_setting!(HttpUrl, "URL such as \"https://login.example.org/keys\"", str::parse);

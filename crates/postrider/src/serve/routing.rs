@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use mta::route::{Login, MxDelivery, RecipientPattern, Route, RouteTls, Smarthost, Via, site::OwnHosts};
+use mta::route::{
+    Login, MxDelivery, RecipientPattern, Route, RouteTls, Smarthost, Via,
+    gateway::{Capture, Maildir, Pipe},
+    site::OwnHosts,
+};
 use world::{ListenAddress, ResolverSettings, dns};
 
 use crate::config::{
@@ -10,9 +14,12 @@ use crate::config::{
     options::{self, Dnssec},
 };
 
+const SMTP_PORT: u16 = 25;
+const LMTP_PORT: u16 = 24;
+
 /// As configured; what none of them matches goes by MX.
 pub fn routes(config: &Config) -> Vec<Route> {
-    let by_mx = MxDelivery { port: 25, tls: RouteTls::Opportunistic, private_addresses: false };
+    let by_mx = MxDelivery { port: SMTP_PORT, tls: RouteTls::Opportunistic, private_addresses: false };
     let rest = Route { recipient: RecipientPattern::ANY, via: Via::Mx(Arc::new(by_mx)) };
     config.route.iter().map(route).chain([rest]).collect()
 }
@@ -20,11 +27,14 @@ pub fn routes(config: &Config) -> Vec<Route> {
 fn route(route: &options::Route) -> Route {
     let via = match route.via {
         options::Via::Mx => Via::Mx(Arc::new(MxDelivery {
-            port: route.port,
+            port: route.port.unwrap_or(SMTP_PORT),
             tls: tls(route.tls),
             private_addresses: route.private_addresses,
         })),
-        options::Via::Smtp => Via::Smtp(Arc::new(smarthost(route))),
+        options::Via::Smtp | options::Via::Lmtp => Via::Smtp(Arc::new(smarthost(route))),
+        options::Via::Pipe => Via::Pipe(Arc::new(pipe(route))),
+        options::Via::Maildir => maildir(route).map_or(Via::Hold, |maildir| Via::Maildir(Arc::new(maildir))),
+        options::Via::Capture => capture(route).map_or(Via::Hold, |capture| Via::Capture(Arc::new(capture))),
         options::Via::Hold => Via::Hold,
         options::Via::Discard => Via::Discard,
         options::Via::Reject => Via::Reject,
@@ -33,13 +43,42 @@ fn route(route: &options::Route) -> Route {
 }
 
 fn smarthost(route: &options::Route) -> Smarthost {
+    let lmtp = route.via == options::Via::Lmtp;
     let login = route.username.clone().zip(route.password_file.clone());
     Smarthost {
         host: route.host.clone().unwrap_or_default(),
-        port: route.port,
+        port: route.port.unwrap_or(if lmtp { LMTP_PORT } else { SMTP_PORT }),
         tls: tls(route.tls),
         login: login.map(|(username, password_file)| Login { username, password_file }),
+        lmtp,
     }
+}
+
+fn pipe(route: &options::Route) -> Pipe {
+    let mut command = route.command.iter();
+    Pipe {
+        program: command.next().map(|program| program.text.clone()).unwrap_or_default().into(),
+        arguments: command.map(|argument| argument.value.clone()).collect(),
+        directory: route.directory.clone(),
+        user: route.user.clone(),
+        timeout: route.timeout.0,
+    }
+}
+
+/// None, and so on hold, without its path; the configuration is checked for that.
+fn maildir(route: &options::Route) -> Option<Maildir> {
+    let path = route.path.as_ref()?;
+    Some(Maildir {
+        path: path.value.clone(),
+        path_text: path.text.clone(),
+        create: route.create,
+        user: route.user.clone(),
+    })
+}
+
+/// As [`maildir`], without its mailbox.
+fn capture(route: &options::Route) -> Option<Capture> {
+    Some(Capture { mailbox: route.mailbox.as_ref()?.parse().ok()? })
 }
 
 fn tls(tls: options::RouteTls) -> RouteTls {

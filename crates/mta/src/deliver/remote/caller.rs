@@ -74,7 +74,8 @@ async fn greet(mta: &Arc<Mta>, caller: Caller) -> Option<Box<Connection>> {
             let (address, chunking) = (caller.address, false);
             // Its login, if that was under TLS, says who it is.
             let authenticated = link.agreed_tls().is_some();
-            Some(Box::new(Connection { link, host, address, usable: true, authenticated, chunking }))
+            let (address, lmtp) = (Some(address), false);
+            Some(Box::new(Connection { link, host, address, usable: true, authenticated, chunking, lmtp }))
         }
         Event::Failed(failure) => {
             tracing::info!(client = %caller.address.ip(), error = %failure.cause, "the customer does not take mail");

@@ -1,6 +1,6 @@
 //! Opening a connection to the next hop: addresses in turn, TLS as the route asks, login.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use mail::EnhancedStatus;
 use proto::{
@@ -31,13 +31,16 @@ const ADDRESSES_MAX: usize = 10;
 pub(super) struct Connection {
     pub(super) link: Link,
     pub(super) host: String,
-    pub(super) address: SocketAddr,
+    /// None on a Unix socket, whose path is the host's name.
+    pub(super) address: Option<SocketAddr>,
     /// It waits for the next message.
     pub(super) usable: bool,
     /// TLS is active, and the host has shown that it is the one that is meant.
     pub(super) authenticated: bool,
     /// Content may go by BDAT.
     pub(super) chunking: bool,
+    /// Its replies are about deliveries, one for each recipient.
+    pub(super) lmtp: bool,
 }
 
 impl Connection {
@@ -47,7 +50,10 @@ impl Connection {
 
     /// `relay.example[192.0.2.1]:25`
     pub(super) fn name(&self) -> String {
-        format!("{}[{}]:{}", self.host, self.address.ip(), self.address.port())
+        match self.address {
+            Some(address) => format!("{}[{}]:{}", self.host, address.ip(), address.port()),
+            None => self.host.clone(),
+        }
     }
 
     /// RFC 8689 §4.2.1
@@ -78,6 +84,13 @@ pub(super) async fn connect(
     let mut found = Found::default();
     for group in &hop.groups {
         for host in group {
+            if let Some(path) = host.socket() {
+                if demand == Demand::RequireTls {
+                    let reason = format!("{} does not keep messages to TLS (REQUIRETLS)", host.host);
+                    return Err(Fate::Failed(Trouble::new(REQUIRETLS_NEEDED, reason)));
+                }
+                return open_socket(mta, config, host, path, chunking).await.map_err(Fate::Deferred);
+            }
             found.look_up(mta, config, hop, host).await;
         }
         // RFC 5321 §5.1: hosts that are not better than ourselves would only send it back.
@@ -176,13 +189,13 @@ async fn open(
         RouteTls::None => TlsPolicy::None,
         RouteTls::Opportunistic | RouteTls::Required => TlsPolicy::Opportunistic,
     };
-    let greeted = match greet(mta, config, smarthost, (stream, address), policy, chunking).await {
+    let greeted = match greet(mta, config, smarthost, (stream, Some(address)), policy, chunking).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
         {
             let again = dial::one(mta, &smarthost.host, address).await?;
-            greet(mta, config, smarthost, (again, address), TlsPolicy::None, chunking).await
+            greet(mta, config, smarthost, (again, Some(address)), TlsPolicy::None, chunking).await
         }
         greeted => greeted,
     };
@@ -199,6 +212,19 @@ async fn open(
         }
         (greeted, _) => greeted.map_err(|refusal| Refusal { unfit: false, ..refusal }),
     }
+}
+
+async fn open_socket(
+    mta: &Arc<Mta>,
+    config: &Config,
+    host: &Smarthost,
+    path: &Path,
+    chunking: bool,
+) -> Result<Box<Connection>, Trouble> {
+    let stream = dial::socket(mta, host, path).await?;
+    // Nobody listens in on a socket of this machine.
+    let greeted = greet(mta, config, host, (stream, None), TlsPolicy::None, chunking).await;
+    greeted.map_err(|refusal| refusal.trouble)
 }
 
 struct Refusal {
@@ -218,7 +244,7 @@ async fn greet(
     mta: &Arc<Mta>,
     config: &Config,
     smarthost: &Smarthost,
-    (stream, address): (BoxStream, SocketAddr),
+    (stream, address): (BoxStream, Option<SocketAddr>),
     policy: TlsPolicy,
     chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
@@ -229,8 +255,10 @@ async fn greet(
         credentials,
         scram_nonce: Some(mta.world.entropy.array()),
         // A password in clear stays within this machine, or the operator said that TLS is not wanted.
-        plaintext_auth: address.ip().is_loopback() || smarthost.tls == RouteTls::None,
+        plaintext_auth: address.is_none_or(|address| address.ip().is_loopback())
+            || smarthost.tls == RouteTls::None,
         chunking,
+        lmtp: smarthost.lmtp,
         ..proto::smtp::client::Config::new(config.hostname.clone())
     };
     let verified = policy == TlsPolicy::Required;
@@ -238,12 +266,12 @@ async fn greet(
     let mut link = Link::new(clock.clone(), stream, client, smarthost.host.clone(), tls, None);
     match link.next_event().await {
         Some(Event::Ready) => {
-            let host = smarthost.host.clone();
+            let (host, lmtp) = (smarthost.host.clone(), smarthost.lmtp);
             let authenticated = verified && link.agreed_tls().is_some();
-            Ok(Box::new(Connection { link, host, address, usable: true, authenticated, chunking }))
+            Ok(Box::new(Connection { link, host, address, usable: true, authenticated, chunking, lmtp }))
         }
         Some(Event::Failed(failure)) => Err(refused(smarthost, &link, failure)),
-        _ => Err(dial::unreachable(&smarthost.host, address, "it closed the connection").into()),
+        _ => Err(dial::lost(&smarthost.host, address).into()),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use world::BoxStream;
 
-use crate::{Mta, outcome::Trouble};
+use crate::{Mta, outcome::Trouble, route::Smarthost};
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,7 +66,27 @@ pub(super) async fn one(mta: &Mta, host: &str, address: SocketAddr) -> Result<Bo
     }
 }
 
-pub(super) fn unreachable(host: &str, address: SocketAddr, reason: &str) -> Trouble {
+/// A server on this machine.
+pub(super) async fn socket(mta: &Mta, host: &Smarthost, path: &Path) -> Result<BoxStream, Trouble> {
+    let clock = &mta.world.clock;
+    let unreachable =
+        |reason: &str| Trouble::new((4, 4, 1), format!("{} cannot be reached: {reason}", host.host));
+    tokio::select! {
+        connected = mta.world.net.connect_unix(path) => connected.map_err(|error| unreachable(&error.to_string())),
+        () = clock.sleep_until(clock.now() + CONNECT_TIMEOUT) => Err(unreachable("no answer in time")),
+    }
+}
+
+/// It hung up on us before it let us in.
+pub(super) fn lost(host: &str, address: Option<SocketAddr>) -> Trouble {
+    const REASON: &str = "it closed the connection";
+    match address {
+        Some(address) => unreachable(host, address, REASON),
+        None => Trouble::new((4, 4, 1), format!("{host} cannot be reached: {REASON}")),
+    }
+}
+
+fn unreachable(host: &str, address: SocketAddr, reason: &str) -> Trouble {
     Trouble::new((4, 4, 1), format!("{host} at {address} cannot be reached: {reason}"))
 }
 

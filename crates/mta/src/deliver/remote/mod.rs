@@ -2,7 +2,6 @@
 
 mod caller;
 mod connect;
-mod content;
 mod dial;
 mod next_hop;
 mod promises;
@@ -84,7 +83,10 @@ async fn deliver(
 fn tried(sent: &Sent, host: Option<&str>, connection: Option<&Connection>, duration: Duration) -> Attempt {
     Attempt {
         host: connection.map(|connection| &*connection.host).or(host).map(str::to_owned),
-        address: connection.map(|connection| connection.address.to_string()).or(sent.address.clone()),
+        address: connection
+            .and_then(|connection| connection.address)
+            .map(|address| address.to_string())
+            .or(sent.address.clone()),
         tls: connection.and_then(Connection::tls_words),
         duration,
         outcome: sent.summary.clone(),
@@ -176,8 +178,10 @@ mod dsn_tests;
 #[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
+mod lmtp_tests;
+#[cfg(test)]
 mod promise_tests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod time_tests;

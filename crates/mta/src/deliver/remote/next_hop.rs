@@ -97,8 +97,13 @@ impl NextHop {
     }
 
     fn site(mta: &Mta, site: &Site, delivery: &MxDelivery) -> Self {
-        let host =
-            |name: String| Smarthost { host: name, port: delivery.port, tls: delivery.tls, login: None };
+        let host = |name: String| Smarthost {
+            host: name,
+            port: delivery.port,
+            tls: delivery.tls,
+            login: None,
+            lmtp: false,
+        };
         let groups = site.in_order(&*mta.world.entropy).into_iter();
         let groups = groups.map(|group| group.into_iter().map(host).collect());
         Self {

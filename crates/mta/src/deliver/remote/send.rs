@@ -8,11 +8,11 @@ use store::spool::QueueEntry;
 
 use super::{
     connect::Connection,
-    content::Content,
     promises::{self, Weighed},
 };
 use crate::{
     Mta,
+    deliver::content::Content,
     outcome::{Fate, Success, Trouble},
 };
 
@@ -332,6 +332,10 @@ impl Progress<'_> {
 fn success(connection: &Connection, entry: &QueueEntry) -> Success {
     let (host, capabilities) = (connection.host.clone(), connection.link.capabilities());
     let keeps_deadline = capabilities.deliver_by.is_some();
+    // RFC 2033 §4.2: it is delivered, not relayed.
+    if connection.lmtp && !capabilities.dsn {
+        return Success::Final;
+    }
     // RFC 2852 §4.1: each step if that was asked for, and that the deadline goes no further.
     match entry.mail.deliver_by {
         Some(by) if by.trace || !keeps_deadline => Success::Handed { host, keeps_deadline },

@@ -35,8 +35,13 @@ impl NextHop {
 }
 
 fn route_to(port: u16) -> Route {
-    let smarthost =
-        Smarthost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::Opportunistic, login: None };
+    let smarthost = Smarthost {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: RouteTls::Opportunistic,
+        login: None,
+        lmtp: false,
+    };
     Route { recipient: "*".parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) }
 }
 
@@ -72,7 +77,7 @@ pub(super) async fn submit(site: &Site, recipients: &[&str]) {
     wire.dialog("C: DATA\nS: 354\nC: Subject: x\nC: \nC: body\nC: .\nS: 250").await;
 }
 
-pub(super) async fn queue_is_empty(site: &Site) {
+pub(in crate::deliver) async fn queue_is_empty(site: &Site) {
     while !site.stores.spool.list(None, 1).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
