@@ -13,11 +13,12 @@ fuzz_target!(|octets: &[u8]| {
     let extensions = Extensions { binary_mime: true, dsn: true, expn: true, ..Extensions::default() };
     let accepted = Accepted::announced(extensions, true);
     match command::parse(octets) {
-        Ok(Command::Mail { reverse_path, parameters }) => {
-            let line = format!("MAIL FROM:{reverse_path}");
-            assert!(
-                matches!(command::parse(line.as_bytes()), Ok(Command::Mail { reverse_path: again, .. }) if again == reverse_path)
-            );
+        Ok(Command::Mail { reverse_path, parameters, .. }) => {
+            let line = format!("MAIL FROM:<{reverse_path}>");
+            match command::parse(line.as_bytes()) {
+                Ok(Command::Mail { reverse_path: again, .. }) => assert_eq!(again, reverse_path),
+                other => panic!("{line} is read as {other:?}"),
+            }
             let _ = parameter::parse_mail(parameters, accepted);
         }
         Ok(Command::Rcpt { parameters, .. }) => drop(parameter::parse_rcpt(parameters, accepted)),
