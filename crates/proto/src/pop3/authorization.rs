@@ -180,18 +180,20 @@ impl Server {
                 self.activity = Activity::AwaitingSaslResponse(server);
             }
             SaslStep::Credentials(credentials) => self.authenticate(Some(credentials)),
-            SaslStep::ScramUser(user) => self.activity = Activity::AwaitingScramVerifier(user, server),
+            SaslStep::ScramUser(user) => {
+                self.activity = Activity::AwaitingScramVerifier(Box::new(user), server);
+            }
             SaslStep::External(name) => self.activity = Activity::AuthenticatingExternally(name),
-            SaslStep::Token(token) => self.activity = Activity::CheckingToken(token, server),
+            SaslStep::Token(token) => self.activity = Activity::CheckingToken(Box::new(token), server),
             SaslStep::TokenRefused => self.refuse_login(),
-            SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(outcome),
+            SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(Box::new(outcome)),
             SaslStep::Malformed => self.reply_bad_command("that is no message of this mechanism"),
         }
     }
 
     fn authenticate(&mut self, credentials: Option<Credentials>) {
         match credentials {
-            Some(credentials) => self.activity = Activity::Authenticating(credentials),
+            Some(credentials) => self.activity = Activity::Authenticating(Box::new(credentials)),
             // No account can have such a name or password.
             None => self.refuse_login(),
         }

@@ -41,12 +41,16 @@ pub(super) enum Activity {
     Greeting,
     AwaitingCommand,
     AwaitingSaslResponse(SaslServer),
-    Authenticating(Credentials),
-    AwaitingScramVerifier(ScramUser, SaslServer),
-    CheckingToken(BearerToken, SaslServer),
-    FinishingScram(ScramOutcome),
+    /// Boxed, like the next three: a session that waits should be small.
+    Authenticating(Box<Credentials>),
+    AwaitingScramVerifier(Box<ScramUser>, SaslServer),
+    CheckingToken(Box<BearerToken>, SaslServer),
+    FinishingScram(Box<ScramOutcome>),
     AuthenticatingExternally(String),
-    Listing { column: Column, next: u32 },
+    Listing {
+        column: Column,
+        next: u32,
+    },
     Retrieving(Retrieval),
     Committing,
     StartingTls,
@@ -115,13 +119,13 @@ impl Server {
             Activity::AwaitingCommand | Activity::AwaitingSaslResponse(_) => return self.read_line(),
             Activity::Listing { column, next } => self.write_listing(*column, *next),
             Activity::Authenticating(credentials) => {
-                return Progress::Event(Event::Authenticate(credentials.clone()));
+                return Progress::Event(Event::Authenticate((**credentials).clone()));
             }
             Activity::AwaitingScramVerifier(user, _) => {
-                return Progress::Event(Event::ScramVerifier(user.clone()));
+                return Progress::Event(Event::ScramVerifier((**user).clone()));
             }
-            Activity::CheckingToken(token, _) => return Progress::Event(Event::Token(token.clone())),
-            Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram(outcome.clone())),
+            Activity::CheckingToken(token, _) => return Progress::Event(Event::Token((**token).clone())),
+            Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram((**outcome).clone())),
             Activity::AuthenticatingExternally(name) => {
                 return Progress::Event(Event::External(name.clone()));
             }
