@@ -20,6 +20,7 @@ pub mod srs;
 pub mod terminal;
 pub mod text;
 mod timestamp;
+pub mod webhook;
 pub mod xtext;
 
 pub use address::{Address, AddressError, Domain, ForwardPath, Host, LocalPart, ReversePath};
