@@ -4,16 +4,21 @@
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use futures_util::TryStreamExt;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::{
     Method, Request, Uri,
+    body::{Body, Frame},
     client::conn::http1,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT,
+    },
+    http::request,
 };
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-use crate::{BoxStream, World, tls::ClientTls};
+use crate::{BoxStream, Input, World, tls::ClientTls};
 
 /// From the look-up of the name to the last octet of the answer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +51,28 @@ pub struct HttpRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
+    /// When to come again, as the server wrote it.
+    pub retry_after: Option<String>,
     pub body: Bytes,
+}
+
+/// A body that is posted piece by piece.
+pub struct HttpPost {
+    pub url: HttpUrl,
+    pub content_type: &'static str,
+    /// Further header fields; their names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// Octets of the body.
+    pub bytes: u64,
+    pub body: Input,
+    /// In place of [`DEADLINE`].
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for HttpPost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpPost({})", self.url)
+    }
 }
 
 /// Why there is no answer. Trying again may help.
@@ -92,6 +118,23 @@ impl FromStr for HttpUrl {
     }
 }
 
+impl HttpUrl {
+    /// `hooks.example.org:443`
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// For people: what stands behind `?` may be a secret.
+    pub fn without_query(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority(), self.uri.path())
+    }
+
+    fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+}
+
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.uri.fmt(f)
@@ -114,8 +157,34 @@ impl HttpClient {
         Self { world, tls }
     }
 
-    async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, String> {
-        let stream = self.connect(&request.url).await?;
+    /// Posts a body of any length; there are no redirects.
+    pub async fn post(&self, post: HttpPost) -> Result<HttpResponse, HttpError> {
+        let HttpPost { url, timeout, .. } = &post;
+        let (url, timeout) = (url.clone(), *timeout);
+        let exchange = async { self.exchange(&url, as_hyper_post(post)?).await };
+        self.within(&url, timeout, exchange).await
+    }
+
+    async fn within(
+        &self,
+        url: &HttpUrl,
+        timeout: Duration,
+        exchange: impl Future<Output = Result<HttpResponse, String>>,
+    ) -> Result<HttpResponse, HttpError> {
+        let clock = &self.world.clock;
+        let answer = tokio::select! {
+            answer = exchange => answer,
+            () = clock.sleep_until(clock.now() + timeout) => Err("no answer in time".to_owned()),
+        };
+        answer.map_err(|reason| HttpError { host: url.host.clone(), reason })
+    }
+
+    async fn exchange<B>(&self, url: &HttpUrl, request: Request<B>) -> Result<HttpResponse, String>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = self.connect(url).await?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(BODY_BYTES_MAX)
             .handshake(TokioIo::new(stream))
@@ -124,11 +193,13 @@ impl HttpClient {
         // Ends with this function, whatever the other side does.
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
-        let response = sender.send_request(as_hyper(request)?).await.map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
         let body = Limited::new(response.into_body(), BODY_BYTES_MAX);
         let body = body.collect().await.map_err(|error| format!("the answer cannot be read: {error}"))?;
-        Ok(HttpResponse { status, body: body.to_bytes() })
+        Ok(HttpResponse { status, retry_after, body: body.to_bytes() })
     }
 
     async fn connect(&self, url: &HttpUrl) -> Result<BoxStream, String> {
@@ -151,25 +222,20 @@ impl HttpClient {
 #[async_trait::async_trait]
 impl Http for HttpClient {
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let clock = &self.world.clock;
-        let answer = tokio::select! {
-            answer = self.exchange(&request) => answer,
-            () = clock.sleep_until(clock.now() + DEADLINE) => Err("no answer in time".to_owned()),
-        };
-        answer.map_err(|reason| HttpError { host: request.url.host.clone(), reason })
+        let exchange = async { self.exchange(&request.url, as_hyper(&request)?).await };
+        self.within(&request.url, DEADLINE, exchange).await
     }
 }
 
+fn builder(url: &HttpUrl, method: Method) -> request::Builder {
+    let path = url.uri.path_and_query().map_or("/", |path| path.as_str());
+    let built = Request::builder().method(method).uri(path);
+    built.header(HOST, url.authority()).header(USER_AGENT, "Postrider")
+}
+
 fn as_hyper(request: &HttpRequest) -> Result<Request<Full<Bytes>>, String> {
-    let authority = request.url.uri.authority().map_or("", |authority| authority.as_str());
-    let path = request.url.uri.path_and_query().map_or("/", |path| path.as_str());
     let method = if request.body.is_some() { Method::POST } else { Method::GET };
-    let mut built = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, authority)
-        .header(USER_AGENT, "Postrider")
-        .header(ACCEPT, request.accept);
+    let mut built = builder(&request.url, method).header(ACCEPT, request.accept);
     if let Some(authorization) = &request.authorization {
         let mut value = HeaderValue::from_str(authorization).map_err(|error| error.to_string())?;
         value.set_sensitive(true);
@@ -180,6 +246,18 @@ fn as_hyper(request: &HttpRequest) -> Result<Request<Full<Bytes>>, String> {
     }
     let body = request.body.as_ref().map_or_else(Bytes::new, |(_, body)| body.clone());
     built.body(Full::new(body)).map_err(|error| error.to_string())
+}
+
+fn as_hyper_post(post: HttpPost) -> Result<Request<impl Body<Data = Bytes, Error = std::io::Error>>, String> {
+    let mut built = builder(&post.url, Method::POST)
+        .header(CONTENT_TYPE, post.content_type)
+        .header(CONTENT_LENGTH, post.bytes);
+    for (name, value) in &post.headers {
+        // As octets: addresses may be UTF-8.
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| error.to_string())?;
+        built = built.header(*name, value);
+    }
+    built.body(StreamBody::new(post.body.map_ok(Frame::data))).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
