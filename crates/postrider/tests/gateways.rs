@@ -15,6 +15,7 @@ use std::{
     path::Path,
     process::Command,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -26,6 +27,8 @@ use support::{
 
 const LMTP_SINK: &str = include_str!("support/python/lmtp_sink.py");
 const MAILDIR: &str = include_str!("support/python/maildir.py");
+const HTTP_SINK: &str = include_str!("support/python/http_sink.py");
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STRANGER: &str = "s@client.test";
 
 fn route(more: &str) -> String {
@@ -217,4 +220,64 @@ fn captured_mail_is_read_over_pop3_and_leaves_for_nobody() {
     server.mailbox_count(BOB, 1);
     let why = server.cli_ok(&["why", "ann@far.test"]);
     assert!(why.contains(&format!("nobody: captured into INBOX of {ALICE}")), "{why}");
+}
+
+/// Posts one message in this format to Python's web server, which answers 429 with Retry-After, then 200; what that saw.
+fn posted(format: &str) -> Option<(Server, Vec<Value>)> {
+    let python = tools::find("python3", &format!("a webhook of format {format}"))?;
+    let mut server = Server::prepare("", Path::new("data"));
+    let port = server.spare_port();
+    let secret = server.path().join("hook.secret");
+    fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    let more = route(&format!(
+        "via = \"http\"\nurl = \"http://127.0.0.1:{port}/mail?key=hidden\"\nsecret_file = \"hook.secret\"\nformat = \"{format}\"\n"
+    ));
+    let config = fs::read_to_string(server.config()).unwrap();
+    fs::write(server.config(), config + &more).unwrap();
+    let sink = thread::spawn(move || {
+        let arguments = [port.to_string(), SECRET.to_owned(), "429".to_owned(), "200".to_owned()];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let done = tools::python(&python, HTTP_SINK, &arguments, b"").ok("the web server");
+        serde_json::from_slice::<Vec<Value>>(&done).unwrap()
+    });
+    server.populate();
+    server.launch();
+    let began = Instant::now();
+    send(&server, &["hook@gate.test"], &samples::dots().message);
+    wait_for_empty_queue(&server);
+    assert!(began.elapsed() >= Duration::from_secs(3), "not before Retry-After");
+    Some((server, sink.join().unwrap()))
+}
+
+#[test]
+fn a_message_is_posted_as_it_is() {
+    let Some((server, seen)) = posted("raw") else { return };
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0]["id"], seen[1]["id"], "the same message, whatever the try");
+    for request in &seen {
+        assert_eq!(request["signed"], true, "{request}");
+        assert_eq!(request["path"], "/mail?key=hidden");
+        assert_eq!(request["type"], "message/rfc822");
+        assert_eq!((&request["recipient"], &request["sender"]), (&"hook@gate.test".into(), &STRANGER.into()));
+        assert_same(request["body"].as_str().unwrap().as_bytes(), &samples::dots().message, "posted");
+    }
+    let told = server.cli_json(&["trace", "hook@gate.test"]).to_string();
+    assert!(told.contains("answered 429: noted") && !told.contains("hidden"), "{told}");
+    let why = server.cli_ok(&["why", "hook@gate.test"]);
+    assert!(why.contains("delivered for hook@gate.test to http://127.0.0.1:"), "{why}");
+}
+
+#[test]
+fn a_message_is_posted_as_an_event() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let Some((_server, seen)) = posted("json") else { return };
+    let last = seen.last().unwrap();
+    assert_eq!((&last["signed"], &last["type"]), (&true.into(), &"application/json".into()));
+    let event: Value = serde_json::from_str(last["body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["type"], "message.received");
+    let data = &event["data"];
+    assert_eq!((&data["recipient"], &data["sender"]), (&"hook@gate.test".into(), &STRANGER.into()));
+    assert!(last["id"].as_str().unwrap().starts_with(data["queue_id"].as_str().unwrap()));
+    let raw = STANDARD.decode(data["raw"].as_str().unwrap()).unwrap();
+    assert_same(&raw, &samples::dots().message, "in an event");
 }

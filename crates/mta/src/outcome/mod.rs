@@ -73,6 +73,8 @@ pub(crate) struct Trouble {
     pub(crate) remote_mta: Option<String>,
     /// The reply as the host gave it, cleaned.
     pub(crate) diagnostic: Option<String>,
+    /// Not to be tried again before.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// The attempt that led to the fates, for the history.
@@ -101,6 +103,7 @@ impl Trouble {
             reason: reason.into(),
             remote_mta: None,
             diagnostic: None,
+            retry_after: None,
         }
     }
 }
@@ -217,7 +220,7 @@ async fn try_settle(
         if missed.is_some() || is_delayed(entry, &config, now) {
             reporter.tell_delay(&mut batch, &kept).await?;
         }
-        let due = next_due(mta, &config, entry, now);
+        let due = next_due(mta, &config, entry, &kept, now);
         // Whoever waits to be fetched was not tried.
         let tried = attempt.is_some() || !route::is_pickup(&entry.lane);
         defer(mta, &config, &mut batch, entry, &kept, (now, due, tried));
@@ -292,12 +295,21 @@ fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[
 }
 
 /// When the entry is looked at again.
-fn next_due(mta: &Mta, config: &crate::Config, entry: &QueueEntry, now: Timestamp) -> Timestamp {
+fn next_due(
+    mta: &Mta,
+    config: &crate::Config,
+    entry: &QueueEntry,
+    kept: &[(&QueuedRecipient, &Trouble)],
+    now: Timestamp,
+) -> Timestamp {
     if route::is_pickup(&entry.lane) {
         return pickup_due(config, entry.release_at, entry.deadline, now);
     }
     let attempts = entry.attempts.saturating_add(1);
-    let again_at = now.plus(retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
+    let delay = retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64());
+    // RFC 9110 §10.2.3: not before we were told to come again.
+    let asked = kept.iter().filter_map(|(_, trouble)| trouble.retry_after).max().unwrap_or_default();
+    let again_at = now.plus(delay.max(asked));
     // RFC 2852 §4.1: whatever the next try, its deadline wakes it.
     let deadline = entry.deadline.filter(|deadline| deadline.at > now);
     deadline.map_or(again_at, |deadline| deadline.at.min(again_at))

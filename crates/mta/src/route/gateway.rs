@@ -4,12 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use mail::Address;
 use store::spool::LaneId;
+use world::http::HttpUrl;
 
 use super::template::Template;
 
 /// How the lanes begin whose deliveries are ours to make, one recipient at a time.
 const PIPE_LANES: &str = "pipe:";
 const MAILDIR_LANES: &str = "maildir:";
+const HTTP_LANES: &str = "http:";
 const CAPTURE_LANES: &str = "capture:";
 
 /// A program that is handed each message on standard input.
@@ -37,6 +39,34 @@ pub struct Maildir {
     pub user: Option<String>,
 }
 
+/// A web server that each message is posted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    pub url: HttpUrl,
+    /// Read at each use.
+    pub secret_file: PathBuf,
+    pub format: WebhookFormat,
+    /// The whole exchange takes no longer.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookFormat {
+    /// The message as it is; the envelope stands in header fields.
+    Raw,
+    /// An event with the envelope, and the message in base64.
+    Json,
+}
+
+impl WebhookFormat {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Raw => "message/rfc822",
+            Self::Json => "application/json",
+        }
+    }
+}
+
 /// Everything into one mailbox, whomever it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
@@ -55,6 +85,12 @@ impl Maildir {
     }
 }
 
+impl Webhook {
+    pub(super) fn lane(&self) -> LaneId {
+        LaneId(format!("{HTTP_LANES}{}", self.url.place()).into())
+    }
+}
+
 impl Capture {
     pub(super) fn lane(&self) -> LaneId {
         LaneId(format!("{CAPTURE_LANES}{}", self.mailbox.to_lookup()).into())
@@ -63,5 +99,5 @@ impl Capture {
 
 /// A lane of one of these.
 pub(crate) fn is_gateway(lane: &LaneId) -> bool {
-    [PIPE_LANES, MAILDIR_LANES, CAPTURE_LANES].iter().any(|prefix| lane.0.starts_with(prefix))
+    [PIPE_LANES, MAILDIR_LANES, HTTP_LANES, CAPTURE_LANES].iter().any(|prefix| lane.0.starts_with(prefix))
 }

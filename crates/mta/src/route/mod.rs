@@ -17,7 +17,7 @@ use store::{
     spool::LaneId,
 };
 
-use gateway::{Capture, Maildir, Pipe};
+use gateway::{Capture, Maildir, Pipe, Webhook};
 pub use pattern::RecipientPattern;
 
 /// The lane of final delivery on this machine.
@@ -62,6 +62,7 @@ pub enum Via {
     Smtp(Arc<Smarthost>),
     Pipe(Arc<Pipe>),
     Maildir(Arc<Maildir>),
+    Http(Arc<Webhook>),
     Capture(Arc<Capture>),
     /// Accepted, kept on hold until an operator releases or reroutes it.
     Hold,
@@ -140,6 +141,7 @@ impl Via {
             Self::Smtp(smarthost) => smarthost.lane(),
             Self::Pipe(pipe) => pipe.lane(),
             Self::Maildir(maildir) => maildir.lane(),
+            Self::Http(webhook) => webhook.lane(),
             Self::Capture(capture) => capture.lane(),
             Self::Hold => LaneId("hold".into()),
             Self::Discard => LaneId("discard".into()),

@@ -134,6 +134,7 @@ fn via_word(via: &Via) -> &'static str {
         Via::Smtp(_) => "smtp",
         Via::Pipe(_) => "pipe",
         Via::Maildir(_) => "maildir",
+        Via::Http(_) => "http",
         Via::Capture(_) => "capture",
         Via::Hold => "hold",
         Via::Discard => "discard",

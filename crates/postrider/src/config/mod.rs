@@ -82,6 +82,7 @@ impl Config {
         for route in &mut self.route {
             route.password_file.iter_mut().for_each(resolve);
             route.directory.iter_mut().for_each(resolve);
+            route.secret_file.iter_mut().for_each(resolve);
         }
     }
 }

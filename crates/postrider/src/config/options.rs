@@ -301,8 +301,8 @@ section! {
         /// The addresses meant: an address, a domain, "*@*.example.org", or "*" for all.
         recipient: Pattern, example "\"*@internal.example\"";
         /// What happens: handed to the hosts that the recipient's domain names (mx), to one host (smtp, lmtp), to a program
-        /// (pipe), written into a folder (maildir), kept in one mailbox for looking at (capture), kept until an operator
-        /// releases it, thrown away, or refused. What goes by lmtp, pipe, maildir or capture is taken from anybody, as mail
+        /// (pipe), written into a folder (maildir), posted to a web server (http), kept in one mailbox for looking at (capture), kept until an operator
+        /// releases it, thrown away, or refused. What goes by lmtp, pipe, maildir, http or capture is taken from anybody, as mail
         /// for domains of our own is.
         via: Via, example "\"smtp\"";
         /// The next host, for via "smtp" and "lmtp"; for lmtp also a Unix socket, "unix:/path".
@@ -325,13 +325,22 @@ section! {
         directory: Option<PathBuf> = None, example "\"/var/lib/ticket\"";
         /// Whose rights the program has, or whom the Maildir belongs to. It has to be given where Postrider runs as root.
         user: Option<String> = None, example "\"ticket\"";
-        /// After so long the program is killed, and the message tried again.
+        /// After so long the program is killed, or the web server left, and the message tried again.
         timeout: Span = Span::seconds(300);
         /// The Maildir for via "maildir", with the same names in it as a command. What they stand for is part of one name:
         /// what means something to a file system is encoded.
         path: Option<Text> = None, example "\"/var/mail/${domain}/${user}\"";
         /// Whether a Maildir that is missing is made. If not, its user is unknown.
         create: bool = true;
+        /// Where each message is posted, for via "http"; without TLS to this machine only. 2xx: delivered; 408, 425, 429 and
+        /// 5xx: tried again, not before Retry-After; others of 4xx: failed. Redirects are not followed.
+        url: Option<HttpUrl> = None, example "\"https://hooks.example.org/mail\"";
+        /// File with the secret that signs what is posted, as Standard Webhooks has it: "whsec_" and base64. Read at each
+        /// use; relative to the configuration file.
+        secret_file: Option<PathBuf> = None, example "\"/etc/postrider/hook.secret\"";
+        /// What is posted: the message as it is (raw), its envelope in x-postrider- header fields, or an event (json) with
+        /// both.
+        format: Posted = Posted::Raw;
         /// The account that gets all mail, for via "capture".
         mailbox: Option<String> = None, example "\"alice@example.org\"";
     }
@@ -339,8 +348,13 @@ section! {
 
 choice! {
     /// The way of a route.
-    Via { Mx "mx", Smtp "smtp", Lmtp "lmtp", Pipe "pipe", Maildir "maildir", Capture "capture", Hold "hold",
-        Discard "discard", Reject "reject"; later "http" }
+    Via { Mx "mx", Smtp "smtp", Lmtp "lmtp", Pipe "pipe", Maildir "maildir", Http "http", Capture "capture",
+        Hold "hold", Discard "discard", Reject "reject" }
+}
+
+choice! {
+    /// What a web server is posted.
+    Posted { Raw "raw", Json "json" }
 }
 
 choice! {

@@ -62,6 +62,12 @@ via = "maildir"
 path = "/var/mail/${domain}/${user}"
 create = false
 [[route]]
+recipient = "*@hooks.example"
+via = "http"
+url = "https://hooks.example/mail"
+secret_file = "/etc/hook"
+format = "json"
+[[route]]
 recipient = "*"
 via = "capture"
 mailbox = "alice@example.org"
@@ -202,6 +208,10 @@ fn options_are_checked_together() {
         (
             "[[route]]\nrecipient = \"*\"\nvia = \"maildir\"\npath = \"/a/../${user}\"\n",
             "8:8: path must not contain \"..\"",
+        ),
+        (
+            "[[route]]\nrecipient = \"*\"\nvia = \"http\"\nurl = \"https://x.example/\"\n",
+            "7:7: via = \"http\" needs secret_file",
         ),
         ("[[route]]\nrecipient = \"*\"\nvia = \"capture\"\n", "7:7: via = \"capture\" needs mailbox"),
         (

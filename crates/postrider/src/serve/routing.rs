@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use mta::route::{
     Login, MxDelivery, RecipientPattern, Route, RouteTls, Smarthost, Via,
-    gateway::{Capture, Maildir, Pipe},
+    gateway::{Capture, Maildir, Pipe, Webhook, WebhookFormat},
     site::OwnHosts,
 };
 use world::{ListenAddress, ResolverSettings, dns};
@@ -34,6 +34,7 @@ fn route(route: &options::Route) -> Route {
         options::Via::Smtp | options::Via::Lmtp => Via::Smtp(Arc::new(smarthost(route))),
         options::Via::Pipe => Via::Pipe(Arc::new(pipe(route))),
         options::Via::Maildir => maildir(route).map_or(Via::Hold, |maildir| Via::Maildir(Arc::new(maildir))),
+        options::Via::Http => webhook(route).map_or(Via::Hold, |webhook| Via::Http(Arc::new(webhook))),
         options::Via::Capture => capture(route).map_or(Via::Hold, |capture| Via::Capture(Arc::new(capture))),
         options::Via::Hold => Via::Hold,
         options::Via::Discard => Via::Discard,
@@ -73,6 +74,19 @@ fn maildir(route: &options::Route) -> Option<Maildir> {
         path_text: path.text.clone(),
         create: route.create,
         user: route.user.clone(),
+    })
+}
+
+/// As [`maildir`], without its URL and secret.
+fn webhook(route: &options::Route) -> Option<Webhook> {
+    Some(Webhook {
+        url: route.url.clone()?,
+        secret_file: route.secret_file.clone()?,
+        format: match route.format {
+            options::Posted::Raw => WebhookFormat::Raw,
+            options::Posted::Json => WebhookFormat::Json,
+        },
+        timeout: route.timeout.0,
     })
 }
 

@@ -1,5 +1,5 @@
-//! A message as programs and folders of this kind of system have it: final header fields in front, lines that end with
-//! LF, no binary content.
+//! A message as gateways hand it over: final header fields in front, no binary content, and lines that end as its reader has
+//! them.
 
 use std::{io, sync::Arc};
 
@@ -15,9 +15,18 @@ use crate::{
     },
 };
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    /// As files and programs of this kind of system have it.
+    Lf,
+    /// As it is on the wire.
+    CrLf,
+}
+
 pub(super) struct Letter {
     head: Option<Bytes>,
     content: Content,
+    line_end: LineEnd,
     /// A CR at the end of a piece, whose LF may come with the next.
     open_cr: bool,
     ended: bool,
@@ -28,6 +37,7 @@ impl Letter {
         mta: &Arc<Mta>,
         entry: &QueueEntry,
         recipient: &QueuedRecipient,
+        line_end: LineEnd,
     ) -> Result<Self, Unsent> {
         // Whoever reads it takes what there is, but content without lines cannot be cut into them.
         let reader = Capabilities {
@@ -40,7 +50,7 @@ impl Letter {
         let mut content = Content::prepare(mta, entry, &reader, true).await?;
         content.restart();
         let head = Some(final_headers(entry, recipient));
-        Ok(Self { head, content, open_cr: false, ended: false })
+        Ok(Self { head, content, line_end, open_cr: false, ended: false })
     }
 
     /// The next piece; none at the end.
@@ -51,6 +61,9 @@ impl Letter {
                 None => self.content.next().await.map_err(io::Error::other)?,
             };
             self.ended = piece.is_none();
+            if self.line_end == LineEnd::CrLf {
+                return Ok(piece);
+            }
             let lines = self.unix_lines(piece.as_deref().unwrap_or_default());
             if !lines.is_empty() {
                 return Ok(Some(lines.into()));

@@ -10,7 +10,10 @@ use std::{
 
 use store::spool::{QueueEntry, QueuedRecipient};
 
-use super::{letter::Letter, pipe::run_as};
+use super::{
+    letter::{Letter, LineEnd},
+    pipe::run_as,
+};
 use crate::{
     Config, Mta,
     outcome::{Fate, Success, Trouble},
@@ -44,7 +47,7 @@ pub(super) async fn deliver(
         Ok(false) => return Fate::Failed(Trouble::new((5, 1, 1), "there is no such Maildir")),
         Err(error) => return unwritable(&folder, &error),
     }
-    let letter = match Letter::open(mta, entry, recipient).await {
+    let letter = match Letter::open(mta, entry, recipient, LineEnd::Lf).await {
         Ok(letter) => letter,
         Err(unsent) => return unsent.fate("the Maildir"),
     };

@@ -1,10 +1,12 @@
-//! Ways out that are not SMTP: a program ([`pipe`]), a folder ([`maildir`]), one mailbox for all ([`capture`]). Each
-//! recipient is an entry of its own, so that one's trouble is not the other's.
+//! Ways out that are not SMTP: a program ([`pipe`]), a folder ([`maildir`]), a web server ([`webhook`]), one mailbox for all
+//! ([`capture`]). Each recipient is an entry of its own, so that one's trouble is not the other's.
 
 mod capture;
 mod letter;
 mod maildir;
 mod pipe;
+mod posted;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ async fn deliver(mta: &Arc<Mta>, config: &Config, entry: &Arc<QueueEntry>) {
             )),
             Some(Via::Pipe(pipe)) => pipe::deliver(mta, entry, recipient, pipe).await,
             Some(Via::Maildir(maildir)) => maildir::deliver(mta, config, entry, recipient, maildir).await,
+            Some(Via::Http(webhook)) => webhook::deliver(mta, config, entry, recipient, webhook).await,
             Some(Via::Capture(capture)) => capture::deliver(mta, entry, recipient, capture).await,
             _ => Fate::Deferred(Trouble::new((4, 4, 4), "its route has just changed")),
         });

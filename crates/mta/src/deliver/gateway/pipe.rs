@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::spool::{QueueEntry, QueuedRecipient};
 use world::{End, Ended, Program, RunAs};
 
-use super::letter::Letter;
+use super::letter::{Letter, LineEnd};
 use crate::{
     Mta,
     outcome::{Fate, Success, Trouble},
@@ -34,7 +34,7 @@ pub(super) async fn deliver(
         Err(trouble) if trouble.status.class == 5 => return Fate::Failed(trouble),
         Err(trouble) => return Fate::Deferred(trouble),
     };
-    let letter = match Letter::open(mta, entry, recipient).await {
+    let letter = match Letter::open(mta, entry, recipient, LineEnd::Lf).await {
         Ok(letter) => letter,
         Err(unsent) => return unsent.fate(&name),
     };

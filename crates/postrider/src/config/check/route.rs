@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::Problems;
-use crate::config::options::{Route, RouteTls, Via};
+use crate::config::options::{Posted, Route, RouteTls, Via};
 
 /// An option that means something for some ways only, and whether it says something.
 type Key = (&'static str, fn(&Route) -> bool, &'static [Via]);
 
-const KEYS: [Key; 12] = [
+const KEYS: [Key; 15] = [
     ("host", |route| route.host.is_some(), &[Via::Smtp, Via::Lmtp]),
     ("port", |route| route.port.is_some(), &[Via::Mx, Via::Smtp, Via::Lmtp]),
     ("private_addresses", |route| route.private_addresses, &[Via::Mx]),
@@ -20,6 +20,9 @@ const KEYS: [Key; 12] = [
     ("user", |route| route.user.is_some(), &[Via::Pipe, Via::Maildir]),
     ("path", |route| route.path.is_some(), &[Via::Maildir]),
     ("create", |route| !route.create, &[Via::Maildir]),
+    ("url", |route| route.url.is_some(), &[Via::Http]),
+    ("secret_file", |route| route.secret_file.is_some(), &[Via::Http]),
+    ("format", |route| route.format != Posted::Raw, &[Via::Http]),
     ("mailbox", |route| route.mailbox.is_some(), &[Via::Capture]),
 ];
 
@@ -39,8 +42,12 @@ pub(super) fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, prob
         Via::Smtp | Via::Lmtp => check_host(route, at, problems),
         Via::Pipe => check_command(route, at, problems),
         Via::Maildir => check_path(route, at, problems),
+        Via::Http => check_webhook(route, at, problems),
         Via::Capture => check_mailbox(route, at, problems),
         Via::Mx | Via::Hold | Via::Discard | Via::Reject => {}
+    }
+    if route.timeout.0.is_zero() {
+        problems.add(at("timeout"), "timeout must be more than 0");
     }
     if route.username.is_some() != route.password_file.is_some() {
         let key = if route.username.is_some() { "username" } else { "password_file" };
@@ -86,9 +93,6 @@ fn check_command(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mu
             problems.add(at("command"), message);
         }
     }
-    if route.timeout.0.is_zero() {
-        problems.add(at("timeout"), "timeout must be more than 0");
-    }
 }
 
 fn check_path(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut Problems) {
@@ -105,6 +109,13 @@ fn check_path(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut P
             problems.add(at("path"), "path must not contain \"..\"");
         }
         Some(_) => {}
+    }
+}
+
+fn check_webhook(route: &Route, at: &dyn Fn(&str) -> Range<usize>, problems: &mut Problems) {
+    let needs = [("url", route.url.is_some()), ("secret_file", route.secret_file.is_some())];
+    for (key, _) in needs.iter().filter(|(_, is_given)| !is_given) {
+        problems.add(at("via"), format!("via = \"http\" needs {key} in [[route]]"));
     }
 }
 
