@@ -1,11 +1,13 @@
 //! Clients as they come: they dribble, babble, flood, and do not listen. Whoever is thrown out comes back.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use super::super::scenario::Mode;
 
@@ -81,13 +83,22 @@ fn attack(manner: Manner, port: u16, connections: usize, over: &AtomicBool, scor
 
 struct Attacker {
     manner: Manner,
+    /// Strangers: the server's limits of a network hold for them.
+    address: SocketAddr,
     stream: Option<TcpStream>,
     random: u64,
 }
 
 impl Attacker {
     fn new(manner: Manner, seed: usize) -> Self {
-        Self { manner, stream: None, random: 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed as u64 + 1) }
+        let [.., high, low] = seed.to_be_bytes();
+        let address = SocketAddr::from(([127, 1, high, low.max(1)], 0));
+        Self {
+            manner,
+            address,
+            stream: None,
+            random: 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed as u64 + 1),
+        }
     }
 
     fn turn(&mut self, port: u16, score: &Score) {
@@ -116,7 +127,10 @@ impl Attacker {
 
     /// Connects, and says what has to come first.
     fn arrive(&self, port: u16) -> Option<TcpStream> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        socket.bind(&self.address.into()).ok()?;
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).ok()?;
+        let mut stream = TcpStream::from(socket);
         stream.set_nonblocking(true).ok()?;
         let recipient = Mode::Accept.recipient();
         let opening = match self.manner {
