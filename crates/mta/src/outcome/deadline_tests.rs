@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Config,
-    route::{Route, RouteTls, Smarthost, Via},
+    route::{NextHost, Route, RouteTls, Via},
     testing::{Site, config},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 async fn unreachable() -> Config {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let smarthost =
-        Smarthost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None, lmtp: false };
+        NextHost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None, lmtp: false };
     let route = Route { recipient: "*@there.example".parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) };
     Config { retry_delays: vec![Duration::from_hours(1)], ..config(vec![route]) }
 }

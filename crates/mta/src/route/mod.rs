@@ -59,7 +59,7 @@ pub enum Via {
     /// To the hosts that the domain name system names for the recipient's domain.
     Mx(Arc<MxDelivery>),
     /// To one host, by SMTP or LMTP.
-    Smtp(Arc<Smarthost>),
+    Smtp(Arc<NextHost>),
     Pipe(Arc<Pipe>),
     Maildir(Arc<Maildir>),
     Http(Arc<Webhook>),
@@ -85,7 +85,7 @@ pub struct MxDelivery {
 
 /// A fixed next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Smarthost {
+pub struct NextHost {
     /// A name or an address; for LMTP also `unix:/path`.
     pub host: String,
     pub port: u16,
@@ -95,7 +95,7 @@ pub struct Smarthost {
     pub lmtp: bool,
 }
 
-impl Smarthost {
+impl NextHost {
     /// The Unix socket, if it is one.
     pub fn socket(&self) -> Option<&Path> {
         self.host.strip_prefix("unix:").map(Path::new)

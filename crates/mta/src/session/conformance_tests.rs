@@ -3,7 +3,7 @@
 use proto::smtp::server::Flavour;
 
 use crate::{
-    route::{Route, RouteTls, Smarthost, Via},
+    route::{NextHost, Route, RouteTls, Via},
     testing::{Names, Site, config},
 };
 
@@ -361,7 +361,7 @@ async fn passwords_are_not_asked_for_in_clear() {
 /// name server never answers here, and that is the delivery's concern.
 #[tokio::test]
 async fn the_last_dot_waits_for_the_store_alone() {
-    let silent = Smarthost {
+    let silent = NextHost {
         host: "silent.example".to_owned(),
         port: 25,
         tls: RouteTls::None,

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::{
     Config,
     config::Audience,
-    route::{Route, RouteTls, Smarthost, Via},
+    route::{NextHost, Route, RouteTls, Via},
     testing::{Site, Wire, config},
 };
 
@@ -271,7 +271,7 @@ async fn turn_is_for_nobody_unless_switched_on_and_then_not_in_clear() {
 /// A route to a host whose listener is `port`, or to one that is not there.
 fn route_to(recipient: &str, port: u16) -> Route {
     let host = "127.0.0.1".to_owned();
-    let smarthost = Smarthost { host, port, tls: RouteTls::None, login: None, lmtp: false };
+    let smarthost = NextHost { host, port, tls: RouteTls::None, login: None, lmtp: false };
     Route { recipient: recipient.parse().unwrap(), via: Via::Smtp(Arc::new(smarthost)) }
 }
 

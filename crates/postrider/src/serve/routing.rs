@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use mta::route::{
-    Login, MxDelivery, RecipientPattern, Route, RouteTls, Smarthost, Via,
+    Login, MxDelivery, NextHost, RecipientPattern, Route, RouteTls, Via,
     gateway::{Capture, Maildir, Pipe, Webhook, WebhookFormat},
     site::OwnHosts,
 };
@@ -43,10 +43,10 @@ fn route(route: &options::Route) -> Route {
     Route { recipient: route.recipient.value.clone(), via }
 }
 
-fn smarthost(route: &options::Route) -> Smarthost {
+fn smarthost(route: &options::Route) -> NextHost {
     let lmtp = route.via == options::Via::Lmtp;
     let login = route.username.clone().zip(route.password_file.clone());
-    Smarthost {
+    NextHost {
         host: route.host.clone().unwrap_or_default(),
         port: route.port.unwrap_or(if lmtp { LMTP_PORT } else { SMTP_PORT }),
         tls: tls(route.tls),

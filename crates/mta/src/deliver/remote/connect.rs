@@ -18,7 +18,7 @@ use crate::{
     Config, Mta,
     link::Link,
     outcome::{Fate, Trouble},
-    route::{RouteTls, Smarthost},
+    route::{NextHost, RouteTls},
 };
 
 /// RFC 8689 §4.2.1: no TLS, or none that authenticates the host.
@@ -118,7 +118,7 @@ pub(super) async fn connect(
 #[derive(Default)]
 struct Found<'a> {
     /// Of the group that is next, with their addresses.
-    hosts: Vec<(&'a Smarthost, Vec<SocketAddr>)>,
+    hosts: Vec<(&'a NextHost, Vec<SocketAddr>)>,
     /// One of them is ourselves.
     ours: bool,
     tries: usize,
@@ -131,7 +131,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    async fn look_up(&mut self, mta: &Mta, config: &Config, hop: &NextHop, host: &'a Smarthost) {
+    async fn look_up(&mut self, mta: &Mta, config: &Config, hop: &NextHop, host: &'a NextHost) {
         let mut addresses = match mta.world.dns.addresses(&host.host).await {
             Ok(answer) => answer.records,
             Err(error) if error.is_temporary() || !hop.from_mx => {
@@ -178,7 +178,7 @@ impl<'a> Found<'a> {
 async fn open(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    smarthost: &NextHost,
     addresses: &mut Vec<SocketAddr>,
     demand: Demand,
     chunking: bool,
@@ -217,7 +217,7 @@ async fn open(
 async fn open_socket(
     mta: &Arc<Mta>,
     config: &Config,
-    host: &Smarthost,
+    host: &NextHost,
     path: &Path,
     chunking: bool,
 ) -> Result<Box<Connection>, Trouble> {
@@ -243,7 +243,7 @@ impl From<Trouble> for Refusal {
 async fn greet(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &Smarthost,
+    smarthost: &NextHost,
     (stream, address): (BoxStream, Option<SocketAddr>),
     policy: TlsPolicy,
     chunking: bool,
@@ -275,7 +275,7 @@ async fn greet(
     }
 }
 
-fn refused(smarthost: &Smarthost, link: &Link, failure: Failure) -> Refusal {
+fn refused(smarthost: &NextHost, link: &Link, failure: Failure) -> Refusal {
     let detail = link.tls_error().map(|error| format!(" ({error})")).unwrap_or_default();
     let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}{detail}", smarthost.host, failure.cause));
     if let Cause::Reply(reply) = &failure.cause {
@@ -291,7 +291,7 @@ fn refused(smarthost: &Smarthost, link: &Link, failure: Failure) -> Refusal {
     Refusal { trouble, failure: Some(failure), unfit }
 }
 
-fn credentials(smarthost: &Smarthost) -> Result<Option<Credentials>, Trouble> {
+fn credentials(smarthost: &NextHost) -> Result<Option<Credentials>, Trouble> {
     let Some(login) = &smarthost.login else { return Ok(None) };
     let unusable = |reason: String| {
         Trouble::new((4, 7, 0), format!("the password for {} cannot be used: {reason}", smarthost.host))

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use world::BoxStream;
 
-use crate::{Mta, outcome::Trouble, route::Smarthost};
+use crate::{Mta, outcome::Trouble, route::NextHost};
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,7 +67,7 @@ pub(super) async fn one(mta: &Mta, host: &str, address: SocketAddr) -> Result<Bo
 }
 
 /// A server on this machine.
-pub(super) async fn socket(mta: &Mta, host: &Smarthost, path: &Path) -> Result<BoxStream, Trouble> {
+pub(super) async fn socket(mta: &Mta, host: &NextHost, path: &Path) -> Result<BoxStream, Trouble> {
     let clock = &mta.world.clock;
     let unreachable =
         |reason: &str| Trouble::new((4, 4, 1), format!("{} cannot be reached: {reason}", host.host));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::tests::{NextHop, queue_is_empty, submit};
 use crate::{
-    route::{Route, Smarthost, Via},
+    route::{NextHost, Route, Via},
     testing::{Site, config},
 };
 
@@ -19,7 +19,7 @@ async fn store(dialogs: &[&str]) -> (NextHop, Site) {
     let hop = NextHop::new(scripts.collect()).await;
     let mut route: Route = hop.route();
     if let Via::Smtp(host) = &mut route.via {
-        *host = Arc::new(Smarthost { lmtp: true, ..(**host).clone() });
+        *host = Arc::new(NextHost { lmtp: true, ..(**host).clone() });
     }
     let site = Site::new(config(vec![route])).await;
     (hop, site)

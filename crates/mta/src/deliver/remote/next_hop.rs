@@ -9,7 +9,7 @@ use crate::{
     Config, Mta,
     outcome::{Fate, Trouble},
     route::{
-        self, MxDelivery, Smarthost, Via,
+        self, MxDelivery, NextHost, Via,
         site::{NoSite, Site},
     },
 };
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct NextHop {
     /// Hosts of one preference stand together; the first are tried first.
-    pub(super) groups: Vec<Vec<Smarthost>>,
+    pub(super) groups: Vec<Vec<NextHost>>,
     /// The operator did not name these hosts, the domain name system did.
     pub(super) from_mx: bool,
     /// Nobody on the way can have put other names in their place: a certificate for them proves that we speak to who is
@@ -87,7 +87,7 @@ fn fate(error: &NoSite) -> Fate {
 }
 
 impl NextHop {
-    fn smarthost(smarthost: &Smarthost) -> Self {
+    fn smarthost(smarthost: &NextHost) -> Self {
         Self {
             groups: vec![vec![smarthost.clone()]],
             from_mx: false,
@@ -97,7 +97,7 @@ impl NextHop {
     }
 
     fn site(mta: &Mta, site: &Site, delivery: &MxDelivery) -> Self {
-        let host = |name: String| Smarthost {
+        let host = |name: String| NextHost {
             host: name,
             port: delivery.port,
             tls: delivery.tls,

@@ -3,7 +3,7 @@
 use mail::TlsDemand;
 
 use super::connect::Connection;
-use crate::route::{RouteTls, Smarthost};
+use crate::route::{NextHost, RouteTls};
 
 /// What a connection has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Demand {
         }
     }
 
-    pub(super) fn insists_on_tls(self, smarthost: &Smarthost) -> bool {
+    pub(super) fn insists_on_tls(self, smarthost: &NextHost) -> bool {
         self == Self::RequireTls || smarthost.tls == RouteTls::Required
     }
 

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use crate::{
-    route::{Route, RouteTls, Smarthost, Via},
+    route::{NextHost, Route, RouteTls, Via},
     testing::{Site, config},
 };
 
@@ -35,7 +35,7 @@ impl NextHop {
 }
 
 fn route_to(port: u16) -> Route {
-    let smarthost = Smarthost {
+    let smarthost = NextHost {
         host: "127.0.0.1".to_owned(),
         port,
         tls: RouteTls::Opportunistic,
@@ -190,7 +190,7 @@ async fn a_message_goes_where_the_routes_lead_now() {
     let hop = NextHop::new(vec![take]).await;
     let mut dead = hop.route();
     if let Via::Smtp(smarthost) = &mut dead.via {
-        *smarthost = Arc::new(Smarthost { port: closed, ..(**smarthost).clone() });
+        *smarthost = Arc::new(NextHost { port: closed, ..(**smarthost).clone() });
     }
     let site = Site::new(config(vec![dead])).await;
     submit(&site, &["a@there.example"]).await;
