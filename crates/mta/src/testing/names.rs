@@ -69,9 +69,12 @@ impl Names {
             _ if self.broken.iter().any(|broken| broken == name) => {
                 Err(DnsError::Temporary { name: name.to_owned(), reason: "SERVFAIL".to_owned() })
             }
-            Some(records) if !records.is_empty() => {
-                Ok(Answer { records: records.clone(), canonical: None, secure: self.secure })
-            }
+            Some(records) if !records.is_empty() => Ok(Answer {
+                records: records.clone(),
+                canonical: None,
+                secure: self.secure,
+                owner_secure: self.secure,
+            }),
             _ if exists => Err(DnsError::NoRecords { name: name.to_owned(), kind, secure: self.secure }),
             _ => Err(DnsError::NoName { name: name.to_owned(), secure: self.secure }),
         }

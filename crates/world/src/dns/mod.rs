@@ -31,12 +31,14 @@ pub struct Answer<T> {
     pub canonical: Option<String>,
     /// Proven by DNSSEC, the aliases on the way too.
     pub secure: bool,
+    /// What the name asked for has itself is proven, be it the records or an alias that leads to what is not.
+    pub owner_secure: bool,
 }
 
 impl<T> Answer<T> {
     /// From a source that proves nothing.
     pub fn insecure(records: Vec<T>) -> Self {
-        Self { records, canonical: None, secure: false }
+        Self { records, canonical: None, secure: false, owner_secure: false }
     }
 }
 

@@ -212,14 +212,29 @@ fn answer<T>(
     if records.is_empty() {
         return Err(DnsError::NoRecords { name: text(asked), kind: kind.into(), secure: false });
     }
-    let matters =
-        |record: &&Record| matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind;
+    let of_answer = || {
+        let matters = |record: &&Record| {
+            matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind
+        };
+        found.answers().iter().filter(matters)
+    };
+    // RFC 4035 §5.5: what is proven wrong is no answer, and not one without proof either.
+    if of_answer().any(|record| record.proof == Proof::Bogus) {
+        return Err(bogus(text(asked)));
+    }
+    let is_secure = |record: &Record| record.proof == Proof::Secure;
     let owner = of_kind.first().map(|record| &record.name).filter(|owner| *owner != asked);
+    let mut of_name = of_answer().filter(|record| record.name == *asked).peekable();
     Ok(Answer {
         records,
         canonical: owner.map(text),
-        secure: found.answers().iter().filter(matters).all(|record| record.proof == Proof::Secure),
+        secure: of_answer().all(is_secure),
+        owner_secure: of_name.peek().is_some() && of_name.all(is_secure),
     })
+}
+
+fn bogus(name: String) -> DnsError {
+    DnsError::Temporary { name, reason: "DNSSEC proves the answer wrong".to_owned() }
 }
 
 /// RFC 2308 §2: what the server is sure of, and what it is not.
@@ -231,7 +246,7 @@ fn failure(name: &str, kind: RecordType, error: &NetError) -> DnsError {
             (response.response_code, *proof == Proof::Secure)
         }
         NetError::Dns(Cause::Nsec { .. } | Cause::DnssecBogus) => {
-            return DnsError::Temporary { name, reason: "DNSSEC proves the answer wrong".to_owned() };
+            return bogus(name);
         }
         other => return DnsError::Temporary { name, reason: other.to_string() },
     };
@@ -316,12 +331,11 @@ fn both(
     match (v6, v4) {
         (Ok(v6), Ok(v4)) => {
             let secure = v6.secure && v4.secure;
+            let owner_secure = v6.owner_secure && v4.owner_secure;
             let canonical = v4.canonical.or(v6.canonical);
-            Ok(Answer { records: interleaved(v6.records, v4.records), canonical, secure })
+            Ok(Answer { records: interleaved(v6.records, v4.records), canonical, secure, owner_secure })
         }
-        (Ok(one), Err(DnsError::Temporary { .. })) | (Err(DnsError::Temporary { .. }), Ok(one)) => {
-            Ok(Answer { secure: false, ..one })
-        }
+        // Whoever keeps one family from us must not make what is proven of the other count for less.
         (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
         (Err(error @ DnsError::Temporary { .. }), Err(_)) => Err(error),
         (Err(_), Err(error)) => Err(no_address(error)),
@@ -360,14 +374,14 @@ mod tests {
     }
 
     fn one(address: &str) -> Answer<IpAddr> {
-        Answer { records: vec![address.parse().unwrap()], canonical: None, secure: true }
+        Answer { records: vec![address.parse().unwrap()], canonical: None, secure: true, owner_secure: true }
     }
 
     #[test]
     fn one_family_that_cannot_be_had_does_not_hide_the_other() {
         let found = both(Err(temporary()), Ok(one("192.0.2.1"))).unwrap();
         assert_eq!(found.records, one("192.0.2.1").records);
-        assert!(!found.secure, "what was not seen is not proven");
+        assert!(found.secure, "or keeping it from us would switch DANE off");
         assert_eq!(both(Err(none()), Err(temporary())), Err(temporary()));
         assert!(!both(Err(none()), Err(none())).unwrap_err().is_temporary());
         let both = both(Ok(one("2001:db8::1")), Ok(one("192.0.2.1"))).unwrap();
