@@ -11,6 +11,7 @@ mod entropy;
 pub mod http;
 mod net;
 mod process;
+mod public;
 mod task;
 pub mod tls;
 mod tty;
@@ -23,6 +24,7 @@ pub use dns::{Dns, DnsError, ResolverSettings, SystemDns};
 pub use entropy::{Entropy, SystemEntropy};
 pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, own_addresses, read_some};
 pub use process::{ERROR_BYTES_MAX, End, Ended, Input, Processes, Program, RunAs, SystemProcesses};
+pub use public::is_public;
 pub use task::{Shutdown, ShutdownTrigger};
 pub use tty::{SystemTtys, Ttys};
 

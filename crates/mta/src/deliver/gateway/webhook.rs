@@ -149,7 +149,11 @@ mod tests {
     fn fate_of(status: u16, retry: Option<&str>) -> Fate {
         let now = Timestamp::parse_rfc3339("2026-11-25T10:00:00Z").unwrap();
         let body = Bytes::from_static(b"no\x1b such hook\nat all");
-        fate("https://x/", &HttpResponse { status, retry_after: retry.map(str::to_owned), body }, now)
+        fate(
+            "https://x/",
+            &HttpResponse { status, content_type: None, retry_after: retry.map(str::to_owned), body },
+            now,
+        )
     }
 
     #[test]

@@ -9,11 +9,7 @@ use proto::{
 };
 use world::BoxStream;
 
-use super::{
-    dial::{self, is_public},
-    next_hop::NextHop,
-    security::Demand,
-};
+use super::{dial, next_hop::NextHop, security::Demand};
 use crate::{
     Config, Mta,
     link::Link,
@@ -146,7 +142,7 @@ impl<'a> Found<'a> {
         if hop.from_mx {
             self.ours |= addresses.iter().any(|ip| config.own.addresses.contains(&ip.to_canonical()));
             if !hop.private_addresses {
-                addresses.retain(|ip| is_public(*ip));
+                addresses.retain(|ip| world::is_public(*ip));
             }
         }
         if addresses.is_empty() {
@@ -178,24 +174,24 @@ impl<'a> Found<'a> {
 async fn open(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &NextHost,
+    host: &NextHost,
     addresses: &mut Vec<SocketAddr>,
     demand: Demand,
     chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
-    let (stream, address) = dial::first(mta, &smarthost.host, addresses).await?;
-    let policy = match smarthost.tls {
-        _ if demand.insists_on_tls(smarthost) => TlsPolicy::Required,
+    let (stream, address) = dial::first(mta, &host.host, addresses).await?;
+    let policy = match host.tls {
+        _ if demand.insists_on_tls(host) => TlsPolicy::Required,
         RouteTls::None => TlsPolicy::None,
         RouteTls::Opportunistic | RouteTls::Required => TlsPolicy::Opportunistic,
     };
-    let greeted = match greet(mta, config, smarthost, (stream, Some(address)), policy, chunking).await {
+    let greeted = match greet(mta, config, host, (stream, Some(address)), policy, chunking).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
         {
-            let again = dial::one(mta, &smarthost.host, address).await?;
-            greet(mta, config, smarthost, (again, Some(address)), TlsPolicy::None, chunking).await
+            let again = dial::one(mta, &host.host, address).await?;
+            greet(mta, config, host, (again, Some(address)), TlsPolicy::None, chunking).await
         }
         greeted => greeted,
     };
@@ -243,43 +239,51 @@ impl From<Trouble> for Refusal {
 async fn greet(
     mta: &Arc<Mta>,
     config: &Config,
-    smarthost: &NextHost,
+    host: &NextHost,
     (stream, address): (BoxStream, Option<SocketAddr>),
     policy: TlsPolicy,
     chunking: bool,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
-    let credentials = credentials(smarthost)?;
+    let credentials = credentials(host)?;
     let client = proto::smtp::client::Config {
         tls: policy,
         credentials,
         scram_nonce: Some(mta.world.entropy.array()),
         // A password in clear stays within this machine, or the operator said that TLS is not wanted.
         plaintext_auth: address.is_none_or(|address| address.ip().is_loopback())
-            || smarthost.tls == RouteTls::None,
+            || host.tls == RouteTls::None,
         chunking,
-        lmtp: smarthost.lmtp,
+        lmtp: host.lmtp,
         ..proto::smtp::client::Config::new(config.hostname.clone())
     };
     let verified = policy == TlsPolicy::Required;
     let tls = if verified { &config.client_tls.verified } else { &config.client_tls.opportunistic }.clone();
-    let mut link = Link::new(clock.clone(), stream, client, smarthost.host.clone(), tls, None);
+    let mut link = Link::new(clock.clone(), stream, client, host.host.clone(), tls, None);
     match link.next_event().await {
         Some(Event::Ready) => {
-            let (host, lmtp) = (smarthost.host.clone(), smarthost.lmtp);
+            let (name, lmtp) = (host.host.clone(), host.lmtp);
             let authenticated = verified && link.agreed_tls().is_some();
-            Ok(Box::new(Connection { link, host, address, usable: true, authenticated, chunking, lmtp }))
+            Ok(Box::new(Connection {
+                link,
+                host: name,
+                address,
+                usable: true,
+                authenticated,
+                chunking,
+                lmtp,
+            }))
         }
-        Some(Event::Failed(failure)) => Err(refused(smarthost, &link, failure)),
-        _ => Err(dial::lost(&smarthost.host, address).into()),
+        Some(Event::Failed(failure)) => Err(refused(host, &link, failure)),
+        _ => Err(dial::lost(&host.host, address).into()),
     }
 }
 
-fn refused(smarthost: &NextHost, link: &Link, failure: Failure) -> Refusal {
+fn refused(host: &NextHost, link: &Link, failure: Failure) -> Refusal {
     let detail = link.tls_error().map(|error| format!(" ({error})")).unwrap_or_default();
-    let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}{detail}", smarthost.host, failure.cause));
+    let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}{detail}", host.host, failure.cause));
     if let Cause::Reply(reply) = &failure.cause {
-        trouble.remote_mta = Some(smarthost.host.clone());
+        trouble.remote_mta = Some(host.host.clone());
         trouble.diagnostic = Some(reply.to_string());
     }
     let unfit = match &failure.cause {
@@ -291,10 +295,10 @@ fn refused(smarthost: &NextHost, link: &Link, failure: Failure) -> Refusal {
     Refusal { trouble, failure: Some(failure), unfit }
 }
 
-fn credentials(smarthost: &NextHost) -> Result<Option<Credentials>, Trouble> {
-    let Some(login) = &smarthost.login else { return Ok(None) };
+fn credentials(host: &NextHost) -> Result<Option<Credentials>, Trouble> {
+    let Some(login) = &host.login else { return Ok(None) };
     let unusable = |reason: String| {
-        Trouble::new((4, 7, 0), format!("the password for {} cannot be used: {reason}", smarthost.host))
+        Trouble::new((4, 7, 0), format!("the password for {} cannot be used: {reason}", host.host))
     };
     let password = std::fs::read_to_string(&login.password_file)
         .map_err(|error| unusable(format!("{}: {error}", login.password_file.display())))?;

@@ -26,8 +26,8 @@ impl Demand {
         }
     }
 
-    pub(super) fn insists_on_tls(self, smarthost: &NextHost) -> bool {
-        self == Self::RequireTls || smarthost.tls == RouteTls::Required
+    pub(super) fn insists_on_tls(self, host: &NextHost) -> bool {
+        self == Self::RequireTls || host.tls == RouteTls::Required
     }
 
     pub(super) fn is_met_by(self, connection: &Connection) -> bool {
