@@ -1,7 +1,12 @@
 //! HTTP for what other systems tell us: keys and answers of token issuers, policies, hooks. One request a connection,
 //! no redirects, and everything bounded.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -18,7 +23,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-use crate::{BoxStream, Input, World, tls::ClientTls};
+use crate::{BoxStream, Input, World, is_public, tls::ClientTls};
 
 /// From the look-up of the name to the last octet of the answer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -51,6 +56,8 @@ pub struct HttpRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
+    /// Without its parameters, in lower case.
+    pub content_type: Option<String>,
     /// When to come again, as the server wrote it.
     pub retry_after: Option<String>,
     pub body: Bytes,
@@ -94,6 +101,7 @@ pub trait Http: Send + Sync {
 pub struct HttpClient {
     world: World,
     tls: ClientTls,
+    public_only: bool,
 }
 
 impl FromStr for HttpUrl {
@@ -154,7 +162,13 @@ fn is_loopback(host: &str) -> bool {
 impl HttpClient {
     /// `tls` should verify certificates.
     pub fn new(world: World, tls: ClientTls) -> Self {
-        Self { world, tls }
+        Self { world, tls, public_only: false }
+    }
+
+    /// For hosts that strangers name: none with an address that leads into our own networks.
+    #[must_use]
+    pub fn to_public_hosts(self) -> Self {
+        Self { public_only: true, ..self }
     }
 
     /// Posts a body of any length; there are no redirects.
@@ -195,17 +209,20 @@ impl HttpClient {
         tasks.spawn(connection);
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.map(str::to_owned);
+        let field = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = field(RETRY_AFTER).map(str::to_owned);
+        let content_type = field(CONTENT_TYPE).and_then(|value| value.split(';').next());
+        let content_type = content_type.map(|value| value.trim().to_ascii_lowercase());
         let body = Limited::new(response.into_body(), BODY_BYTES_MAX);
         let body = body.collect().await.map_err(|error| format!("the answer cannot be read: {error}"))?;
-        Ok(HttpResponse { status, retry_after, body: body.to_bytes() })
+        Ok(HttpResponse { status, content_type, retry_after, body: body.to_bytes() })
     }
 
     async fn connect(&self, url: &HttpUrl) -> Result<BoxStream, String> {
         let addresses = self.world.dns.addresses(&url.host).await.map_err(|error| error.to_string())?;
-        let mut last = "it has no address".to_owned();
-        for ip in addresses.records.into_iter().take(ADDRESSES_MAX) {
+        let mut last = "it has no address that may be asked".to_owned();
+        let may_connect = |ip: &IpAddr| !self.public_only || is_public(*ip);
+        for ip in addresses.records.into_iter().filter(may_connect).take(ADDRESSES_MAX) {
             match self.world.net.connect(SocketAddr::new(ip, url.port), None).await {
                 Ok(stream) if !url.tls => return Ok(stream),
                 Ok(stream) => match self.tls.connect(&url.host, stream).await {

@@ -64,7 +64,7 @@ impl Http for Issuer {
         let mut answers = self.answers.lock().unwrap();
         let answer = if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
         let (status, body) = answer.map_err(|reason| HttpError { host: "issuer".to_owned(), reason })?;
-        Ok(HttpResponse { status, retry_after: None, body: body.to_string().into() })
+        Ok(HttpResponse { status, content_type: None, retry_after: None, body: body.to_string().into() })
     }
 }
 

@@ -121,3 +121,18 @@ fn urls() {
         assert!(bad.parse::<HttpUrl>().is_err(), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn what_strangers_name_leads_nowhere_near_us() {
+    let (port, _) = server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), None).await;
+    let url = format!("http://127.0.0.1:{port}/");
+    let error = client("").to_public_hosts().ask(get(&url)).await.unwrap_err();
+    assert!(error.reason.contains("no address"), "{error}");
+    assert_eq!(client("").ask(get(&url)).await.unwrap().status, 200, "nobody had come before");
+}
+
+#[tokio::test]
+async fn the_kind_of_content_is_told_without_its_parameters() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: Text/Plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(answered(answer).await.unwrap().content_type.as_deref(), Some("text/plain"));
+}
