@@ -1,11 +1,11 @@
 //! What an operator may choose about the transfer agent, already checked.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use mail::{Domain, Reply};
 use proto::smtp::server::{Flavour, Limits};
-use world::tls::ClientTls;
 pub use world::tls::TlsMode;
+use world::tls::{ClientTls, TlsError, Verify};
 
 use crate::{
     policy::limits::ClientLimits,
@@ -55,6 +55,43 @@ pub struct Config {
     pub tracking: bool,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
+}
+
+impl Config {
+    /// What holds where nothing is chosen, for a host of this name: no routes, nobody trusted, and no limits on clients.
+    pub fn new(hostname: &str) -> Result<Self, TlsError> {
+        let client_tls = ClientTlsPair {
+            opportunistic: ClientTls::new(Verify::Nothing, "")?,
+            verified: ClientTls::new(Verify::RootsAndName, "")?,
+        };
+        Ok(Self {
+            hostname: hostname.into(),
+            own: OwnHosts { names: [hostname.to_owned()].into(), addresses: BTreeSet::new() },
+            trusted_networks: Vec::new(),
+            proxies: ProxyNetworks::default(),
+            vrfy: Audience::Authenticated,
+            expn: Audience::Authenticated,
+            send: Audience::Authenticated,
+            send_to_ttys: false,
+            sender_check: SenderCheck::Header,
+            etrn: Audience::Authenticated,
+            turn: false,
+            routes: Vec::new(),
+            forward: Forward { srs: true, srs_domain: None },
+            retry_delays: [1, 5, 15, 30, 60, 120].map(Duration::from_mins).to_vec(),
+            expire_after: Duration::from_hours(5 * 24),
+            delay_notice_after: Duration::from_hours(4),
+            client_tls,
+            session: Limits::default(),
+            clients: ClientLimits::default(),
+            deliver_by_min: Duration::ZERO,
+            hold_max: Duration::from_hours(24),
+            disclosure: Disclosure { submitter: true, forwarding: Forwarding::Silent },
+            no_soliciting: mail::Solicitation::default(),
+            tracking: false,
+            history_kept_for: Duration::from_hours(30 * 24),
+        })
+    }
 }
 
 /// How mail goes on that an alias leads abroad.

@@ -14,6 +14,7 @@ pub(crate) async fn prune(mta: Arc<Mta>) {
     loop {
         let clock = &mta.world.clock;
         tokio::select! {
+            biased;
             () = clock.sleep_until(clock.now() + PRUNE_INTERVAL) => {}
             () = shutdown.given() => return,
         }

@@ -2,25 +2,18 @@
 
 mod names;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use login::Logins;
-use proto::smtp::server::{Flavour, Limits};
+use proto::smtp::server::Flavour;
 use store::{Stores, memory::MemoryEngine};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use world::{
-    Peer, ShutdownTrigger, World,
-    tls::{ClientTls, Verify},
-};
+use world::{Peer, ShutdownTrigger, World};
 
 use crate::{
     Config, Mta,
-    config::{
-        Audience, ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, SenderCheck,
-        TlsMode,
-    },
-    policy::limits::ClientLimits,
-    route::{Route, site::OwnHosts},
+    config::{ListenerConfig, TlsMode},
+    route::Route,
     session::{self, Arrival, Security},
 };
 
@@ -35,34 +28,13 @@ pub(crate) struct Site {
 
 pub(crate) fn config(routes: Vec<Route>) -> Config {
     Config {
-        hostname: "mx.here.example".into(),
-        own: OwnHosts { names: ["mx.here.example".to_owned()].into(), addresses: BTreeSet::new() },
         trusted_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        proxies: ProxyNetworks::default(),
-        vrfy: Audience::Authenticated,
-        expn: Audience::Authenticated,
-        send: Audience::Authenticated,
-        send_to_ttys: false,
-        sender_check: SenderCheck::Header,
-        etrn: Audience::Authenticated,
-        turn: false,
         routes,
-        forward: Forward { srs: true, srs_domain: None },
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),
         delay_notice_after: Duration::from_mins(30),
-        client_tls: ClientTlsPair {
-            opportunistic: ClientTls::new(Verify::Nothing, "").unwrap(),
-            verified: ClientTls::new(Verify::RootsAndName, "").unwrap(),
-        },
-        session: Limits::default(),
-        clients: ClientLimits::default(),
-        deliver_by_min: Duration::ZERO,
-        hold_max: Duration::from_hours(24),
-        disclosure: Disclosure { submitter: true, forwarding: Forwarding::Silent },
-        no_soliciting: mail::Solicitation::default(),
-        tracking: false,
         history_kept_for: Duration::from_hours(1),
+        ..Config::new("mx.here.example").unwrap()
     }
 }
 

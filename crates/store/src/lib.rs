@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use batch::{Batch, Expect, Op, Slot, Template};
 pub use changes::{ChangeHub, Changes};
-pub use directory::Directory;
+pub use directory::{Directory, PasswordCost};
 pub use engine::{
     BlobId, BlobPayload, BlobWriter, CommitError, Committed, Engine, Key, KeyRange, Order, PendingBlob,
     StoreError,
@@ -44,10 +44,15 @@ pub struct Stores {
 
 impl Stores {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self::with_password_cost(engine, PasswordCost::default())
+    }
+
+    /// As [`new`](Self::new), where passwords cost something else to set and to check.
+    pub fn with_password_cost(engine: Arc<dyn Engine>, cost: PasswordCost) -> Self {
         Self {
             spool: Spool::new(engine.clone()),
             mailboxes: Mailboxes::new(engine.clone()),
-            directory: Directory::new(engine.clone()),
+            directory: Directory::with_password_cost(engine.clone(), cost),
             ledger: Ledger::new(engine.clone()),
             engine,
         }

@@ -26,8 +26,9 @@ pub async fn serve_connections(
     let sessions = Arc::new(Semaphore::new(usize::try_from(sessions_max).unwrap_or_default()));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = shutdown.given() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -42,6 +43,7 @@ pub async fn serve_connections(
     drop(listener);
     let deadline = clock.now() + DRAIN_TIMEOUT;
     tokio::select! {
+        biased;
         _ = sessions.acquire_many(sessions_max) => {}
         () = clock.sleep_until(deadline) => {
             tracing::warn!("some sessions did not end in time and are cut off");

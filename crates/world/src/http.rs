@@ -187,6 +187,7 @@ impl HttpClient {
     ) -> Result<HttpResponse, HttpError> {
         let clock = &self.world.clock;
         let answer = tokio::select! {
+            biased;
             answer = exchange => answer,
             () = clock.sleep_until(clock.now() + timeout) => Err("no answer in time".to_owned()),
         };

@@ -108,12 +108,13 @@ impl Session {
         let deadline = self.machine.deadline().unwrap_or_else(|| self.service.clock.now());
         let machine = &mut self.machine;
         let came = tokio::select! {
-            came = read_some(&mut self.stream, |octets| machine.push(octets)) => Some(came?),
-            () = self.service.clock.sleep_until(deadline) => None,
+            biased;
             () = self.shutdown.given(), if !self.shutdown_seen => {
                 self.shutdown_seen = true;
                 None
             }
+            came = read_some(&mut self.stream, |octets| machine.push(octets)) => Some(came?),
+            () = self.service.clock.sleep_until(deadline) => None,
         };
         if self.shutdown_seen {
             self.machine.handle_shutdown();
@@ -242,6 +243,7 @@ impl Session {
         let now = self.service.clock.now();
         let until = now.checked_add(after).unwrap_or(now);
         tokio::select! {
+            biased;
             () = self.service.clock.sleep_until(until) => {}
             () = self.shutdown.given() => {}
         }

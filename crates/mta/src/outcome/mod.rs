@@ -174,6 +174,7 @@ pub(crate) async fn settle_with(
 async fn wait_for_room(mta: &Mta) -> bool {
     let mut shutdown = mta.shutdown.clone();
     tokio::select! {
+        biased;
         () = mta.world.clock.sleep_until(mta.world.clock.now() + ROOM_WAIT) => true,
         () = shutdown.given() => false,
     }

@@ -20,6 +20,7 @@ pub async fn check(judge: &Judge<'_>, mut ways: Vec<Way>, foreign: bool) -> (Vec
     let mut verdict = None;
     for way in ways.iter_mut().filter(|way| way.lane.0.starts_with(DOMAIN_LANE)) {
         let found = tokio::select! {
+            biased;
             found = Site::of(&*judge.world.dns, &judge.config.own, &way.address) => found,
             () = judge.world.clock.sleep_until(until) => break,
         };

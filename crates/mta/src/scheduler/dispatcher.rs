@@ -108,6 +108,7 @@ impl Dispatcher {
         let item = loop {
             let mut shutdown = mta.shutdown.clone();
             tokio::select! {
+                biased;
                 () = work.notified() => {}
                 () = shutdown.given() => break None,
                 () = mta.world.clock.sleep_until(until) => break self.next(mta, lane),
@@ -207,6 +208,7 @@ async fn keep_time(mta: Arc<Mta>) {
         let wait = deadline.map_or(TIMER_MAX, |due| due.since(mta.world.clock.wall()).min(TIMER_MAX));
         let until = mta.world.clock.now() + wait;
         tokio::select! {
+            biased;
             () = mta.world.clock.sleep_until(until) => {}
             () = mta.dispatcher.timer.notified() => {}
             () = shutdown.given() => break,

@@ -103,6 +103,7 @@ impl Session {
             self.remember_tarpit(tally.faults, delay);
             let clock = &self.mta.world.clock;
             tokio::select! {
+                biased;
                 () = clock.sleep_until(clock.now() + delay) => {}
                 () = shutdown.given() => {}
             }

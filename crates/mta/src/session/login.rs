@@ -99,6 +99,7 @@ impl Session {
         let clock = self.mta.world.clock.clone();
         let mut shutdown = self.mta.shutdown.clone();
         tokio::select! {
+            biased;
             () = clock.sleep_until(clock.now() + after) => {}
             () = shutdown.given() => {}
         }

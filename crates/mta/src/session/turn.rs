@@ -47,6 +47,7 @@ impl Session {
             clock.sleep_until(clock.now() + LAST_MESSAGE_TIMEOUT).await;
         };
         tokio::select! {
+            biased;
             () = deliver::to_caller(&self.mta, caller, &claim.lanes) => {}
             () = cut_off => {}
         }

@@ -34,7 +34,7 @@ async fn run(subject: &mut impl Subject, seed: u64, restart_one_in: u32) {
     for round in 0..ROUNDS {
         let engine = subject.engine();
         let (mut one, mut other) = (Batch::new(), Batch::new());
-        let recipe = chance.next();
+        let recipe = chance.draw();
         fill(&mut one, recipe, &engine).await;
         fill(&mut other, recipe, &engine).await;
         if chance.one_in(3) {
@@ -91,7 +91,7 @@ async fn fill(batch: &mut Batch, recipe: u64, engine: &Arc<dyn Engine>) {
             }
             _ => {
                 let length = usize::try_from(chance.below(300)).unwrap();
-                batch.put(name, pattern(chance.next(), length).to_vec());
+                batch.put(name, pattern(chance.draw(), length).to_vec());
             }
         }
     }

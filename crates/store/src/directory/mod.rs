@@ -31,6 +31,7 @@ use crate::{
 pub use app_passwords::{AppPassword, Service, make_password};
 pub use lists::{ListChange, ListId, ListRole, MailingList, Posting, Subscription};
 pub use members::{Distribution, Member};
+pub use password::PasswordCost;
 use password::Passwords;
 pub use scram::ScramVerifiers;
 pub use turn_domains::TurnDomain;
@@ -178,7 +179,12 @@ impl Value for Alias {
 
 impl Directory {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { mailboxes: Mailboxes::new(engine.clone()), passwords: Passwords::default(), engine }
+        Self::with_password_cost(engine, PasswordCost::default())
+    }
+
+    /// As [`new`](Self::new), where passwords cost something else to set and to check.
+    pub fn with_password_cost(engine: Arc<dyn Engine>, cost: PasswordCost) -> Self {
+        Self { mailboxes: Mailboxes::new(engine.clone()), passwords: Passwords::new(cost), engine }
     }
 
     /// Passwords hashed since the start, to set or to check them.

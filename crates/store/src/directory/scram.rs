@@ -2,7 +2,7 @@
 
 use mail::{
     Address,
-    scram::{ITERATIONS, SALT_BYTES, ScramHash, ScramVerifier},
+    scram::{SALT_BYTES, ScramHash, ScramVerifier},
 };
 use serde::{Deserialize, Serialize};
 use world::Entropy;
@@ -31,15 +31,16 @@ impl Value for ScramVerifiers {
 }
 
 impl ScramVerifiers {
-    /// Takes a while: two times [`ITERATIONS`].
+    /// Takes a while: two times so many iterations.
     pub(super) fn derive(
         password: &str,
         salt_sha1: &[u8; SALT_BYTES],
         salt_sha256: &[u8; SALT_BYTES],
+        iterations: u32,
     ) -> Self {
         Self {
-            sha1: ScramVerifier::derive(ScramHash::Sha1, password, salt_sha1, ITERATIONS),
-            sha256: ScramVerifier::derive(ScramHash::Sha256, password, salt_sha256, ITERATIONS),
+            sha1: ScramVerifier::derive(ScramHash::Sha1, password, salt_sha1, iterations),
+            sha256: ScramVerifier::derive(ScramHash::Sha256, password, salt_sha256, iterations),
         }
     }
 

@@ -16,9 +16,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use crash::Chance;
 use crash::Stop;
-pub use crash::{CrashModel, Fault};
+pub use crash::{Chance, CrashModel, Fault};
 use disk::{Disk, Modelled, Ticket};
 use state::{Record, State};
 
@@ -73,7 +72,7 @@ impl MemoryEngine {
     #[must_use]
     pub fn crash(&self) -> Self {
         let mut disk = self.disk();
-        let model = disk.model.as_mut().map(|modelled| modelled.model.with_seed(modelled.chance.next()));
+        let model = disk.model.as_mut().map(|modelled| modelled.model.with_seed(modelled.chance.draw()));
         drop(disk);
         self.crash_into(model)
     }
@@ -95,6 +94,11 @@ impl MemoryEngine {
     /// How often a range was read.
     pub fn scans(&self) -> u64 {
         self.scans.load(Ordering::Relaxed)
+    }
+
+    /// Bodies that something refers to, and their octets in all.
+    pub fn bodies(&self) -> (usize, u64) {
+        self.disk().written.bodies_kept()
     }
 
     /// From now on commits fail with [`CommitError::Full`], or succeed again.

@@ -91,6 +91,10 @@ impl State {
         Ok(octets.slice(within(range.start).min(end)..end))
     }
 
+    pub(super) fn bodies_kept(&self) -> (usize, u64) {
+        (self.bodies.len(), self.bodies.values().map(|body| body.octets.len() as u64).sum())
+    }
+
     pub(super) fn apply(&mut self, record: &Record) {
         for (key, value) in &record.writes {
             match value {

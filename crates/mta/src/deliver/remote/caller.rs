@@ -65,6 +65,7 @@ async fn greet(mta: &Arc<Mta>, caller: Caller) -> Option<Box<Connection>> {
     let mut link = Link::new(clock, caller.stream, client, host.clone(), tls, caller.tls);
     let mut shutdown = mta.shutdown.clone();
     let event = tokio::select! {
+        biased;
         event = link.next_event() => event?,
         () = shutdown.given() => return None,
     };

@@ -33,6 +33,7 @@ pub(super) async fn first(
         let until = clock.now() + STAGGER;
         let has_more = waiting.len() > 0;
         tokio::select! {
+            biased;
             Some((address, result)) = under_way.next() => {
                 asked.retain(|other| *other != address);
                 match result {
@@ -53,6 +54,7 @@ pub(super) async fn first(
 pub(super) async fn one(mta: &Mta, host: &str, address: SocketAddr) -> Result<BoxStream, Trouble> {
     let clock = &mta.world.clock;
     tokio::select! {
+        biased;
         connected = mta.world.net.connect(address, None) => {
             connected.map_err(|error| unreachable(host, address, &error.to_string()))
         }
@@ -68,6 +70,7 @@ pub(super) async fn socket(mta: &Mta, host: &NextHost, path: &Path) -> Result<Bo
     let unreachable =
         |reason: &str| Trouble::new((4, 4, 1), format!("{} cannot be reached: {reason}", host.host));
     tokio::select! {
+        biased;
         connected = mta.world.net.connect_unix(path) => connected.map_err(|error| unreachable(&error.to_string())),
         () = clock.sleep_until(clock.now() + CONNECT_TIMEOUT) => Err(unreachable("no answer in time")),
     }

@@ -10,7 +10,7 @@
 mod ready;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -53,7 +53,7 @@ pub enum Action {
 pub struct Lanes {
     by_id: HashMap<LaneId, Lane>,
     /// Lanes by the time at which their next stored entry is due.
-    wake_ups: BTreeMap<Timestamp, HashSet<LaneId>>,
+    wake_ups: BTreeMap<Timestamp, BTreeSet<LaneId>>,
     actions: VecDeque<Action>,
     stopping: bool,
 }
