@@ -2,7 +2,9 @@
 //! preferred.
 
 mod client;
+mod dane;
 mod identity;
+mod judge;
 mod keyring;
 mod server;
 mod trust;
@@ -11,7 +13,9 @@ mod verify;
 use std::{sync::Arc, time::Duration};
 
 pub use client::{ClientTls, Verify};
+pub use dane::{Dane, usable};
 pub use identity::{Certificate, Identity};
+pub use judge::{Authentication, Flaw, Judgement};
 pub use keyring::{Keyring, Keys};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use server::{ListenerTls, ServerTls, TlsMode};
