@@ -1,4 +1,5 @@
-//! `docs/conformance.md` is true to the tree: the tests it names exist, and each case has a test or a reason.
+//! `docs/conformance.md` and `docs/attacks.md` are true to the tree: the tests they name exist, and each case has a test
+//! or a reason.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that reads our own tree")]
 
@@ -32,8 +33,24 @@ fn case(row: &str) -> Case {
     let [name, _rfc, _behaviour, status, tests] = cells.as_slice() else {
         panic!("a row has five cells: {row}");
     };
-    let tests = tests.split('`').filter(|word| word.contains("::")).map(str::to_owned).collect();
-    Case { name: (*name).to_owned(), status: (*status).to_owned(), tests }
+    Case { name: (*name).to_owned(), status: (*status).to_owned(), tests: tests_named(tests) }
+}
+
+fn tests_named(cell: &str) -> Vec<String> {
+    cell.split('`').filter(|word| word.contains("::")).map(str::to_owned).collect()
+}
+
+/// The rows of `docs/attacks.md`; each says what is done in place of a status.
+fn attacks() -> Vec<Case> {
+    let page = fs::read_to_string(root().join("docs/attacks.md")).unwrap();
+    let attack = |row: &str| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [name, _attacked, done, tests] = cells.as_slice() else {
+            panic!("a row has four cells: {row}");
+        };
+        Case { name: (*name).to_owned(), status: (*done).to_owned(), tests: tests_named(tests) }
+    };
+    page.lines().filter(|line| line.starts_with("| A")).map(attack).collect()
 }
 
 /// The names of the tests in a file.
@@ -70,10 +87,10 @@ fn is_compiled(path: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_table_names_exists() {
+fn every_test_that_the_tables_name_exists() {
     let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut complaints = Vec::new();
-    for case in cases() {
+    for case in cases().into_iter().chain(attacks()) {
         for test in &case.tests {
             let (path, name) = test.rsplit_once("::").unwrap();
             let file = || tests_in(&root().join("crates").join(path));
@@ -85,7 +102,18 @@ fn every_test_that_the_table_names_exists() {
             }
         }
     }
-    assert!(complaints.is_empty(), "docs/conformance.md\n  {}", complaints.join("\n  "));
+    assert!(complaints.is_empty(), "docs/conformance.md, docs/attacks.md\n  {}", complaints.join("\n  "));
+}
+
+#[test]
+fn every_attack_has_an_answer_and_a_test_that_shows_it() {
+    let attacks = attacks();
+    assert!(!attacks.is_empty(), "the table was not found");
+    let mut names = BTreeSet::new();
+    for Case { name, status, tests } in attacks {
+        assert!(!status.is_empty() && !tests.is_empty(), "{name}: an answer and a test");
+        assert!(names.insert(name.clone()), "{name} stands twice");
+    }
 }
 
 #[test]

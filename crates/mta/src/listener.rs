@@ -10,7 +10,7 @@ use world::{BoxStream, ListenAddress, Listener, Peer, SessionGuard, tls::ServerT
 use crate::{
     Mta,
     config::{Config, ListenerConfig, TlsMode},
-    policy::{Client, Judge, Verdict, connections::Admission},
+    policy::{Client, Judge, Verdict, connections::Admission, names_patience},
     session::{self, Arrival, Security},
 };
 
@@ -90,6 +90,7 @@ impl Mta {
             world: &self.world,
             client,
             now,
+            patience: names_patience(Duration::ZERO),
             rehearsal: false,
             verdicts: Vec::new(),
         }

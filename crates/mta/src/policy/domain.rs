@@ -10,13 +10,20 @@ use crate::route::{
     site::{NoSite, Site},
 };
 
-/// A client waits no longer for a name server; the message is taken, and the question asked again for its delivery.
+/// A client waits no longer for a name server, at one recipient and at all of a message; the recipient is taken, and the
+/// question asked again for its delivery.
 const PATIENCE: Duration = Duration::from_secs(5);
+const MESSAGE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// For the next recipient, after the message's other ones have waited so long.
+pub fn patience(waited: Duration) -> Duration {
+    MESSAGE_PATIENCE.saturating_sub(waited).min(PATIENCE)
+}
 
 /// The ways with the lanes of their sites, as far as they can be found now, and a word on a recipient who can never be
 /// reached. An alias that leads there is no reason to refuse: its other targets may be well.
 pub async fn check(judge: &Judge<'_>, mut ways: Vec<Way>, foreign: bool) -> (Vec<Way>, Option<Verdict>) {
-    let until = judge.now + PATIENCE;
+    let until = judge.now + judge.patience;
     let mut verdict = None;
     for way in ways.iter_mut().filter(|way| way.lane.0.starts_with(DOMAIN_LANE)) {
         let found = tokio::select! {
@@ -41,4 +48,21 @@ fn reply(error: &NoSite) -> Reply {
     // RFC 7505 §4.2: 556 says that the domain takes no mail.
     let code = if matches!(error, NoSite::NullMx(_)) { 556 } else { 550 };
     Reply::new(code, (status.class, status.subject, status.detail), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::patience;
+
+    #[test]
+    fn a_message_of_many_slow_domains_is_waited_for_only_so_long() {
+        let (mut waited, mut recipients) = (Duration::ZERO, 0);
+        while !patience(waited).is_zero() {
+            waited += patience(waited);
+            recipients += 1;
+        }
+        assert_eq!((waited, recipients), (Duration::from_secs(20), 4));
+    }
 }

@@ -46,6 +46,7 @@ use crate::{
 };
 use answers::Answers;
 use connections::{Admission, Connections};
+pub use domain::patience as names_patience;
 use rates::{Countable, Rates};
 pub use verdict::{Kept, Verdict};
 
@@ -110,6 +111,8 @@ pub struct Judge<'a> {
     pub world: &'a World,
     pub client: Client<'a>,
     pub now: Instant,
+    /// For name servers.
+    pub patience: Duration,
     /// It is only asked what would be said: nothing is counted or logged.
     pub rehearsal: bool,
     pub verdicts: Vec<Verdict>,

@@ -1,5 +1,7 @@
 //! The machine's questions and our answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use mail::{Address, Delivery, QueueId, Reply, ReversePath, TlsDemand};
 use proto::smtp::server::{Decision, Event, Flavour, Server};
@@ -23,6 +25,8 @@ pub(super) struct Transaction {
     pub(super) delivery: Delivery,
     pub(super) recipients: Vec<AcceptedRecipient>,
     pub(super) verdicts: Kept,
+    /// What its recipients have waited for name servers.
+    pub(super) names_waited: Duration,
     queue_id: Option<QueueId>,
     content: Option<Content>,
     pub(super) promises: Promises,

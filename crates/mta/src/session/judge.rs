@@ -9,7 +9,7 @@ use world::Shutdown;
 use super::{Session, content::Facts, decide::Transaction};
 use crate::{
     accept::AcceptedRecipient,
-    policy::{Header, Verdict, limits::Tarpit, rates::Countable},
+    policy::{Header, Verdict, limits::Tarpit, names_patience, rates::Countable},
 };
 
 impl Session {
@@ -43,14 +43,19 @@ impl Session {
         let mut judge = self.mta.judge(&config, self.client());
         let sender = self.transaction.as_ref().and_then(|transaction| transaction.reverse_path.as_ref());
         let sender = sender.unwrap_or(&ReversePath::Null);
+        let waited =
+            self.transaction.as_ref().map(|transaction| transaction.names_waited).unwrap_or_default();
+        judge.patience = names_patience(waited);
         let judged = judge.rcpt(sender, &recipient.forward_path, &recipient.rcpt).await;
+        let waited = waited + self.mta.world.clock.now().saturating_duration_since(judge.now);
         let judged = judged
             .and_then(|(ways, reply)| judge.terminals(&self.mta, delivery, ways).map(|ways| (ways, reply)));
+        let verdicts = judge.verdicts;
+        self.transaction.get_or_insert_default().names_waited = waited;
         let (ways, reply) = match judged {
             Ok(accepted) => accepted,
             Err(reply) => return Decision::Reject(reply),
         };
-        let verdicts = judge.verdicts;
         let original = match (recipient.forward_path, ways.first()) {
             (ForwardPath::Address(address), _) => address,
             (ForwardPath::Postmaster, Some(way)) => way.address.clone(),

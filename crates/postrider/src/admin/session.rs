@@ -1,8 +1,10 @@
 //! What policy would say to a client, rule by rule; nothing is sent or counted.
 
+use std::time::Duration;
+
 use mail::{Address, ForwardPath, ReversePath};
 use mta::policy::{
-    Judge, Memory, Verdict,
+    Judge, Memory, Verdict, names_patience,
     rehearsal::{Phase, Visitor},
 };
 
@@ -31,6 +33,7 @@ pub async fn rehearse(admin: &Admin, visitor: &VisitorView) -> AdminResponse {
                 world: &admin.world,
                 client: visitor.client(),
                 now,
+                patience: names_patience(Duration::ZERO),
                 rehearsal: true,
                 verdicts: Vec::new(),
             };

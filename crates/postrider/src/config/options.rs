@@ -393,6 +393,9 @@ section! {
         /// Whether answers are validated: auto does so if the servers pass on signatures; with validate nothing that
         /// should be signed counts without.
         dnssec: Dnssec = Dnssec::Auto;
+        /// How long a server is waited for. It is asked twice, and one question takes at most five times as long, whatever
+        /// aliases and proofs it needs.
+        timeout: Span = Span::seconds(4);
         /// File with the DNSKEY records that prove the others, instead of the root's; relative to the configuration file.
         trust_anchor: Option<PathBuf> = None, example "\"/etc/postrider/anchor.key\"";
     }

@@ -131,5 +131,6 @@ pub fn resolver(config: &Config) -> ResolverSettings {
             Dnssec::Off => dns::Dnssec::Off,
         },
         trust_anchor: config.dns.trust_anchor.clone(),
+        timeout: config.dns.timeout.0,
     }
 }

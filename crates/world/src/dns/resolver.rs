@@ -22,10 +22,8 @@ use tokio::sync::OnceCell;
 
 use super::{Answer, Dns, DnsError, Mx, RECORDS_MAX, Tlsa, literal};
 
-/// For one question to one server; asked twice.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(4);
-/// For one question in all, whatever aliases and proofs it takes.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// For one question in all, whatever aliases and proofs it takes: so many times what one server is waited for.
+const QUESTION_TIMEOUT_FACTOR: u32 = 5;
 /// Answers kept.
 const CACHE_ANSWERS_MAX: u64 = 8192;
 /// However long a record says that it is good for.
@@ -33,13 +31,30 @@ const TTL_MAX: Duration = Duration::from_hours(24);
 const NEGATIVE_TTL_MAX: Duration = Duration::from_hours(1);
 
 /// Whom to ask and what to believe.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ResolverSettings {
     /// None: those of `/etc/resolv.conf`.
     pub servers: Vec<NameServer>,
     pub dnssec: Dnssec,
     /// DNSKEY records in zone file form; without it, the root's keys.
     pub trust_anchor: Option<PathBuf>,
+    /// How long a server is waited for; it is asked twice.
+    pub timeout: Duration,
+}
+
+impl ResolverSettings {
+    pub const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn question_timeout(&self) -> Duration {
+        self.timeout.saturating_mul(QUESTION_TIMEOUT_FACTOR)
+    }
+}
+
+impl Default for ResolverSettings {
+    fn default() -> Self {
+        let (servers, dnssec) = (Vec::new(), Dnssec::default());
+        Self { servers, dnssec, trust_anchor: None, timeout: Self::TIMEOUT }
+    }
 }
 
 /// A recursive server.
@@ -103,7 +118,11 @@ impl SystemDns {
                     Dnssec::Validate => self.build(Some(anchors)),
                     Dnssec::Auto => {
                         let validating = self.build(Some(anchors))?;
-                        if proves_the_root(&validating).await { Ok(validating) } else { self.build(None) }
+                        if self.proves_the_root(&validating).await {
+                            Ok(validating)
+                        } else {
+                            self.build(None)
+                        }
                     }
                 }
             })
@@ -119,7 +138,7 @@ impl SystemDns {
             let config = ResolverConfig::from_name_servers(servers);
             Resolver::builder_with_config(config, TokioRuntimeProvider::default())
         };
-        configure(builder.options_mut());
+        configure(builder.options_mut(), self.settings.timeout);
         if let Some(anchors) = anchors {
             builder = builder.with_trust_anchor(anchors);
         }
@@ -151,17 +170,32 @@ impl SystemDns {
             return Err(DnsError::NoName { name: bare(name).to_owned(), secure: false });
         };
         let resolver = self.resolver().await.map_err(temporary)?;
-        let found = tokio::time::timeout(QUESTION_TIMEOUT, resolver.lookup(asked.clone(), kind)).await;
+        let patience = self.settings.question_timeout();
+        let found = tokio::time::timeout(patience, resolver.lookup(asked.clone(), kind)).await;
         match found {
             Ok(Ok(found)) => answer(&asked, &found, kind, read),
             Ok(Err(error)) => Err(failure(name, kind, &error)),
             Err(_) => Err(temporary("no answer in time".to_owned())),
         }
     }
+
+    /// RFC 4035 §3.2: a forwarder that drops signatures leaves nothing to validate.
+    async fn proves_the_root(&self, resolver: &TokioResolver) -> bool {
+        let keys = resolver.lookup(Name::root(), RecordType::DNSKEY);
+        let keys = tokio::time::timeout(self.settings.question_timeout(), keys).await;
+        let proven =
+            matches!(keys, Ok(Ok(keys)) if keys.answers().iter().any(|key| key.proof == Proof::Secure));
+        if !proven {
+            tracing::warn!(
+                "the DNS servers do not pass on DNSSEC signatures: answers are not validated, and DANE is off"
+            );
+        }
+        proven
+    }
 }
 
-fn configure(options: &mut ResolverOpts) {
-    options.timeout = SERVER_TIMEOUT;
+fn configure(options: &mut ResolverOpts, timeout: Duration) {
+    options.timeout = timeout;
     options.attempts = 1;
     options.cache_size = CACHE_ANSWERS_MAX;
     options.positive_max_ttl = Some(TTL_MAX);
@@ -176,19 +210,6 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
         connection.port = address.port();
     }
     NameServerConfig::new(address.ip(), true, connections)
-}
-
-/// RFC 4035 §3.2: a forwarder that drops signatures leaves nothing to validate.
-async fn proves_the_root(resolver: &TokioResolver) -> bool {
-    let keys =
-        tokio::time::timeout(QUESTION_TIMEOUT, resolver.lookup(Name::root(), RecordType::DNSKEY)).await;
-    let proven = matches!(keys, Ok(Ok(keys)) if keys.answers().iter().any(|key| key.proof == Proof::Secure));
-    if !proven {
-        tracing::warn!(
-            "the DNS servers do not pass on DNSSEC signatures: answers are not validated, and DANE is off"
-        );
-    }
-    proven
 }
 
 fn bare(name: &str) -> &str {
@@ -206,35 +227,52 @@ fn answer<T>(
     kind: RecordType,
     read: impl Fn(&RData) -> Option<T>,
 ) -> Result<Answer<T>, DnsError> {
-    let of_kind: Vec<&Record> =
-        found.answers().iter().filter(|record| record.record_type() == kind).collect();
-    let records: Vec<T> = of_kind.iter().filter_map(|record| read(&record.data)).collect();
+    let (owner, aliases) = follow(asked, found.answers());
+    // What else stands in the answer was not asked for (RFC 5452 §6).
+    let of_owner = |record: &&Record| record.record_type() == kind && record.name == *owner;
+    let own: Vec<&Record> = found.answers().iter().filter(of_owner).collect();
+    let records: Vec<T> = own.iter().filter_map(|record| read(&record.data)).collect();
     if records.is_empty() {
-        return Err(DnsError::NoRecords { name: text(asked), kind: kind.into(), secure: false });
+        let of_others = found.answers().iter().any(|record| record.record_type() == kind);
+        return Err(match (text(asked), of_others) {
+            (name, true) => {
+                DnsError::Temporary { name, reason: "the answer is about other names".to_owned() }
+            }
+            (name, false) => DnsError::NoRecords { name, kind: kind.into(), secure: false },
+        });
     }
-    let of_answer = || {
-        let matters = |record: &&Record| {
-            matches!(record.record_type(), RecordType::CNAME) || record.record_type() == kind
-        };
-        found.answers().iter().filter(matters)
-    };
+    let of_answer = || aliases.iter().chain(&own).copied();
     // RFC 4035 §5.5: what is proven wrong is no answer, and not one without proof either.
     if of_answer().any(|record| record.proof == Proof::Bogus) {
         return Err(bogus(text(asked)));
     }
     let is_secure = |record: &Record| record.proof == Proof::Secure;
-    let owner = of_kind.first().map(|record| &record.name).filter(|owner| *owner != asked);
-    let mut of_name = of_answer().filter(|record| record.name == *asked).peekable();
     Ok(Answer {
         records,
-        canonical: owner.map(text),
+        canonical: (owner != asked).then(|| text(owner)),
         secure: of_answer().all(is_secure),
-        owner_secure: of_name.peek().is_some() && of_name.all(is_secure),
+        owner_secure: of_answer().filter(|record| record.name == *asked).all(is_secure),
     })
 }
 
 fn bogus(name: String) -> DnsError {
     DnsError::Temporary { name, reason: "DNSSEC proves the answer wrong".to_owned() }
+}
+
+/// The name that the aliases of an answer lead to, and those aliases.
+fn follow<'a>(asked: &'a Name, records: &'a [Record]) -> (&'a Name, Vec<&'a Record>) {
+    let (mut owner, mut aliases) = (asked, Vec::new());
+    // A circle is no longer than that.
+    while aliases.len() <= records.len() {
+        let next = records.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) if record.name == *owner => Some((record, &target.0)),
+            _ => None,
+        });
+        let Some((alias, target)) = next else { break };
+        aliases.push(alias);
+        owner = target;
+    }
+    (owner, aliases)
 }
 
 /// RFC 2308 §2: what the server is sure of, and what it is not.
