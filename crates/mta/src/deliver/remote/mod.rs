@@ -176,6 +176,8 @@ async fn attempt_anew(
 #[cfg(test)]
 mod dsn_tests;
 #[cfg(test)]
+mod final_reply_tests;
+#[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod lmtp_tests;
