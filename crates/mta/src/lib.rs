@@ -70,7 +70,6 @@ impl Mta {
         world: World,
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, store::StoreError> {
-        let lanes = stores.spool.lanes().await?;
         stores.directory.make_seal(&*world.entropy).await?;
         let mta = Arc::new(Self {
             queue_ids: QueueIds::new(&*world.entropy),
@@ -85,7 +84,7 @@ impl Mta {
             world,
             shutdown,
         });
-        mta.dispatcher.start(&mta, &lanes);
+        mta.dispatcher.start(&mta);
         tokio::spawn(history::prune(mta.clone()));
         Ok(mta)
     }

@@ -214,11 +214,21 @@ impl Spool {
         self.entries(range, limit).await
     }
 
-    /// Every lane with waiting entries and when its first is due. One seek a lane.
-    pub async fn lanes(&self) -> Result<Vec<(LaneId, Timestamp)>, StoreError> {
+    /// Lanes with waiting entries and when their first is due, in the lanes' order after `after`. One seek a lane; fewer
+    /// than `limit` only at the end.
+    pub async fn lanes(
+        &self,
+        after: Option<&LaneId>,
+        limit: usize,
+    ) -> Result<Vec<(LaneId, Timestamp)>, StoreError> {
         let mut lanes = Vec::new();
         let mut range = KeyRange::prefix(&[DUE]);
-        while let Some((key, _)) = self.engine.scan(range.clone(), Order::Ascending, 1).await?.first() {
+        if let Some(after) = after {
+            range.start = after_prefix(&lane_prefix(after).octets());
+        }
+        while lanes.len() < limit
+            && let Some((key, _)) = self.engine.scan(range.clone(), Order::Ascending, 1).await?.first()
+        {
             let mut reader = KeyReader::new(key)?;
             let lane = LaneId(reader.text_to_nul()?.into());
             range.start = after_prefix(&lane_prefix(&lane).octets());

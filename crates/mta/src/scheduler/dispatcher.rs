@@ -8,7 +8,7 @@ use std::{
 
 use mail::Timestamp;
 use store::spool::{DueEntry, EntryId, LaneId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::lanes::{Action, Item, Lanes};
 use crate::{Mta, deliver};
@@ -17,6 +17,10 @@ use crate::{Mta, deliver};
 const LOAD_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// The longest the timer sleeps, so that a wall clock that was set does not stop the queue.
 const TIMER_MAX: Duration = Duration::from_secs(30);
+/// Lanes that are read from the store at once.
+const LOADS_MAX: usize = 16;
+/// Lanes that a search looks up before it lets others go on.
+const SEARCH_LANES: usize = 128;
 
 /// The scheduler at work.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(crate) struct Dispatcher {
     waiting: Mutex<HashMap<LaneId, Arc<Notify>>>,
     /// Something finished.
     progress: Notify,
+    loads: Semaphore,
 }
 
 impl Dispatcher {
@@ -37,17 +42,13 @@ impl Dispatcher {
             timer: Notify::new(),
             waiting: Mutex::default(),
             progress: Notify::new(),
+            loads: Semaphore::new(LOADS_MAX),
         }
     }
 
-    /// Takes up the stored lanes and starts the timer.
-    pub(crate) fn start(&self, mta: &Arc<Mta>, stored: &[(LaneId, Timestamp)]) {
-        let now = mta.world.clock.wall();
-        self.tell(mta, |lanes| {
-            for (lane, first_due) in stored {
-                lanes.handle_stored(now, lane, *first_due);
-            }
-        });
+    /// Starts the timer; what is stored is taken up behind it, so that the length of the queue holds no start up.
+    pub(crate) fn start(&self, mta: &Arc<Mta>) {
+        self.tell(mta, Lanes::handle_start);
         tokio::spawn(keep_time(mta.clone()));
     }
 
@@ -176,10 +177,43 @@ fn carry_out(mta: &Arc<Mta>, action: Action) {
         Action::Load { lane, limit } => {
             tokio::spawn(load(mta.clone(), lane, limit));
         }
+        Action::Search => {
+            tokio::spawn(search(mta.clone()));
+        }
     }
 }
 
+/// Tells every stored lane, a few at a time.
+async fn search(mta: Arc<Mta>) {
+    let mut after = None;
+    while !mta.shutdown.is_given() {
+        let page = match mta.stores.spool.lanes(after.as_ref(), SEARCH_LANES).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be looked through; trying again");
+                mta.world.clock.sleep_until(mta.world.clock.now() + LOAD_RETRY_DELAY).await;
+                continue;
+            }
+        };
+        let now = mta.world.clock.wall();
+        let told = |lanes: &mut Lanes| {
+            for (lane, first_due) in &page {
+                lanes.handle_stored(now, lane, *first_due);
+            }
+        };
+        mta.dispatcher.tell(&mta, told);
+        if page.len() < SEARCH_LANES {
+            break;
+        }
+        after = page.into_iter().next_back().map(|(lane, _)| lane);
+        tokio::task::yield_now().await;
+    }
+    let now = mta.world.clock.wall();
+    mta.dispatcher.tell(&mta, |lanes| lanes.handle_searched(now));
+}
+
 async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
+    let Ok(_turn) = mta.dispatcher.loads.acquire().await else { return };
     let now = mta.world.clock.wall();
     let found = async {
         let due = mta.stores.spool.due(&lane, None, now, limit).await?;

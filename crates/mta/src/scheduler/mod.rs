@@ -5,3 +5,6 @@ mod lanes;
 
 pub(crate) use dispatcher::Dispatcher;
 pub use lanes::{Action, Item, Lanes};
+
+#[cfg(test)]
+mod start_tests;

@@ -69,7 +69,7 @@ async fn a_changed_entry_moves_in_its_lane_and_the_old_one_no_longer_counts() {
     let old = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
     let new = QueueEntry { due: at(99), attempts: 1, lane: LaneId("b".into()), ..old.clone() };
     change(&engine, |batch| spool.replace(batch, &old, &new)).await.unwrap();
-    assert_eq!(spool.lanes().await.unwrap(), [(LaneId("b".into()), at(99))]);
+    assert_eq!(spool.lanes(None, 9).await.unwrap(), [(LaneId("b".into()), at(99))]);
     for stale in [
         change(&engine, |batch| spool.replace(batch, &old, &new)).await,
         change(&engine, |batch| spool.remove(batch, &old)).await,
@@ -117,7 +117,7 @@ async fn held_entries_are_listed_but_never_due() {
     let waiting = accept(&spool, &engine, 1, &[("a", 10)]).await.remove(0);
     let held = QueueEntry { status: EntryStatus::Held, ..waiting.clone() };
     change(&engine, |batch| spool.replace(batch, &waiting, &held)).await.unwrap();
-    assert!(spool.lanes().await.unwrap().is_empty());
+    assert!(spool.lanes(None, 9).await.unwrap().is_empty());
     assert_eq!(spool.list(None, 10).await.unwrap(), std::slice::from_ref(&held));
     change(&engine, |batch| spool.replace(batch, &held, &waiting)).await.unwrap();
     assert_eq!(spool.next_due(&waiting.lane, at(0)).await.unwrap(), Some(at(10)));
@@ -149,9 +149,11 @@ async fn lanes_are_told_with_their_first_due_time() {
     let (spool, engine) = spool();
     accept(&spool, &engine, 1, &[("a", 30), ("a.b", 20), ("ab", 10)]).await;
     accept(&spool, &engine, 2, &[("a", 5), ("z", i64::MAX)]).await;
-    let lanes = spool.lanes().await.unwrap();
+    let lanes = spool.lanes(None, 9).await.unwrap();
     let told: Vec<_> = lanes.iter().map(|(lane, due)| (&*lane.0, due.millis())).collect();
     assert_eq!(told, [("a", 5), ("a.b", 20), ("ab", 10), ("z", i64::MAX)]);
+    let page = spool.lanes(Some(&LaneId("a".into())), 2).await.unwrap();
+    assert_eq!(page, lanes[1..3]);
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! The queue as the scheduler sees it: one lane a destination site, a bounded window of each in memory.
 //!
 //! Methods are sorted by direction: `handle_*` tell the machine what happened, `poll` says what to do. Time is an
-//! argument. Whatever does not fit into a lane's window stays in the store's due index and is loaded when room is.
+//! argument. Whatever does not fit into a lane's window stays in the store's due index and is loaded when room is. So do
+//! lanes: those with nothing due sleep ([`sleepers`]), and no more than [`ACTIVE_MAX`] are awake at once.
 //!
 //! Within a lane the higher priority goes first (RFC 6710), and yet nothing waits for ever: of what is in the window the
 //! oldest gets its turn ([`ready`]), and of what is in the store no more than [`JUMPS_MAX`] newer
 //! entries go ahead between two loads.
 
 mod ready;
+mod sleepers;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -18,9 +20,14 @@ use mail::{MtPriority, Timestamp};
 use store::spool::{EntryId, LaneId, QueueEntry};
 
 use ready::Ready;
+use sleepers::Sleepers;
 
 /// Entries of one lane that wait in memory; the rest waits in the store.
 pub const WINDOW_MAX: usize = 1024;
+/// Lanes that have something to do, or come to it as others are done.
+pub const ACTIVE_MAX: usize = 4096;
+/// Entries of all lanes that wait in memory: where many lanes are awake, each has a smaller window.
+const ITEMS_MAX: usize = 64 * ACTIVE_MAX;
 /// New entries of higher priority than the usual that pass by those in the store, from one load to the next.
 pub const JUMPS_MAX: usize = 256;
 
@@ -46,14 +53,20 @@ pub enum Action {
     WakeWorker(LaneId),
     /// Read the lane's due entries from the store, at most `limit`, and report with [`Lanes::handle_loaded`].
     Load { lane: LaneId, limit: usize },
+    /// Look through the store's lanes: report them with [`Lanes::handle_stored`], and the end with
+    /// [`Lanes::handle_searched`].
+    Search,
 }
 
 /// All lanes that have something to do.
 #[derive(Debug, Default)]
 pub struct Lanes {
+    /// Those that are awake.
     by_id: HashMap<LaneId, Lane>,
-    /// Lanes by the time at which their next stored entry is due.
-    wake_ups: BTreeMap<Timestamp, BTreeSet<LaneId>>,
+    sleepers: Sleepers,
+    /// The latest time told.
+    now: Timestamp,
+    searching: bool,
     actions: VecDeque<Action>,
     stopping: bool,
 }
@@ -73,21 +86,35 @@ struct Lane {
     overflow: bool,
     /// Entries that passed by them since the last load.
     jumps: usize,
-    /// When the first stored entry that is not due yet will be.
-    next_due: Option<Timestamp>,
 }
 
 impl Lanes {
-    /// A start-up: the store holds entries of this lane, the first due then.
+    /// A start-up: whatever the store holds is to be found.
+    pub fn handle_start(&mut self) {
+        self.search();
+    }
+
+    /// A search found a lane in the store, its first entry due then.
     pub fn handle_stored(&mut self, now: Timestamp, lane: &LaneId, first_due: Timestamp) {
         self.handle_deferred(now, lane, first_due);
     }
 
+    /// A search is at its end.
+    pub fn handle_searched(&mut self, now: Timestamp) {
+        self.searching = false;
+        self.handle_time(now);
+    }
+
     /// An entry was added to the store and is due at once.
-    pub fn handle_added(&mut self, lane: &LaneId, item: Item) {
-        let state = self.lane(lane);
+    pub fn handle_added(&mut self, lane: &LaneId, mut item: Item) {
+        let window = self.window();
+        let Some(state) = self.awake(lane) else { return self.sleepers.sleep(lane, self.now) };
         // Where others wait in the store already, a new entry waits behind them.
-        let has_turn = !state.overflow && !state.loading && state.ready.len() < WINDOW_MAX;
+        let has_turn = !state.overflow && !state.loading && state.ready.len() < window;
+        if state.ready.len() >= window / 4 {
+            // It is read again when its turn comes: entries are much larger than what names them.
+            item.entry = None;
+        }
         let jumps = !has_turn && item.priority > MtPriority::NORMAL && state.jumps < JUMPS_MAX;
         state.jumps += usize::from(jumps);
         if !has_turn && !jumps {
@@ -101,11 +128,11 @@ impl Lanes {
 
     /// An entry of this lane stands in the store, due then.
     pub fn handle_deferred(&mut self, now: Timestamp, lane: &LaneId, due: Timestamp) {
+        self.now = now;
         if due <= now {
-            self.lane(lane).overflow = true;
-            self.decide(lane);
+            self.kick(lane);
         } else {
-            self.wake_at(lane, due);
+            self.sleepers.sleep(lane, due);
         }
     }
 
@@ -117,13 +144,14 @@ impl Lanes {
         complete: bool,
         next_due: Option<Timestamp>,
     ) {
-        let state = self.lane(lane);
+        let window = self.window();
+        let Some(state) = self.by_id.get_mut(lane) else { return };
         state.loading = false;
         state.jumps = 0;
         // Entries that came while the load ran set `overflow` again themselves; a load that broke off goes on later.
         state.overflow |= !complete;
         for item in due.into_iter().filter(|item| !state.known.contains(&item.id)).collect::<Vec<_>>() {
-            if state.ready.len() < WINDOW_MAX {
+            if state.ready.len() < window {
                 state.known.insert(item.id);
                 state.ready.push(item);
             } else {
@@ -133,15 +161,19 @@ impl Lanes {
         let ready = state.ready.len();
         self.wake(lane, ready);
         if let Some(due) = next_due {
-            self.wake_at(lane, due);
+            self.sleepers.sleep(lane, due);
         }
         self.decide(lane);
+        self.forget_if_idle(lane);
     }
 
     /// A load failed: it is tried again at `again_at`.
     pub fn handle_load_failed(&mut self, lane: &LaneId, again_at: Timestamp) {
-        self.lane(lane).loading = false;
-        self.wake_at(lane, again_at);
+        if let Some(state) = self.by_id.get_mut(lane) {
+            state.loading = false;
+        }
+        self.sleepers.sleep(lane, again_at);
+        self.forget_if_idle(lane);
     }
 
     /// A worker is done with an item: it is settled, or stands in the store with a new due time.
@@ -152,32 +184,26 @@ impl Lanes {
         id: EntryId,
         due_again: Option<Timestamp>,
     ) {
-        self.lane(lane).known.remove(&id);
+        self.now = now;
+        if let Some(state) = self.by_id.get_mut(lane) {
+            state.known.remove(&id);
+        }
         match due_again {
             Some(due) => self.handle_deferred(now, lane, due),
             None => self.decide(lane),
         }
+        self.forget_if_idle(lane);
     }
 
     /// An operator wants the lane's stored entries looked at now.
     pub fn handle_kick(&mut self, lane: &LaneId) {
-        self.lane(lane).overflow = true;
-        self.decide(lane);
+        self.kick(lane);
     }
 
     /// Time has passed.
     pub fn handle_time(&mut self, now: Timestamp) {
-        while let Some(entry) = self.wake_ups.first_entry() {
-            if *entry.key() > now {
-                break;
-            }
-            for lane in entry.remove() {
-                let state = self.lane(&lane);
-                state.next_due = None;
-                state.overflow = true;
-                self.decide(&lane);
-            }
-        }
+        self.now = now;
+        self.wake_sleepers();
     }
 
     /// Nothing new is begun from here on; what waits stays in the store for the next start.
@@ -190,14 +216,14 @@ impl Lanes {
         if self.stopping {
             return None;
         }
-        let item = self.lane(lane).ready.pop();
+        let item = self.by_id.get_mut(lane)?.ready.pop();
         self.decide(lane);
         item
     }
 
     /// A worker waits for more (and holds its connection open), or has stopped waiting.
     pub fn handle_worker_idle(&mut self, lane: &LaneId, idle: bool) {
-        let state = self.lane(lane);
+        let Some(state) = self.by_id.get_mut(lane) else { return };
         if idle {
             state.idle_workers += 1;
             // What came since it asked had nobody to wake.
@@ -212,18 +238,18 @@ impl Lanes {
 
     /// A worker will ask for no more items; [`handle_worker_gone`](Self::handle_worker_gone) follows.
     pub fn handle_worker_leaving(&mut self, lane: &LaneId) {
-        self.lane(lane).leaving_workers += 1;
+        if let Some(state) = self.by_id.get_mut(lane) {
+            state.leaving_workers += 1;
+        }
         self.decide(lane);
     }
 
     pub fn handle_worker_gone(&mut self, lane: &LaneId) {
-        let state = self.lane(lane);
+        let Some(state) = self.by_id.get_mut(lane) else { return };
         state.workers = state.workers.saturating_sub(1);
         state.leaving_workers = state.leaving_workers.saturating_sub(1);
         self.decide(lane);
-        if self.by_id.get(lane).is_some_and(Lane::is_forgettable) {
-            self.by_id.remove(lane);
-        }
+        self.forget_if_idle(lane);
     }
 
     pub fn poll(&mut self) -> Option<Action> {
@@ -232,7 +258,10 @@ impl Lanes {
 
     /// When to call [`handle_time`](Self::handle_time) next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.wake_ups.keys().next().copied()
+        // What is due and has no room waits for a lane to fall asleep, not for a time.
+        let wakes = self.sleepers.first().filter(|at| *at > self.now || self.by_id.len() < ACTIVE_MAX);
+        let search = self.sleepers.search_at().filter(|_| !self.searching);
+        wakes.into_iter().chain(search).min()
     }
 
     /// Items in memory that nobody delivers yet, and workers at work.
@@ -242,32 +271,57 @@ impl Lanes {
         })
     }
 
-    fn lane(&mut self, lane: &LaneId) -> &mut Lane {
+    /// The lane, awake; none if too many are.
+    fn awake(&mut self, lane: &LaneId) -> Option<&mut Lane> {
         if !self.by_id.contains_key(lane) {
+            if self.by_id.len() >= ACTIVE_MAX {
+                return None;
+            }
             self.by_id.insert(lane.clone(), Lane::default());
         }
-        self.by_id.entry(lane.clone()).or_default()
+        self.by_id.get_mut(lane)
     }
 
-    fn wake_at(&mut self, lane: &LaneId, due: Timestamp) {
-        let state = self.lane(lane);
-        let before = state.next_due;
-        if before.is_some_and(|before| before <= due) {
-            return;
-        }
-        state.next_due = Some(due);
-        if let Some(before) = before {
-            self.cancel_wake_up(lane, before);
-        }
-        self.wake_ups.entry(due).or_default().insert(lane.clone());
+    /// Entries that one lane may have in memory now.
+    fn window(&self) -> usize {
+        (ITEMS_MAX / self.by_id.len().max(1)).min(WINDOW_MAX)
     }
 
-    fn cancel_wake_up(&mut self, lane: &LaneId, at: Timestamp) {
-        if let Some(lanes) = self.wake_ups.get_mut(&at) {
-            lanes.remove(lane);
-            if lanes.is_empty() {
-                self.wake_ups.remove(&at);
+    /// Something of this lane is due in the store.
+    fn kick(&mut self, lane: &LaneId) {
+        match self.awake(lane) {
+            Some(state) => {
+                state.overflow = true;
+                self.decide(lane);
             }
+            None => self.sleepers.sleep(lane, self.now),
+        }
+    }
+
+    /// As many as there is room for.
+    fn wake_sleepers(&mut self) {
+        while self.by_id.len() < ACTIVE_MAX
+            && let Some(lane) = self.sleepers.wake(self.now)
+        {
+            self.kick(&lane);
+        }
+        if self.sleepers.search_at().is_some_and(|at| at <= self.now) {
+            self.search();
+        }
+    }
+
+    fn search(&mut self) {
+        if !self.searching && !self.stopping {
+            self.searching = true;
+            self.sleepers.searching();
+            self.actions.push_back(Action::Search);
+        }
+    }
+
+    fn forget_if_idle(&mut self, lane: &LaneId) {
+        if self.by_id.get(lane).is_some_and(Lane::is_forgettable) {
+            self.by_id.remove(lane);
+            self.wake_sleepers();
         }
     }
 
@@ -282,12 +336,13 @@ impl Lanes {
         if self.stopping {
             return;
         }
+        let window = self.window();
         let Some(lane) = self.by_id.get_mut(id) else { return };
-        if lane.overflow && !lane.loading && lane.ready.len() <= WINDOW_MAX / 4 {
+        if lane.overflow && !lane.loading && lane.ready.len() <= window / 4 {
             lane.overflow = false;
             lane.loading = true;
             // Entries we know of still stand in the due index and come back with the load.
-            let limit = WINDOW_MAX + lane.known.len();
+            let limit = window + lane.known.len();
             self.actions.push_back(Action::Load { lane: id.clone(), limit });
         }
         // One worker for each entry in hand: those that are busy with one come back for the next.
@@ -303,11 +358,7 @@ impl Lanes {
 
 impl Lane {
     fn is_forgettable(&self) -> bool {
-        self.workers == 0
-            && self.known.is_empty()
-            && !self.loading
-            && !self.overflow
-            && self.next_due.is_none()
+        self.workers == 0 && self.known.is_empty() && !self.loading && !self.overflow
     }
 }
 

@@ -127,7 +127,7 @@ fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
             .into_iter()
             .filter_map(|action| match action {
                 Action::Load { limit, .. } => Some(limit),
-                Action::StartWorker(_) | Action::WakeWorker(_) => None,
+                _ => None,
             })
             .collect()
     };
@@ -261,4 +261,57 @@ fn urgent_entries_pass_by_a_full_window_up_to_a_bound() {
     assert_eq!(lanes.load().0, WINDOW_MAX + JUMPS_MAX - 1);
     lanes.handle_added(&site, item(20_000));
     assert_eq!(lanes.load().0, WINDOW_MAX + JUMPS_MAX - 1, "behind those in the store");
+}
+
+/// C183: what is awake and what sleeps is bounded, whatever the number of lanes, and each gets its turn.
+#[test]
+fn more_lanes_than_may_be_awake_take_turns() {
+    let mut lanes = Lanes::default();
+    lanes.handle_start();
+    assert_eq!(actions(&mut lanes), [Action::Search]);
+    let count = 2 * ACTIVE_MAX + 10;
+    for number in 0..count {
+        lanes.handle_stored(NOW, &lane(&format!("mx:{number}")), NOW);
+    }
+    lanes.handle_searched(NOW);
+    assert_eq!((lanes.by_id.len(), lanes.deadline()), (ACTIVE_MAX, None), "there is nothing to wait for");
+    let mut loaded = HashSet::new();
+    while let Some(action) = lanes.poll() {
+        let Action::Load { lane, .. } = action else { panic!("{action:?}") };
+        lanes.handle_loaded(&lane, Vec::new(), true, None);
+        assert!(loaded.insert(lane) && lanes.by_id.len() <= ACTIVE_MAX);
+    }
+    assert_eq!((loaded.len(), lanes.by_id.len()), (count, 0));
+}
+
+#[test]
+fn a_new_entry_of_a_lane_that_may_not_wake_stays_in_the_store() {
+    let mut lanes = Lanes::default();
+    for number in 0..ACTIVE_MAX {
+        lanes.handle_kick(&lane(&format!("mx:{number}")));
+    }
+    actions(&mut lanes);
+    let late = lane("mx:late");
+    lanes.handle_added(&late, item(1));
+    assert_eq!(actions(&mut lanes), []);
+    lanes.handle_loaded(&lane("mx:7"), Vec::new(), true, None);
+    assert!(matches!(&actions(&mut lanes)[..], [Action::Load { lane, .. }] if *lane == late));
+}
+
+#[test]
+fn sleepers_that_were_not_kept_are_searched_for_in_time() {
+    let mut lanes = Lanes { sleepers: Sleepers::with_room(2), ..Lanes::default() };
+    for (name, due) in [("a", 30), ("b", 10), ("c", 20)] {
+        lanes.handle_deferred(Timestamp::from_millis(1), &lane(name), Timestamp::from_millis(due));
+    }
+    assert_eq!(lanes.deadline(), Some(Timestamp::from_millis(10)));
+    lanes.handle_time(Timestamp::from_millis(25));
+    assert_eq!(actions(&mut lanes).len(), 2, "b and c are loaded");
+    assert_eq!(lanes.deadline(), Some(Timestamp::from_millis(30)));
+    lanes.handle_time(Timestamp::from_millis(30));
+    assert_eq!((actions(&mut lanes), lanes.deadline()), (vec![Action::Search], None));
+    lanes.handle_stored(Timestamp::from_millis(31), &lane("a"), Timestamp::from_millis(30));
+    assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
+    lanes.handle_searched(Timestamp::from_millis(32));
+    assert_eq!((actions(&mut lanes), lanes.deadline()), (Vec::new(), None));
 }
