@@ -76,8 +76,9 @@ fn tests_in(path: &Path) -> BTreeSet<String> {
 fn is_compiled(path: &str) -> bool {
     let path = root().join("crates").join(path);
     let (folder, stem) = (path.parent().unwrap(), path.file_stem().unwrap().to_string_lossy().into_owned());
-    // Those in `tests` of a crate, and what a `mod.rs` holds.
-    if folder.join("../Cargo.toml").is_file() && folder.ends_with("tests") || stem == "mod" {
+    // Those in `tests` of a crate, and what a `mod.rs` or `main.rs` holds.
+    if folder.join("../Cargo.toml").is_file() && folder.ends_with("tests") || stem == "mod" || stem == "main"
+    {
         return true;
     }
     let parents = [folder.join("mod.rs"), folder.with_extension("rs"), folder.join("lib.rs")];
