@@ -1,6 +1,6 @@
 //! A connection to an SMTP server: drives the client machine over the network, for deliveries and for user agents.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use proto::{
     machine::{Machine, Step},
@@ -23,6 +23,7 @@ pub struct Link {
     agreed_tls: Option<TlsSummary>,
     tls_error: Option<String>,
     tls_is_unfit: bool,
+    tls_took: Option<Duration>,
 }
 
 impl std::fmt::Debug for Link {
@@ -42,7 +43,17 @@ impl Link {
         agreed_tls: Option<TlsSummary>,
     ) -> Self {
         let client = Client::new(config, agreed_tls.is_some());
-        Self { clock, stream, client, host, tls, agreed_tls, tls_error: None, tls_is_unfit: false }
+        Self {
+            clock,
+            stream,
+            client,
+            host,
+            tls,
+            agreed_tls,
+            tls_error: None,
+            tls_is_unfit: false,
+            tls_took: None,
+        }
     }
 
     pub fn agreed_tls(&self) -> Option<&TlsSummary> {
@@ -67,6 +78,11 @@ impl Link {
     /// The handshake came to its end and to nothing: what the host shows or speaks will not do. False if the network failed.
     pub fn tls_is_unfit(&self) -> bool {
         self.tls_is_unfit
+    }
+
+    /// How long the handshake took, if there was one.
+    pub fn tls_took(&self) -> Option<Duration> {
+        self.tls_took
     }
 
     /// See [`Client::send`]; what becomes of it comes with [`next_event`](Self::next_event).
@@ -127,7 +143,10 @@ impl Link {
 
     async fn start_tls(&mut self) {
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        match Box::pin(self.tls.connect(&self.host, plain)).await {
+        let began = self.clock.now();
+        let connected = Box::pin(self.tls.connect(&self.host, plain)).await;
+        self.tls_took = Some(self.clock.now().saturating_duration_since(began));
+        match connected {
             Ok((stream, summary)) => {
                 self.stream = stream;
                 self.agreed_tls = Some(summary);

@@ -1,5 +1,7 @@
 //! The history of every message: each step is committed in the same batch as the state it explains.
 
+mod attempt;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -19,6 +21,8 @@ use crate::{
     keys::{KeyBuilder, KeyReader, LEDGER_EVENT, LEDGER_INDEX},
     value::{Value, unknown_version},
 };
+use attempt::OldAttempt;
+pub use attempt::{Attempt, Timing, UNREACHED_MAX, Unreached};
 
 /// Events read of one message; more than any message has unless something runs wild.
 const EVENTS_MAX: usize = 100_000;
@@ -50,15 +54,7 @@ pub enum Event {
     Verdicts {
         verdicts: Vec<Verdict>,
     },
-    /// One try at one lane.
-    Attempt {
-        lane: String,
-        host: Option<String>,
-        address: Option<String>,
-        tls: Option<String>,
-        duration_ms: u64,
-        outcome: String,
-    },
+    Attempt(Box<Attempt>),
     Delivered {
         recipient: String,
         to: String,
@@ -116,16 +112,20 @@ pub struct Verdict {
 
 impl Value for Event {
     const NAME: &'static str = "ledger event";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
-    /// Version 1 had one verdict an event, without inputs; all else was the same.
+    /// Version 1 had one verdict an event, without inputs; attempts were shorter until version 3. All else was the same.
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
         const VERDICT: u8 = 1;
+        const ATTEMPT: u8 = 2;
         let decoded = match (version, octets.split_first()) {
             (1, Some((&VERDICT, fields))) => postcard::from_bytes(fields).map(|(rule, outcome)| {
                 Self::Verdicts { verdicts: vec![Verdict { rule, inputs: Vec::new(), outcome }] }
             }),
-            (1, _) => postcard::from_bytes(octets),
+            (1 | 2, Some((&ATTEMPT, fields))) => {
+                postcard::from_bytes::<OldAttempt>(fields).map(|old| Self::Attempt(Box::new(old.into())))
+            }
+            (1 | 2, _) => postcard::from_bytes(octets),
             _ => return Err(unknown_version::<Self>(version)),
         };
         decoded.map_err(|error| StoreError::Value(format!("a {} cannot be read: {error}", Self::NAME)))
@@ -226,7 +226,7 @@ impl Event {
             | Self::Expired { recipients, .. }
             | Self::Told { recipients, .. }
             | Self::Operator { recipients, .. } => recipients,
-            Self::Verdicts { .. } | Self::Attempt { .. } | Self::ReportOn { .. } | Self::Promise { .. } => {
+            Self::Verdicts { .. } | Self::Attempt(_) | Self::ReportOn { .. } | Self::Promise { .. } => {
                 Vec::new()
             }
         }
@@ -285,13 +285,18 @@ mod tests {
     }
 
     #[test]
-    fn events_of_the_first_version_are_read() {
+    fn events_of_earlier_versions_are_read() {
         let old = postcard::to_extend(&("relay", "passed"), vec![1, 1]).unwrap();
         assert_eq!(Event::decode(&old).unwrap(), verdicts("relay", &[]));
         let other = accepted("bob@example.org");
         let mut old = other.encode();
         old[0] = 1;
         assert_eq!(Event::decode(&old).unwrap(), other);
+        let old = ("mx:a.example", Some("a.example"), Some("192.0.2.1:25"), None::<&str>, 7_u64, "250 ok");
+        let old = postcard::to_extend(&old, vec![2, 2]).unwrap();
+        let Event::Attempt(attempt) = Event::decode(&old).unwrap() else { panic!("it was an attempt") };
+        assert_eq!((attempt.host.as_deref(), attempt.duration_ms), (Some("a.example"), 7));
+        assert_eq!((attempt.outcome.as_str(), attempt.timing), ("250 ok", Timing::default()));
         let judged = verdicts("relay", &[("client", "192.0.2.1")]);
         assert_eq!(Event::decode(&judged.encode()).unwrap(), judged);
         assert!(Event::decode(&[9, 0]).unwrap_err().to_string().contains("newer"));

@@ -142,8 +142,8 @@ async fn the_clock_of_a_held_message_starts_when_it_leaves() {
     let report = site.mail("bob@here.example", 1).await;
     assert!(report.contains("Status: 4.4.7"), "{report}");
     let events = site.stores.ledger.events(entry.queue_id).await.unwrap();
-    let attempts = events.iter().filter(|(at, event)| {
-        matches!(event, store::ledger::Event::Attempt { .. }) && *at >= entry.release_at
-    });
+    let attempts = events
+        .iter()
+        .filter(|(at, event)| matches!(event, store::ledger::Event::Attempt(_)) && *at >= entry.release_at);
     assert!(attempts.count() >= 2, "it was tried again and again after the release: {events:?}");
 }

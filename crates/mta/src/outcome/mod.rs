@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use mail::{ByMode, EnhancedStatus, Timestamp};
 use store::{
     Batch, CommitError, StoreError,
-    ledger::Event,
+    ledger::{self, Event},
     mailbox::{MailboxId, MessageRecord},
     spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
 };
@@ -80,11 +80,8 @@ pub(crate) struct Trouble {
 /// The attempt that led to the fates, for the history.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    pub(crate) host: Option<String>,
-    pub(crate) address: Option<String>,
-    pub(crate) tls: Option<String>,
-    pub(crate) duration: Duration,
-    pub(crate) outcome: String,
+    /// Its lane is the entry's.
+    pub(crate) told: ledger::Attempt,
     /// What the sender asked for and the host does not know.
     pub(crate) dropped: Vec<&'static str>,
 }
@@ -270,14 +267,8 @@ fn record_attempt(
     attempt: Option<&Attempt>,
 ) {
     if let Some(attempt) = attempt {
-        let event = Event::Attempt {
-            lane: entry.lane.0.to_string(),
-            host: attempt.host.clone(),
-            address: attempt.address.clone(),
-            tls: attempt.tls.clone(),
-            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
-            outcome: attempt.outcome.clone(),
-        };
+        let told = ledger::Attempt { lane: entry.lane.0.to_string(), ..attempt.told.clone() };
+        let event = Event::Attempt(Box::new(told));
         mta.stores.ledger.append(batch, entry.queue_id, now, &event);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn record(
     let dropped = attempt.map(|attempt| &attempt.dropped[..]).unwrap_or_default();
     if entry.mail.tls == TlsDemand::Required {
         if let Some(Fate::Delivered { to, .. }) = delivered {
-            let tls = attempt.and_then(|attempt| attempt.tls.as_deref());
+            let tls = attempt.and_then(|attempt| attempt.told.tls.as_deref());
             let over = tls.map(|tls| format!(" over {tls}, its certificate verified")).unwrap_or_default();
             events.push(promise::event(REQUIRE_TLS, "kept", format!("{to}{over}")));
         }

@@ -78,6 +78,11 @@ impl Session {
         }
     }
 
+    /// A server answers, which may have more to tell later.
+    pub fn is_running(&self) -> bool {
+        matches!(self.0, Way::Running(_))
+    }
+
     /// The response; one that says what went wrong is a failure.
     pub async fn ask(&mut self, request: AdminRequest) -> Result<AdminResponse, Failure> {
         let response = match &mut self.0 {

@@ -1,5 +1,7 @@
 //! Events and states in the words of people.
 
+mod attempt;
+
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
 use mail::{ByMode, QueueId, Timestamp, TlsDemand};
@@ -19,13 +21,7 @@ pub fn event(event: &Event) -> (&'static str, String) {
             let texts: Vec<String> = verdicts.iter().map(verdict).collect();
             ("verdict", texts.join("; "))
         }
-        Event::Attempt { lane, host, address, tls, duration_ms, outcome } => {
-            let mut text = format!("tried {}", host.as_deref().unwrap_or(lane));
-            append(&mut text, " at ", address.as_deref());
-            append(&mut text, " over ", tls.as_deref());
-            let _ = write!(text, ", {duration_ms} ms: {outcome}");
-            ("attempt", text)
-        }
+        Event::Attempt(attempt) => ("attempt", attempt::text(attempt)),
         Event::Delivered { recipient, to, reply } => {
             let mut text = format!("delivered for {recipient} to {to}");
             append(&mut text, ": ", reply.as_deref());
@@ -51,6 +47,14 @@ pub fn event(event: &Event) -> (&'static str, String) {
         }
         Event::Promise { promise, state, detail } => ("promise", format!("{promise} {state}: {detail}")),
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
+    }
+}
+
+/// What more belongs to an event, a line each.
+pub fn notes(event: &Event) -> Vec<String> {
+    match event {
+        Event::Attempt(attempt) => attempt::notes(attempt),
+        _ => Vec::new(),
     }
 }
 

@@ -14,14 +14,14 @@ use super::{
 const FOUND_MAX: usize = 20;
 
 /// Histories by queue ID, address or Message-ID; the newest message last.
-pub async fn trace(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError> {
+pub async fn trace(admin: &Admin, term: &str, follow: bool) -> Result<AdminResponse, StoreError> {
     let mut histories = Vec::new();
     for id in ids(admin, term).await? {
         histories.push(history(admin, id).await?);
     }
     histories.retain(|history| !history.events.is_empty() || !history.queued.is_empty());
     histories.reverse();
-    if histories.is_empty() {
+    if histories.is_empty() && !(follow && term.parse::<QueueId>().is_err()) {
         return Ok(AdminResponse::error(format_args!(
             "nothing is known of {term:?}: give a queue ID, an address or a Message-ID; \
              the oldest histories are forgotten after a time"
@@ -88,6 +88,7 @@ fn event_views(at: Timestamp, event: &Event) -> Vec<EventView> {
         at: at.rfc3339(),
         kind: "verdict".to_owned(),
         text: explain::verdict(verdict),
+        notes: Vec::new(),
         details: serde_json::to_value(verdict).unwrap_or_default(),
     };
     verdicts.iter().map(view).collect()
@@ -108,7 +109,7 @@ fn event_view(at: Timestamp, event: &Event) -> EventView {
     if let (Some((key, id)), Some(object)) = (reports(event), details.as_object_mut()) {
         object.insert(key.to_owned(), id.to_string().into());
     }
-    EventView { at: at.rfc3339(), kind: kind.to_owned(), text, details }
+    EventView { at: at.rfc3339(), kind: kind.to_owned(), text, notes: explain::notes(event), details }
 }
 
 /// Queue IDs inside an event, which people know by their written form.

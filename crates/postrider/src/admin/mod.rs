@@ -58,8 +58,8 @@ impl Admin {
                     .await
                     .map_or_else(AdminResponse::error, AdminResponse::Queue)
             }
-            AdminRequest::Trace { term } => {
-                history::trace(self, &term).await.unwrap_or_else(AdminResponse::error)
+            AdminRequest::Trace { term, follow } => {
+                history::trace(self, &term, follow).await.unwrap_or_else(AdminResponse::error)
             }
             AdminRequest::Why { id } => history::why(self, &id).await.unwrap_or_else(AdminResponse::error),
             AdminRequest::AppPassword { address, action } => {

@@ -122,6 +122,9 @@ pub enum AdminRequest {
     /// Histories of a queue ID, or of the latest messages with this address or Message-ID.
     Trace {
         term: String,
+        /// More may come, so that it is no error if there is nothing yet.
+        #[serde(default)]
+        follow: bool,
     },
     Why {
         id: String,
@@ -456,6 +459,9 @@ pub struct EventView {
     pub kind: String,
     /// One line for people.
     pub text: String,
+    /// More lines that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub details: serde_json::Value,
 }
 

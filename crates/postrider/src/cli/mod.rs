@@ -125,7 +125,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Alias(command)) => ask(&common, command.creates(), command.request(), &mut output),
         Some(Command::List(command)) => command.run(&common, &mut output),
         Some(Command::Queue(command)) => command.run(&common, &mut output),
-        Some(Command::Trace(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Trace(command)) => command.run(&common, &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Session(command)) => {
             let config = common.location.config()?;

@@ -74,3 +74,14 @@ pub fn client(folder: &Path, authority: &Files, name: &str, alternatives: &str) 
     tools::run(&mut command, b"").ok("openssl req");
     files
 }
+
+/// A server's certificate, signed by the authority; `alternatives` such as `DNS:mx.example.org`.
+pub fn server(folder: &Path, authority: &Files, name: &str, alternatives: &str) -> Files {
+    let files = Files::beside(folder, name);
+    let mut command = request(&files, name);
+    command.arg("-CA").arg(&authority.certificate).arg("-CAkey").arg(&authority.key);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]);
+    command.args(["-addext", &format!("subjectAltName={alternatives}")]);
+    tools::run(&mut command, b"").ok("openssl req");
+    files
+}

@@ -1,4 +1,5 @@
 //! A name server of the test's own: it is the root, and everything below it is what the test says.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -10,7 +10,10 @@ mod webhook;
 
 use std::sync::Arc;
 
-use store::spool::{LaneId, QueueEntry, QueuedRecipient};
+use store::{
+    ledger,
+    spool::{LaneId, QueueEntry, QueuedRecipient},
+};
 
 use crate::{
     Config, Mta,
@@ -58,14 +61,13 @@ async fn deliver(mta: &Arc<Mta>, config: &Config, entry: &Arc<QueueEntry>) {
             _ => Fate::Deferred(Trouble::new((4, 4, 4), "its route has just changed")),
         });
     }
-    let attempt = Attempt {
-        host: None,
-        address: None,
-        tls: None,
-        dropped: Vec::new(),
-        duration: mta.world.clock.now().saturating_duration_since(began),
+    let took = mta.world.clock.now().saturating_duration_since(began);
+    let told = ledger::Attempt {
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         outcome: fates.last().map(word).unwrap_or_default(),
+        ..ledger::Attempt::default()
     };
+    let attempt = Attempt { told, dropped: Vec::new() };
     outcome::settle(mta, entry, fates, Some(attempt)).await;
 }
 

@@ -15,7 +15,7 @@ use super::{
     connect::Connection,
     security::Demand,
     send::{self, Sent},
-    tried,
+    trail::Trail,
 };
 use crate::{
     Mta,
@@ -76,7 +76,16 @@ async fn greet(mta: &Arc<Mta>, caller: Caller) -> Option<Box<Connection>> {
             // Its login, if that was under TLS, says who it is.
             let authenticated = link.agreed_tls().is_some();
             let (address, lmtp) = (Some(address), false);
-            Some(Box::new(Connection { link, host, address, usable: true, authenticated, chunking, lmtp }))
+            Some(Box::new(Connection {
+                link,
+                host,
+                address,
+                usable: true,
+                authenticated,
+                verified: false,
+                chunking,
+                lmtp,
+            }))
         }
         Event::Failed(failure) => {
             tracing::info!(client = %caller.address.ip(), error = %failure.cause, "the customer does not take mail");
@@ -119,7 +128,7 @@ fn is_for_now(mta: &Mta, lane: &LaneId, entry: &QueueEntry) -> bool {
 }
 
 async fn deliver(mta: &Arc<Mta>, connection: &mut Connection, entry: &Arc<QueueEntry>) {
-    let began = mta.world.clock.now();
+    let mut trail = Trail::new(&mta.world.clock);
     let open = vec![None; entry.recipients.len()];
     let sent = match entry.mail.tls {
         // RFC 8689 §4.2.1: it may call under TLS another time.
@@ -127,13 +136,12 @@ async fn deliver(mta: &Arc<Mta>, connection: &mut Connection, entry: &Arc<QueueE
             let reason = format!("{} called in a way that does not keep messages to TLS", connection.name());
             Sent::nothing(open, &Fate::Deferred(Trouble::new((4, 7, 30), reason)))
         }
-        _ => send::send(mta, connection, entry, open).await,
+        _ => send::send(mta, connection, entry, open, &mut trail).await,
     };
     if sent.untouched && !connection.usable {
         // It never came to this message, which goes on waiting as it did.
         return;
     }
-    let took = mta.world.clock.now().saturating_duration_since(began);
-    let attempt = tried(&sent, None, Some(connection), took);
+    let attempt = trail.attempt(&sent, None, Some(connection));
     outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
 }

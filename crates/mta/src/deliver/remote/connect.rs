@@ -9,7 +9,12 @@ use proto::{
 };
 use world::BoxStream;
 
-use super::{dial, next_hop::NextHop, security::Demand};
+use super::{
+    dial,
+    next_hop::NextHop,
+    security::Demand,
+    trail::{Span, Trail},
+};
 use crate::{
     Config, Mta,
     link::Link,
@@ -33,6 +38,8 @@ pub(super) struct Connection {
     pub(super) usable: bool,
     /// TLS is active, and the host has shown that it is the one that is meant.
     pub(super) authenticated: bool,
+    /// Its certificate had to verify for its name, and did.
+    pub(super) verified: bool,
     /// Content may go by BDAT.
     pub(super) chunking: bool,
     /// Its replies are about deliveries, one for each recipient.
@@ -71,6 +78,7 @@ pub(super) async fn connect(
     hop: &NextHop,
     demand: Demand,
     chunking: bool,
+    trail: &mut Trail,
 ) -> Result<Box<Connection>, Fate> {
     if demand == Demand::RequireTls && !hop.authentic {
         let name = hop.name().unwrap_or("the next host");
@@ -85,9 +93,9 @@ pub(super) async fn connect(
                     let reason = format!("{} does not keep messages to TLS (REQUIRETLS)", host.host);
                     return Err(Fate::Failed(Trouble::new(REQUIRETLS_NEEDED, reason)));
                 }
-                return open_socket(mta, config, host, path, chunking).await.map_err(Fate::Deferred);
+                return open_socket(mta, config, host, path, chunking, trail).await.map_err(Fate::Deferred);
             }
-            found.look_up(mta, config, hop, host).await;
+            found.look_up(mta, config, hop, host, trail).await;
         }
         // RFC 5321 §5.1: hosts that are not better than ourselves would only send it back.
         if found.ours {
@@ -96,7 +104,7 @@ pub(super) async fn connect(
         for (host, mut addresses) in std::mem::take(&mut found.hosts) {
             while found.tries < ADDRESSES_MAX && !addresses.is_empty() {
                 found.tries += 1;
-                match open(mta, config, host, &mut addresses, demand, chunking).await {
+                match open(mta, config, host, &mut addresses, (demand, chunking), trail).await {
                     Ok(mut connection) => {
                         connection.authenticated &= hop.authentic;
                         return Ok(connection);
@@ -127,8 +135,21 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    async fn look_up(&mut self, mta: &Mta, config: &Config, hop: &NextHop, host: &'a NextHost) {
-        let mut addresses = match mta.world.dns.addresses(&host.host).await {
+    async fn look_up(
+        &mut self,
+        mta: &Mta,
+        config: &Config,
+        hop: &NextHop,
+        host: &'a NextHost,
+        trail: &mut Trail,
+    ) {
+        let began = trail.now();
+        let answer = mta.world.dns.addresses(&host.host).await;
+        trail.ended(Span::Dns, began);
+        if let Err(error) = &answer {
+            trail.unreached(&host.host, None, &error.to_string(), began);
+        }
+        let mut addresses = match answer {
             Ok(answer) => answer.records,
             Err(error) if error.is_temporary() || !hop.from_mx => {
                 self.trouble = Some(Trouble::new((4, 4, 3), error.to_string()));
@@ -147,6 +168,7 @@ impl<'a> Found<'a> {
         }
         if addresses.is_empty() {
             let reason = format!("{} has no address that mail from here may go to", host.host);
+            trail.unreached(&host.host, None, &reason, began);
             self.dead_end = Some(Trouble::new((5, 4, 4), reason));
             return;
         }
@@ -176,22 +198,42 @@ async fn open(
     config: &Config,
     host: &NextHost,
     addresses: &mut Vec<SocketAddr>,
-    demand: Demand,
-    chunking: bool,
+    (demand, chunking): (Demand, bool),
+    trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
-    let (stream, address) = dial::first(mta, &host.host, addresses).await?;
+    let began = trail.now();
+    let (stream, address) = dial::first(mta, &host.host, addresses, trail).await?;
+    trail.ended(Span::Connect, began);
+    let opened = enter(mta, config, host, (stream, address), (demand, chunking), trail).await;
+    if let Err(refusal) = &opened {
+        trail.unreached(&host.host, Some(address), &refusal.trouble.reason, began);
+    }
+    opened
+}
+
+/// Past greeting, TLS and login, as the route and the message want them.
+async fn enter(
+    mta: &Arc<Mta>,
+    config: &Config,
+    host: &NextHost,
+    (stream, address): (BoxStream, SocketAddr),
+    (demand, chunking): (Demand, bool),
+    trail: &mut Trail,
+) -> Result<Box<Connection>, Refusal> {
     let policy = match host.tls {
         _ if demand.insists_on_tls(host) => TlsPolicy::Required,
         RouteTls::None => TlsPolicy::None,
         RouteTls::Opportunistic | RouteTls::Required => TlsPolicy::Opportunistic,
     };
-    let greeted = match greet(mta, config, host, (stream, Some(address)), policy, chunking).await {
+    let first = (stream, Some(address));
+    let greeted = match greet(mta, config, host, first, (policy, chunking), trail).await {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
         {
             let again = dial::one(mta, &host.host, address).await?;
-            greet(mta, config, host, (again, Some(address)), TlsPolicy::None, chunking).await
+            let in_clear = (TlsPolicy::None, chunking);
+            greet(mta, config, host, (again, Some(address)), in_clear, trail).await
         }
         greeted => greeted,
     };
@@ -216,10 +258,13 @@ async fn open_socket(
     host: &NextHost,
     path: &Path,
     chunking: bool,
+    trail: &mut Trail,
 ) -> Result<Box<Connection>, Trouble> {
+    let began = trail.now();
     let stream = dial::socket(mta, host, path).await?;
+    trail.ended(Span::Connect, began);
     // Nobody listens in on a socket of this machine.
-    let greeted = greet(mta, config, host, (stream, None), TlsPolicy::None, chunking).await;
+    let greeted = greet(mta, config, host, (stream, None), (TlsPolicy::None, chunking), trail).await;
     greeted.map_err(|refusal| refusal.trouble)
 }
 
@@ -241,8 +286,8 @@ async fn greet(
     config: &Config,
     host: &NextHost,
     (stream, address): (BoxStream, Option<SocketAddr>),
-    policy: TlsPolicy,
-    chunking: bool,
+    (policy, chunking): (TlsPolicy, bool),
+    trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
     let credentials = credentials(host)?;
@@ -260,16 +305,24 @@ async fn greet(
     let verified = policy == TlsPolicy::Required;
     let tls = if verified { &config.client_tls.verified } else { &config.client_tls.opportunistic }.clone();
     let mut link = Link::new(clock.clone(), stream, client, host.host.clone(), tls, None);
-    match link.next_event().await {
+    let began = trail.now();
+    let event = link.next_event().await;
+    let (took, handshake) = (trail.now().saturating_duration_since(began), link.tls_took());
+    trail.took(Span::Greeting, took.saturating_sub(handshake.unwrap_or_default()));
+    if let Some(handshake) = handshake {
+        trail.took(Span::Tls, handshake);
+    }
+    match event {
         Some(Event::Ready) => {
             let (name, lmtp) = (host.host.clone(), host.lmtp);
-            let authenticated = verified && link.agreed_tls().is_some();
+            let verified = verified && link.agreed_tls().is_some();
             Ok(Box::new(Connection {
                 link,
                 host: name,
                 address,
                 usable: true,
-                authenticated,
+                authenticated: verified,
+                verified,
                 chunking,
                 lmtp,
             }))

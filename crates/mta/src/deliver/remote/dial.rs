@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use world::BoxStream;
 
+use super::trail::Trail;
 use crate::{Mta, outcome::Trouble, route::NextHost};
 
 /// How long one address may take to answer.
@@ -18,6 +19,7 @@ pub(super) async fn first(
     mta: &Mta,
     host: &str,
     addresses: &mut Vec<SocketAddr>,
+    trail: &mut Trail,
 ) -> Result<(BoxStream, SocketAddr), Trouble> {
     let clock = &mta.world.clock;
     let mut waiting = std::mem::take(addresses).into_iter();
@@ -28,13 +30,14 @@ pub(super) async fn first(
         let next = waiting.next();
         if let Some(address) = next {
             asked.push(address);
-            under_way.push(async move { (address, one(mta, host, address).await) });
+            let began = clock.now();
+            under_way.push(async move { (address, began, one(mta, host, address).await) });
         }
         let until = clock.now() + STAGGER;
         let has_more = waiting.len() > 0;
         tokio::select! {
             biased;
-            Some((address, result)) = under_way.next() => {
+            Some((address, began, result)) = under_way.next() => {
                 asked.retain(|other| *other != address);
                 match result {
                     Ok(stream) => {
@@ -42,7 +45,10 @@ pub(super) async fn first(
                         addresses.extend(asked.into_iter().chain(waiting));
                         return Ok((stream, address));
                     }
-                    Err(trouble) => last = trouble,
+                    Err(trouble) => {
+                        trail.unreached(host, Some(address), &trouble.reason, began);
+                        last = trouble;
+                    }
                 }
             }
             () = clock.sleep_until(until), if has_more => {}

@@ -7,6 +7,7 @@ mod next_hop;
 mod promises;
 mod security;
 mod send;
+mod trail;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,13 +16,14 @@ use store::spool::{LaneId, QueueEntry};
 
 use crate::{
     Config, Mta,
-    outcome::{self, Attempt, Fate},
+    outcome::{self, Fate},
 };
 pub(crate) use caller::{Caller, to_caller};
 use connect::Connection;
 use next_hop::{NextHop, Plan};
 use security::Demand;
 use send::Sent;
+use trail::{Span, Trail};
 
 /// Connections that one attempt uses, one after another, where the server's limits ask for it.
 const SESSIONS_MAX: usize = 100;
@@ -51,8 +53,11 @@ async fn deliver(
     entry: &Arc<QueueEntry>,
 ) -> Option<Box<Connection>> {
     let config = mta.config();
-    let began = mta.world.clock.now();
-    let hop = match next_hop::plan(mta, &config, entry).await {
+    let mut trail = Trail::new(&mta.world.clock);
+    let began = trail.now();
+    let plan = next_hop::plan(mta, &config, entry).await;
+    trail.ended(Span::Dns, began);
+    let hop = match plan {
         Plan::Deliver(hop) => hop,
         Plan::Reroute => {
             super::reroute::reroute(mta, &config, entry).await;
@@ -60,15 +65,13 @@ async fn deliver(
         }
         Plan::Settle(fate) => {
             let sent = Sent::nothing(vec![None; entry.recipients.len()], &fate);
-            let took = mta.world.clock.now().saturating_duration_since(began);
-            let attempt = tried(&sent, None, None, took);
+            let attempt = trail.attempt(&sent, None, None);
             outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
             return connection;
         }
     };
-    let (sent, connection) = attempt(mta, &config, &hop, connection, entry).await;
-    let took = mta.world.clock.now().saturating_duration_since(began);
-    let attempt = tried(&sent, hop.name(), connection.as_deref(), took);
+    let (sent, connection) = attempt(mta, &config, &hop, connection, entry, &mut trail).await;
+    let attempt = trail.attempt(&sent, hop.name(), connection.as_deref());
     outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
     match connection {
         Some(connection) if connection.usable && connection.link.is_spent() => {
@@ -79,21 +82,6 @@ async fn deliver(
     }
 }
 
-/// For the history; `host` is told if none answered.
-fn tried(sent: &Sent, host: Option<&str>, connection: Option<&Connection>, duration: Duration) -> Attempt {
-    Attempt {
-        host: connection.map(|connection| &*connection.host).or(host).map(str::to_owned),
-        address: connection
-            .and_then(|connection| connection.address)
-            .map(|address| address.to_string())
-            .or(sent.address.clone()),
-        tls: connection.and_then(Connection::tls_words),
-        duration,
-        outcome: sent.summary.clone(),
-        dropped: sent.dropped.clone(),
-    }
-}
-
 /// Over as many connections as the server's limits ask for.
 async fn attempt(
     mta: &Arc<Mta>,
@@ -101,9 +89,10 @@ async fn attempt(
     hop: &NextHop,
     reused: Option<Box<Connection>>,
     entry: &QueueEntry,
+    trail: &mut Trail,
 ) -> (Sent, Option<Box<Connection>>) {
     let (mut sent, mut connection) =
-        attempt_once(mta, config, hop, reused, entry, vec![None; entry.recipients.len()]).await;
+        attempt_once(mta, config, hop, reused, (entry, vec![None; entry.recipients.len()]), trail).await;
     let mut sessions = 1;
     while sent.other_session && sent.open() > 0 && sessions < SESSIONS_MAX {
         sessions += 1;
@@ -111,7 +100,7 @@ async fn attempt(
         if let Some(spent) = connection.take().filter(|connection| connection.usable) {
             spent.quit().await;
         }
-        (sent, connection) = attempt_once(mta, config, hop, None, entry, sent.fates).await;
+        (sent, connection) = attempt_once(mta, config, hop, None, (entry, sent.fates), trail).await;
         if sent.open() >= open {
             break;
         }
@@ -124,8 +113,8 @@ async fn attempt_once(
     config: &Config,
     hop: &NextHop,
     reused: Option<Box<Connection>>,
-    entry: &QueueEntry,
-    fates: Vec<Option<Fate>>,
+    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
+    trail: &mut Trail,
 ) -> (Sent, Option<Box<Connection>>) {
     let demand = Demand::of(entry.mail.tls);
     let (reused, unfit): (Option<Box<Connection>>, _) = match reused {
@@ -136,16 +125,16 @@ async fn attempt_once(
         unfit.quit().await;
     }
     if let Some(mut connection) = reused {
-        let sent = send::send(mta, &mut connection, entry, fates.clone()).await;
+        let sent = send::send(mta, &mut connection, entry, fates.clone(), trail).await;
         // A server may close an idle connection at any time; that says nothing about the message.
         if !sent.chunking_refused && (!sent.untouched || connection.usable) {
             return (sent, Some(connection));
         }
     }
-    let (sent, connection) = attempt_anew(mta, config, hop, entry, fates.clone(), true).await;
+    let (sent, connection) = attempt_anew(mta, config, hop, (entry, fates.clone()), true, trail).await;
     if sent.chunking_refused {
         // RFC 3030 §2 is announced by mistake: what every server knows is left.
-        return attempt_anew(mta, config, hop, entry, fates, false).await;
+        return attempt_anew(mta, config, hop, (entry, fates), false, trail).await;
     }
     (sent, connection)
 }
@@ -154,19 +143,19 @@ async fn attempt_anew(
     mta: &Arc<Mta>,
     config: &Config,
     hop: &NextHop,
-    entry: &QueueEntry,
-    fates: Vec<Option<Fate>>,
+    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
     chunking: bool,
+    trail: &mut Trail,
 ) -> (Sent, Option<Box<Connection>>) {
     let demand = Demand::of(entry.mail.tls);
-    let mut connected = connect::connect(mta, config, hop, demand, chunking).await;
+    let mut connected = connect::connect(mta, config, hop, demand, chunking, trail).await;
     // RFC 8689 §5: a report on a REQUIRETLS message is redacted, and not lost for want of a promise.
     if entry.mail.tls == TlsDemand::Preferred && connected.is_err() {
-        connected = connect::connect(mta, config, hop, Demand::Route, chunking).await;
+        connected = connect::connect(mta, config, hop, Demand::Route, chunking, trail).await;
     }
     match connected {
         Ok(mut connection) => {
-            let sent = send::send(mta, &mut connection, entry, fates).await;
+            let sent = send::send(mta, &mut connection, entry, fates, trail).await;
             (sent, Some(connection))
         }
         Err(fate) => (Sent::nothing(fates, &fate), None),

@@ -1,6 +1,6 @@
 //! One message over an open connection, in as many transactions as the server's limits ask for.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use mail::{MailParameters, Recipient, Reply, Timestamp};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
@@ -9,6 +9,7 @@ use store::spool::QueueEntry;
 use super::{
     connect::Connection,
     promises::{self, Weighed},
+    trail::{Span, Trail},
 };
 use crate::{
     Mta,
@@ -22,8 +23,6 @@ pub(super) struct Sent {
     pub(super) fates: Vec<Option<Fate>>,
     /// The last word, for the history.
     pub(super) summary: String,
-    /// Where we tried, if no connection is left to tell.
-    pub(super) address: Option<String>,
     /// The connection broke before the server took anything.
     pub(super) untouched: bool,
     /// The server announced BDAT and did not know it.
@@ -45,7 +44,6 @@ impl Sent {
         Self {
             fates,
             summary,
-            address: None,
             untouched: true,
             chunking_refused: false,
             other_session: false,
@@ -99,6 +97,7 @@ pub(super) async fn send(
     connection: &mut Connection,
     entry: &QueueEntry,
     fates: Vec<Option<Fate>>,
+    trail: &mut Trail,
 ) -> Sent {
     let host = connection.link.capabilities();
     let content = match Content::prepare(mta, entry, host, connection.chunking).await {
@@ -123,7 +122,7 @@ pub(super) async fn send(
     }
     loop {
         let before = (progress.open().len(), progress.mail.clone());
-        let next = transact(connection, &mut progress).await;
+        let next = transact(connection, &mut progress, trail).await;
         let after = (progress.open().len(), progress.mail.clone());
         progress.other_session = !progress.elsewhere.is_empty() || connection.link.is_spent();
         let is_over = after.0 == 0 || after == before || connection.link.is_spent();
@@ -182,7 +181,6 @@ impl Progress<'_> {
         Sent {
             fates: self.fates,
             summary: self.summary + note.as_deref().unwrap_or_default(),
-            address: None,
             untouched: self.untouched,
             chunking_refused: self.chunking_refused,
             other_session: self.other_session,
@@ -191,16 +189,22 @@ impl Progress<'_> {
     }
 }
 
-async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> Next {
+async fn transact(connection: &mut Connection, progress: &mut Progress<'_>, trail: &mut Trail) -> Next {
     let open = progress.open();
     let mut asked = open.clone();
     progress.content.restart();
     connection.link.send(progress.transaction(&open));
+    let mut stage = (Span::Envelope, trail.now());
     loop {
-        match connection.link.next_event().await {
+        let event = connection.link.next_event().await;
+        follow(trail, &mut stage, event.as_ref());
+        match event {
             Some(Event::WantContent) => match progress.content.next().await {
                 Ok(Some(piece)) => connection.link.push_content(&piece),
-                Ok(None) => connection.link.end_content(),
+                Ok(None) => {
+                    connection.link.end_content();
+                    enter(trail, &mut stage, Span::Reply);
+                }
                 Err(error) => {
                     // Half a message must not be taken for a whole one: without its end it is void.
                     connection.usable = false;
@@ -212,6 +216,9 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> N
             Some(Event::Recipient { index, outcome }) => {
                 progress.untouched = false;
                 let Some(index) = open.get(index) else { continue };
+                if let RecipientOutcome::Refused { reply, .. } = &outcome {
+                    progress.summary = reply.to_string();
+                }
                 if outcome == RecipientOutcome::OtherSession {
                     progress.elsewhere.insert(*index);
                 }
@@ -235,6 +242,20 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>) -> N
             }
         }
     }
+}
+
+/// The stages of a transaction, as its events tell them.
+fn follow(trail: &mut Trail, stage: &mut (Span, Instant), event: Option<&Event>) {
+    match event {
+        Some(Event::WantContent) if stage.0 == Span::Envelope => enter(trail, stage, Span::Content),
+        Some(Event::TransactionDone(_) | Event::Failed(_)) | None => trail.ended(stage.0, stage.1),
+        _ => {}
+    }
+}
+
+fn enter(trail: &mut Trail, stage: &mut (Span, Instant), next: Span) {
+    trail.ended(stage.0, stage.1);
+    *stage = (next, trail.now());
 }
 
 fn failed(
