@@ -2,6 +2,7 @@
 
 mod address;
 pub mod address_list;
+pub mod cause;
 pub mod convert;
 mod delivery;
 mod envelope;

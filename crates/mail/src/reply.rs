@@ -67,6 +67,13 @@ impl Reply {
         self.code / 100 == 5
     }
 
+    /// Its lines as they stand on the wire, apart by LF: `550-5.1.1 no such\n550 5.1.1 user`.
+    pub fn transcript(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8_lossy(&out).trim_end().replace("\r\n", "\n")
+    }
+
     /// The enhanced code with the class that the code asks for; none in 3yz replies (RFC 2034 §4).
     fn written_status(&self) -> Option<EnhancedStatus> {
         let class = u8::try_from(self.code / 100).ok().filter(|class| matches!(class, 2 | 4 | 5))?;

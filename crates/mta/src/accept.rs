@@ -61,7 +61,8 @@ pub struct Origin {
 pub async fn accept(mta: &Arc<Mta>, mut acceptance: Acceptance) -> Result<(), CommitError> {
     choose_senders(mta, &mut acceptance).await?;
     let mut batch = Batch::new();
-    let entries = add_to_batch(mta, &mut batch, acceptance);
+    let mut entries = outcome::expanded::tell(mta, &mut batch, &mut acceptance).await?;
+    entries.extend(add_to_batch(mta, &mut batch, acceptance));
     mta.stores.engine.commit(batch).await?;
     hand_over(mta, entries);
     Ok(())
@@ -198,7 +199,7 @@ fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
         .map(|(part, (lane, status, reverse_path, recipients))| QueueEntry {
             queue_id: acceptance.queue_id,
             part: u16::try_from(part).unwrap_or(u16::MAX),
-            due: first_due(config, &lane, release_at, deadline),
+            due: first_due(config, &lane, &reverse_path, release_at, deadline),
             lane,
             reverse_path,
             mail: acceptance.mail.clone(),
@@ -217,9 +218,15 @@ fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
 }
 
 /// On release; what is fetched from here only when there is something to tell its sender.
-fn first_due(config: &Config, lane: &LaneId, release_at: Timestamp, deadline: Option<Deadline>) -> Timestamp {
+fn first_due(
+    config: &Config,
+    lane: &LaneId,
+    reverse_path: &ReversePath,
+    release_at: Timestamp,
+    deadline: Option<Deadline>,
+) -> Timestamp {
     if route::is_pickup(lane) {
-        outcome::pickup_due(config, release_at, deadline, release_at)
+        outcome::pickup_due(config, reverse_path, release_at, deadline, release_at)
     } else {
         release_at
     }

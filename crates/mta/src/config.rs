@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use mail::{Domain, Reply};
+use mail::{Domain, Reply, ReversePath};
 use proto::smtp::server::{Flavour, Limits};
 pub use world::tls::TlsMode;
 use world::tls::{ClientTls, TlsError, Verify};
@@ -36,6 +36,10 @@ pub struct Config {
     /// Delays between attempts; the last repeats.
     pub retry_delays: Vec<Duration>,
     pub expire_after: Duration,
+    /// The same for mail from the null sender, if that is sooner.
+    pub report_expire_after: Duration,
+    /// The postmaster is told of mail from the null sender that failed.
+    pub dead_letters: bool,
     /// The sender of a message that is still on its way after this long is told, once.
     pub delay_notice_after: Duration,
     /// For deliveries whose certificate need not verify, and for those that must.
@@ -80,6 +84,8 @@ impl Config {
             forward: Forward { srs: true, srs_domain: None },
             retry_delays: [1, 5, 15, 30, 60, 120].map(Duration::from_mins).to_vec(),
             expire_after: Duration::from_hours(5 * 24),
+            report_expire_after: Duration::from_hours(2 * 24),
+            dead_letters: true,
             delay_notice_after: Duration::from_hours(4),
             client_tls,
             session: Limits::default(),
@@ -91,6 +97,15 @@ impl Config {
             tracking: false,
             history_kept_for: Duration::from_hours(30 * 24),
         })
+    }
+
+    /// How long delivery is tried.
+    pub fn lifetime(&self, reverse_path: &ReversePath) -> Duration {
+        if reverse_path.is_null() {
+            self.report_expire_after.min(self.expire_after)
+        } else {
+            self.expire_after
+        }
     }
 }
 

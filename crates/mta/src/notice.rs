@@ -4,14 +4,42 @@ use bytes::Bytes;
 use mail::{
     Address, Body, ForwardPath, MailParameters, Notify, QueueId, RcptParameters, ReversePath, Timestamp,
 };
-use store::StoreError;
+use store::{StoreError, ledger::Event};
 
 use crate::{
     Config, Mta,
     accept::{Acceptance, AcceptedRecipient, Origin},
     forward,
-    route::Destination,
+    route::{self, Destination},
 };
+
+/// The services that reports are accepted by, as histories name them.
+pub(crate) const REPORT: &str = "report";
+/// A report to the postmaster on mail from the null sender.
+pub(crate) const DEAD_LETTER: &str = "dead letter";
+
+/// Whether the message is such a report: of it nobody is told.
+pub(crate) async fn is_dead_letter(mta: &Mta, id: QueueId) -> Result<bool, StoreError> {
+    let first = mta.stores.ledger.first(id).await?;
+    Ok(matches!(first, Some(Event::Accepted { service, .. }) if service == DEAD_LETTER))
+}
+
+/// Who reads the postmaster's mail; none if nobody does.
+pub(crate) async fn postmaster(mta: &Mta, config: &Config) -> Result<Option<AcceptedRecipient>, StoreError> {
+    let directory = &mta.stores.directory;
+    let Destination::Ways { ways, .. } =
+        route::destination(directory, &config.routes, &ForwardPath::Postmaster).await?
+    else {
+        return Ok(None);
+    };
+    let Some(first) = ways.first().map(|way| way.address.clone()) else { return Ok(None) };
+    Ok(Some(AcceptedRecipient::new(first, untold(), ways)))
+}
+
+/// RFC 3461 §6.1: nobody is to be told about a report.
+fn untold() -> RcptParameters {
+    RcptParameters { notify: Some(Notify::NEVER), ..RcptParameters::default() }
+}
 
 /// How to reach the address; none if it leads nowhere.
 pub(crate) async fn recipient(
@@ -26,9 +54,7 @@ pub(crate) async fn recipient(
     else {
         return Ok(None);
     };
-    // RFC 3461 §6.1: nobody is to be told about a report.
-    let rcpt = RcptParameters { notify: Some(Notify::NEVER), ..RcptParameters::default() };
-    Ok(Some(AcceptedRecipient::new(to.clone(), rcpt, ways)))
+    Ok(Some(AcceptedRecipient::new(to.clone(), untold(), ways)))
 }
 
 pub(crate) async fn acceptance(

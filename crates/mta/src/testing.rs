@@ -32,6 +32,8 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         routes,
         retry_delays: vec![Duration::from_millis(50)],
         expire_after: Duration::from_hours(1),
+        report_expire_after: Duration::from_hours(1),
+        dead_letters: true,
         delay_notice_after: Duration::from_mins(30),
         history_kept_for: Duration::from_hours(1),
         ..Config::new("mx.here.example").unwrap()

@@ -174,7 +174,7 @@ fn assert_is_report(seen: &Value) {
 }
 
 #[test]
-fn nobody_is_told_about_a_lost_report() {
+fn of_a_lost_report_the_postmaster_hears_and_nobody_else() {
     let ports = Ports::take();
     let _sink = Sink::start(ports.nth(0), &EXTENSIONS, |line| {
         line.starts_with("RCPT").then(|| "550 5.1.1 nobody here".to_owned())
@@ -183,12 +183,15 @@ fn nobody_is_told_about_a_lost_report() {
     send(&server, "", &[CAROL], b"Subject: a report\r\n\r\nlost\r\n");
     wait_for("the failure", || history(&server, CAROL).contains(&"bounced".to_owned()).then_some(()));
     wait_for_empty_queue(&server);
-    // Nor are reports about mail whose sender cannot be reached reported again.
+    // A report about mail whose sender cannot be reached is lost too.
     send(&server, DAVE, &[CAROL], b"Subject: from afar\r\n\r\nlost\r\n");
     wait_for_empty_queue(&server);
-    for user in [ALICE, BOB] {
-        assert_eq!(server.pop3(user).count().unwrap(), 0);
+    for (told, lost) in server.mailbox(ALICE, 2).iter().zip([CAROL, DAVE]) {
+        let told = String::from_utf8_lossy(told);
+        assert!(told.contains("Subject: Mail without a sender could not be delivered\r\n"), "{told}");
+        assert!(told.contains(&format!("\r\nFinal-Recipient: rfc822; {lost}\r\n")), "{told}");
     }
+    assert_eq!(server.pop3(BOB).count().unwrap(), 0);
 }
 
 #[test]

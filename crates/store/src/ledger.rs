@@ -164,6 +164,13 @@ impl Ledger {
             .collect()
     }
 
+    /// How the history of a message begins: as a rule with [`Event::Accepted`].
+    pub async fn first(&self, id: QueueId) -> Result<Option<Event>, StoreError> {
+        let range = KeyRange::prefix(&KeyBuilder::new(LEDGER_EVENT).id(id).octets());
+        let found = self.engine.scan(range, Order::Ascending, 1).await?;
+        found.first().map(|(_, value)| Event::decode(value)).transpose()
+    }
+
     /// The latest messages that a term was indexed for, newest first.
     pub async fn find(&self, term: &str, limit: usize) -> Result<Vec<QueueId>, StoreError> {
         let range = KeyRange::prefix(&KeyBuilder::new(LEDGER_INDEX).u64(hash(term)).octets());

@@ -1,6 +1,7 @@
 //! The two encodings of RFC 2045 §6, line by line. Text comes without CRLF; a CR or LF in it is content.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use memchr::memmem;
 
 /// RFC 2045 §6.7 rule 5: 76 with the `=` of a soft line break.
 const LITERALS_MAX: usize = 75;
@@ -12,6 +13,22 @@ pub(super) struct QuotedPrintable {
     column: usize,
     /// White space that may turn out to end its line.
     pending: Option<u8>,
+}
+
+/// Text whose lines end with CRLF, all of it encoded.
+pub(crate) fn quoted_printable(text: &[u8]) -> Vec<u8> {
+    let (mut encoder, mut out) = (QuotedPrintable::default(), Vec::with_capacity(text.len() * 9 / 8));
+    let mut rest = text;
+    while let Some((line, after)) =
+        memmem::find(rest, b"\r\n").and_then(|at| Some((rest.get(..at)?, rest.get(at + 2..)?)))
+    {
+        encoder.text(line, &mut out);
+        encoder.line_end(&mut out);
+        rest = after;
+    }
+    encoder.text(rest, &mut out);
+    encoder.finish(true, &mut out);
+    out
 }
 
 impl QuotedPrintable {

@@ -25,6 +25,7 @@ mod survey;
 mod tests;
 mod walk;
 
+pub(crate) use encode::quoted_printable;
 pub use rewrite::Converter;
 pub use scan::Scan;
 pub use survey::{Plan, Survey};

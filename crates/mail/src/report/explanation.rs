@@ -2,12 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::{Action, Part, Report, ReportedRecipient, lines::write_wrapped};
-use crate::{EnhancedStatus, text};
+use super::{Action, Audience, Part, Report, ReportedRecipient, lines::write_wrapped};
+use crate::{
+    cause::{Cause, classify, classify_noted},
+    text,
+};
+
+/// Lines quoted of a reply.
+const QUOTED_LINES_MAX: usize = 20;
 
 pub(super) fn part(report: &Report<'_>, returned: Option<&Part<'_>>) -> Part<'static> {
     let mut out = String::new();
     paragraph(&format!("This is the mail system at {}.", report.host()), &mut out);
+    if report.audience == Audience::Postmaster {
+        let why = "You get this as its postmaster: the message came from the null sender, as reports and automatic \
+                   answers do, so that nobody else can be told.";
+        paragraph(why, &mut out);
+    }
     for recipient in report.recipients {
         paragraph(&sentences(recipient), &mut out);
         quote(recipient, &mut out);
@@ -27,7 +38,7 @@ pub(super) fn part(report: &Report<'_>, returned: Option<&Part<'_>>) -> Part<'st
     }
     let content_type =
         if out.is_ascii() { "text/plain; charset=us-ascii" } else { "text/plain; charset=utf-8" };
-    Part { content_type, description: "What happened", content: Cow::Owned(out.into_bytes()) }
+    Part { content_type, description: "What happened", content: Cow::Owned(out.into_bytes()), quoted: false }
 }
 
 fn sentences(recipient: &ReportedRecipient) -> String {
@@ -36,7 +47,7 @@ fn sentences(recipient: &ReportedRecipient) -> String {
     let because = if explanation.is_empty() { String::new() } else { format!(" because {explanation}") };
     match recipient.action {
         Action::Failed => {
-            format!("Mail to {to} could not be delivered{because}. {}", advice(recipient.status))
+            format!("Mail to {to} could not be delivered{because}. {}", cause(recipient).advice())
         }
         Action::Delayed => {
             let until = recipient.will_retry_until.map(|at| format!(" until {}", at.rfc5322()));
@@ -58,7 +69,10 @@ fn sentences(recipient: &ReportedRecipient) -> String {
             "Mail to {to} was passed on to a mail system that does not confirm delivery. You asked to be told. If all \
              goes well, this is the last you will hear of it."
         ),
-        Action::Expanded => format!("Mail to {to} was passed on to the several recipients it stands for."),
+        Action::Expanded => format!(
+            "Mail to {to} was passed on to the several recipients it stands for. You asked to be told. Whether each of \
+             them gets it, you will hear only if it fails."
+        ),
     }
 }
 
@@ -82,7 +96,9 @@ fn quote(recipient: &ReportedRecipient, out: &mut String) {
     let Some(diagnostic) = &recipient.diagnostic else { return };
     let host = recipient.remote_mta.as_deref().unwrap_or("the remote mail system");
     write_wrapped("    ", "    ", &format!("{} said:", text::clean(host.as_bytes())), out);
-    write_wrapped("    ", "    ", &text::clean(diagnostic.as_bytes()), out);
+    for line in diagnostic.lines().filter(|line| !line.trim().is_empty()).take(QUOTED_LINES_MAX) {
+        write_wrapped("    ", "    ", &text::clean(line.as_bytes()), out);
+    }
     out.push_str("\r\n");
 }
 
@@ -91,47 +107,8 @@ fn paragraph(text: &str, out: &mut String) {
     out.push_str("\r\n");
 }
 
-/// What a sender can do about it, by the subject and detail of RFC 3463 §3 and of the registry it began.
-fn advice(status: EnhancedStatus) -> &'static str {
-    match (status.subject, status.detail) {
-        (1, 0 | 1 | 6) => {
-            "You can check the address for typing errors, or ask the recipient in another way which address is right."
-        }
-        (1, 2 | 8 | 10) | (4, 4) => {
-            "You can check the part of the address after the @ for typing errors, or ask the recipient in another way \
-             which address is right."
-        }
-        (1, 3 | 4) => "You can correct the address and send the message again.",
-        (2, 2) | (3, 1) => {
-            "You can ask the recipient in another way to make room, and send the message again later."
-        }
-        (2, 3) | (3, 4) => {
-            "You can send it in smaller parts or without large attachments, or share those in another way."
-        }
-        (2, _) => {
-            "You can reach the recipient in another way, and ask when the mailbox will take mail again."
-        }
-        (4, 6) => {
-            "You can tell the recipient in another way that their mail goes in a circle; the people who run their mail \
-             system can mend that."
-        }
-        (3 | 4, _) => {
-            "You can send the message again later, or reach the recipient in another way. If it goes on, the \
-             people who run the recipient's mail system may not know of it."
-        }
-        (6, 7) => {
-            "You can ask the recipient for an address in plain letters (a to z), and send from such an address: a mail \
-             system on the way takes no others."
-        }
-        (6, _) => {
-            "You can send the message in another form, for example as plain text or with other attachments."
-        }
-        (7, _) => {
-            "You can reach the recipient in another way, and ask them to have mail from you let through: their mail \
-             system refused it by its rules."
-        }
-        _ => {
-            "You can reach the recipient in another way, or ask the people who run this mail system for help."
-        }
-    }
+/// What the host said counts; else what we found ourselves.
+fn cause(recipient: &ReportedRecipient) -> Cause {
+    let said = recipient.diagnostic.as_deref().and_then(classify_noted);
+    said.unwrap_or_else(|| classify(None, Some(recipient.status), "")).cause
 }

@@ -12,7 +12,8 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::{
-    Address, EnhancedStatus, OriginalRecipient, QueueId, ReversePath, Timestamp, header, received::host_name,
+    Address, EnhancedStatus, Hold, OriginalRecipient, QueueId, ReversePath, Timestamp, convert, header,
+    received::host_name,
 };
 
 /// What became of a recipient.
@@ -34,7 +35,7 @@ pub struct ReportedRecipient {
     pub status: EnhancedStatus,
     /// The host that said so.
     pub remote_mta: Option<String>,
-    /// Its reply, `550 5.1.1 no such user`; cleaned of controls and folded when written.
+    /// Its reply, `550 5.1.1 no such user`, lines apart by LF; cleaned of controls and folded when written.
     pub diagnostic: Option<String>,
     /// What happened, for a person, to follow the word "because": `there is no such mailbox`. Without the address.
     /// For [`Action::Delivered`] where it is, unless in a mailbox.
@@ -55,11 +56,22 @@ pub struct Report<'a> {
     pub arrived_at: Timestamp,
     /// The deadline of RFC 2852.
     pub deliver_by: Option<Timestamp>,
+    /// What was asked for with FUTURERELEASE.
+    pub hold: Option<Hold>,
     pub at: Timestamp,
     pub recipients: &'a [ReportedRecipient],
     /// The message reported on, or its header section only.
     pub original: &'a [u8],
     pub headers_only: bool,
+    pub audience: Audience,
+}
+
+/// Who reads a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    Sender,
+    /// The message had the null reverse-path, so that there is nobody else to tell.
+    Postmaster,
 }
 
 /// A body part; `content` ends where the line of the next boundary begins.
@@ -67,6 +79,8 @@ struct Part<'a> {
     content_type: &'static str,
     description: &'static str,
     content: Cow<'a, [u8]>,
+    /// It is encoded as quoted-printable.
+    quoted: bool,
 }
 
 impl Report<'_> {
@@ -74,9 +88,10 @@ impl Report<'_> {
     /// (`message/rfc822` or `text/rfc822-headers`, their `global` kinds where UTF-8 asks for it).
     ///
     /// Lines end with CRLF and have at most 998 octets. An original that cannot travel as text (RFC 3030 binary) comes
-    /// back as its header section only, or not at all. UTF-8 stands in header fields only if `to` has UTF-8.
+    /// back as its header section only, or not at all. UTF-8 stands in header fields, here and in what is returned, only if
+    /// `to` has UTF-8: other reports travel without SMTPUTF8, as the way back to an ASCII address may have none.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let returned = returned::part(self.original, self.headers_only);
+        let returned = returned::part(self.original, self.headers_only).map(|part| self.for_reader(part));
         let mut parts = vec![explanation::part(self, returned.as_ref()), status::part(self)];
         parts.extend(returned);
         let boundary = boundary::choose(self.id, parts.iter().map(|part| &*part.content));
@@ -85,6 +100,16 @@ impl Report<'_> {
             part.write(&boundary, out);
         }
         push(out, &format!("\r\n--{boundary}--\r\n"));
+    }
+
+    /// RFC 6533 §6.1: the global kinds may be encoded, and are where UTF-8 may not stand in a nested header section.
+    fn for_reader<'b>(&self, part: Part<'b>) -> Part<'b> {
+        if part.content_type.starts_with("message/global") && self.to.is_ascii() {
+            let content = Cow::Owned(convert::quoted_printable(&part.content));
+            Part { content, quoted: true, ..part }
+        } else {
+            part
+        }
     }
 
     fn write_header(&self, boundary: &str, is_ascii: bool, out: &mut Vec<u8>) {
@@ -111,6 +136,9 @@ impl Report<'_> {
     }
 
     fn subject(&self) -> &'static str {
+        if self.audience == Audience::Postmaster {
+            return "Mail without a sender could not be delivered";
+        }
         let any = |action| self.recipients.iter().any(|recipient| recipient.action == action);
         if any(Action::Failed) {
             "Your mail could not be delivered"
@@ -135,7 +163,9 @@ impl Part<'_> {
     fn write(&self, boundary: &str, out: &mut Vec<u8>) {
         push(out, &format!("\r\n--{boundary}\r\nContent-Type: {}\r\n", self.content_type));
         push(out, &format!("Content-Description: {}\r\n", self.description));
-        if !self.content.is_ascii() {
+        if self.quoted {
+            push(out, "Content-Transfer-Encoding: quoted-printable\r\n");
+        } else if !self.content.is_ascii() {
             push(out, "Content-Transfer-Encoding: 8bit\r\n");
         }
         push(out, "\r\n");

@@ -19,14 +19,16 @@ pub(super) fn part(original: &[u8], headers_only: bool) -> Option<Part<'_>> {
     let is_global = !section.is_ascii() && str::from_utf8(section).is_ok();
     if !headers_only && !original.is_empty() && is_text(original) {
         let content_type = if is_global { "message/global" } else { "message/rfc822" };
-        return Some(Part { content_type, description: "Your message", content: Cow::Borrowed(original) });
+        let content = Cow::Borrowed(original);
+        return Some(Part { content_type, description: "Your message", content, quoted: false });
     }
     let section = if section.ends_with(b"\r\n\r\n") { section.get(..section.len() - 2)? } else { section };
     if section.trim_ascii().is_empty() || !is_text(section) {
         return None;
     }
     let content_type = if is_global { "message/global-headers" } else { "text/rfc822-headers" };
-    Some(Part { content_type, description: "Header of your message", content: Cow::Borrowed(section) })
+    let content = Cow::Borrowed(section);
+    Some(Part { content_type, description: "Header of your message", content, quoted: false })
 }
 
 /// What DATA can carry: no NUL, no CR or LF alone, no line too long.

@@ -3,16 +3,23 @@
 use std::borrow::Cow;
 
 use super::{Action, Part, Report, ReportedRecipient, lines::write_wrapped};
-use crate::{Address, OriginalRecipient, Timestamp, text, xtext};
+use crate::{Address, Hold, OriginalRecipient, Timestamp, text, xtext};
 
-/// What is kept of a reply of several lines.
+/// What is kept of a value, and of a line of a reply.
 const VALUE_BYTES_MAX: usize = 4096;
+/// Lines kept of a reply.
+const REPLY_LINES_MAX: usize = 20;
 
 pub(super) fn part(report: &Report<'_>) -> Part<'static> {
     let fields = Fields { is_global: !report.to.is_ascii(), out: String::new() }.write(report);
     let content_type =
         if fields.is_ascii() { "message/delivery-status" } else { "message/global-delivery-status" };
-    Part { content_type, description: "Delivery report", content: Cow::Owned(fields.into_bytes()) }
+    Part {
+        content_type,
+        description: "Delivery report",
+        content: Cow::Owned(fields.into_bytes()),
+        quoted: false,
+    }
 }
 
 struct Fields {
@@ -29,6 +36,7 @@ impl Fields {
         self.field("Arrival-Date", &report.arrived_at.rfc5322());
         // RFC 2852 §5
         self.optional("Deliver-By-Date", report.deliver_by.map(Timestamp::rfc5322).as_deref());
+        self.optional("Future-Release-Request", report.hold.map(requested).as_deref());
         self.field("X-Postrider-Queue-ID", &report.original_id.to_string());
         for recipient in report.recipients {
             self.out.push_str("\r\n");
@@ -47,8 +55,9 @@ impl Fields {
         self.field("Status", &recipient.status.to_string());
         let remote_mta = recipient.remote_mta.as_ref().map(|name| format!("dns; {name}"));
         self.optional("Remote-MTA", remote_mta.as_deref());
-        let diagnostic = recipient.diagnostic.as_ref().map(|reply| format!("smtp; {reply}"));
-        self.optional("Diagnostic-Code", diagnostic.as_deref());
+        if let Some(reply) = &recipient.diagnostic {
+            self.reply("Diagnostic-Code", reply);
+        }
         let last_attempt = recipient.last_attempt_at.map(Timestamp::rfc5322);
         self.optional("Last-Attempt-Date", last_attempt.as_deref());
         let until = recipient.will_retry_until.filter(|_| recipient.action == Action::Delayed);
@@ -84,14 +93,36 @@ impl Fields {
         }
     }
 
-    /// A value can hold what a peer said.
+    /// RFC 3464 §2.3.6: the whole reply, each of its lines on a line.
+    fn reply(&mut self, name: &str, reply: &str) {
+        let mut start = format!("{name}: smtp; ");
+        for line in reply.lines().filter(|line| !line.trim().is_empty()).take(REPLY_LINES_MAX) {
+            let line = self.cleaned(line);
+            write_wrapped(&start, " ", &line, &mut self.out);
+            " ".clone_into(&mut start);
+        }
+    }
+
     fn field(&mut self, name: &str, value: &str) {
-        let value = if self.is_global {
+        let value = self.cleaned(value);
+        write_wrapped(&format!("{name}: "), " ", &value, &mut self.out);
+    }
+
+    /// A value can hold what a peer said.
+    fn cleaned(&self, value: &str) -> String {
+        if self.is_global {
             text::clean_within(value.as_bytes(), VALUE_BYTES_MAX)
         } else {
             text::clean_ascii(value.as_bytes(), VALUE_BYTES_MAX)
-        };
-        write_wrapped(&format!("{name}: "), " ", &value, &mut self.out);
+        }
+    }
+}
+
+/// RFC 4865 §8
+fn requested(hold: Hold) -> String {
+    match hold {
+        Hold::For(seconds) => format!("for;{seconds}"),
+        Hold::Until(at) => format!("until;{at}"),
     }
 }
 

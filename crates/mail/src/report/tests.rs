@@ -27,10 +27,12 @@ fn report<'a>(to: &'a Address, recipients: &'a [ReportedRecipient], original: &'
         to,
         arrived_at: Timestamp::from_millis(1_795_473_360_000),
         deliver_by: None,
+        hold: None,
         at: Timestamp::from_millis(1_795_473_480_000),
         recipients,
         original,
         headers_only: false,
+        audience: Audience::Sender,
     }
 }
 
@@ -213,6 +215,81 @@ fn utf8_senders_get_global_kinds() {
     assert!(parts[1].contains("Final-Recipient: utf-8; bücher@b.example\r\n"));
     assert!(parts[2].starts_with("Content-Type: message/global-headers\r\n"));
     assert!(parts[2].ends_with("\r\n\r\nSubject: Grüße\r\n"));
+}
+
+#[test]
+fn an_ascii_sender_gets_utf8_header_sections_encoded() {
+    let to = "alice@a.example".parse().unwrap();
+    let recipients = [recipient("bob@b.example")];
+    let original = "Subject: Grüße = ok\r\n\r\nbody\r\n".as_bytes();
+    for (headers_only, kind) in [(true, "message/global-headers"), (false, "message/global")] {
+        let mut report = report(&to, &recipients, original);
+        report.headers_only = headers_only;
+        let message = written(&report);
+        assert!(message.is_ascii(), "{message}");
+        let parts = parts(&message);
+        assert!(parts[2].starts_with(&format!("Content-Type: {kind}\r\n")), "{}", parts[2]);
+        assert!(parts[2].contains("\r\nContent-Transfer-Encoding: quoted-printable\r\n"));
+        assert!(parts[2].contains("\r\n\r\nSubject: Gr=C3=BC=C3=9Fe =3D ok\r\n"), "{}", parts[2]);
+    }
+}
+
+#[test]
+fn a_reply_of_several_lines_comes_whole() {
+    let to = "alice@a.example".parse().unwrap();
+    let mut told = recipient("bob@b.example");
+    let long = "word ".repeat(300);
+    told.diagnostic =
+        Some(format!("550-5.1.1 The account does not exist. \u{e9}\u{7}\n550-5.1.1 {long}\n550 5.1.1 end"));
+    let recipients = [told];
+    let message = written(&report(&to, &recipients, ORIGINAL));
+    let parts = parts(&message);
+    let code =
+        "\r\nDiagnostic-Code: smtp; 550-5.1.1 The account does not exist. \\u{e9}\\u{7}\r\n 550-5.1.1 word ";
+    assert!(parts[1].contains(code), "{}", parts[1]);
+    assert!(parts[1].contains("\r\n 550 5.1.1 end\r\nLast-Attempt-Date"), "{}", parts[1]);
+    assert!(message.split("\r\n").all(|line| line.len() <= 998));
+    assert!(parts[0].contains("\r\n    550 5.1.1 end\r\n"), "{}", parts[0]);
+}
+
+#[test]
+fn what_can_be_done_follows_from_what_the_host_said() {
+    let to = "alice@a.example".parse().unwrap();
+    let mut told = recipient("bob@b.example");
+    told.status = "5.0.0".parse().unwrap();
+    told.diagnostic = Some("554 5.0.0 mailbox full, sorry".into());
+    told.explanation = "the mailbox is full".into();
+    let recipients = [told];
+    let text = written(&report(&to, &recipients, ORIGINAL)).replace("\r\n", " ");
+    assert!(
+        text.contains("because the mailbox is full. You can ask the recipient in another way to make room"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_was_asked_about_time_comes_back() {
+    let to = "alice@a.example".parse().unwrap();
+    let recipients = [recipient("bob@b.example")];
+    for (hold, field) in [
+        (Hold::For(3600), "for;3600"),
+        (Hold::Until(Timestamp::from_millis(1_795_473_360_000)), "until;2026-11-23T22:36:00.000Z"),
+    ] {
+        let mut report = report(&to, &recipients, ORIGINAL);
+        report.hold = Some(hold);
+        assert!(written(&report).contains(&format!("\r\nFuture-Release-Request: {field}\r\n")), "{hold}");
+    }
+}
+
+#[test]
+fn a_postmaster_is_told_why() {
+    let to = "postmaster@mx.example.org".parse().unwrap();
+    let recipients = [recipient("bob@b.example")];
+    let mut report = report(&to, &recipients, ORIGINAL);
+    report.audience = Audience::Postmaster;
+    let message = written(&report);
+    assert!(message.contains("Subject: Mail without a sender could not be delivered\r\n"));
+    assert!(message.replace("\r\n", " ").contains("nobody else can be told"), "{message}");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What became of an attempt: settled, to be tried again, or bounced — committed in one batch with its history.
 
 pub(crate) mod deadline;
+pub(crate) mod expanded;
 mod promises;
 mod report;
+mod returned;
 
 use std::{sync::Arc, time::Duration};
 
-use mail::{ByMode, EnhancedStatus, Timestamp};
+use mail::{ByMode, EnhancedStatus, ReversePath, Timestamp, cause};
 use store::{
     Batch, CommitError, StoreError,
     ledger::{self, Event},
@@ -71,7 +73,7 @@ pub(crate) struct Trouble {
     /// For a person: `the host relay.example refused the connection`.
     pub(crate) reason: String,
     pub(crate) remote_mta: Option<String>,
-    /// The reply as the host gave it, cleaned.
+    /// The reply as the host gave it, cleaned, its lines apart by LF.
     pub(crate) diagnostic: Option<String>,
     /// Not to be tried again before.
     pub(crate) retry_after: Option<Duration>,
@@ -102,6 +104,13 @@ impl Trouble {
             diagnostic: None,
             retry_after: None,
         }
+    }
+
+    /// What happened, for who knows nothing of mail systems: what the host meant, if that is known.
+    pub(super) fn words(&self) -> String {
+        let said = self.diagnostic.as_deref().and_then(cause::classify_noted);
+        let meant = said.and_then(|said| said.cause.reason()).map(str::to_owned);
+        meant.unwrap_or_else(|| self.reason.clone())
     }
 }
 
@@ -203,7 +212,7 @@ async fn try_settle(
     let end = if missed == Some(ByMode::Return) {
         Some(End::Late)
     } else {
-        (now.since(entry.release_at) >= config.expire_after).then_some(End::Expired)
+        (now.since(entry.release_at) >= config.lifetime(&entry.reverse_path)).then_some(End::Expired)
     };
     let (lost, kept) = lost_and_kept(entry, fates, end.is_some());
     let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
@@ -295,7 +304,7 @@ fn next_due(
     now: Timestamp,
 ) -> Timestamp {
     if route::is_pickup(&entry.lane) {
-        return pickup_due(config, entry.release_at, entry.deadline, now);
+        return pickup_due(config, &entry.reverse_path, entry.release_at, entry.deadline, now);
     }
     let attempts = entry.attempts.saturating_add(1);
     let delay = retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64());
@@ -310,12 +319,13 @@ fn next_due(
 /// When the sender of a message that waits to be fetched is told something next.
 pub(crate) fn pickup_due(
     config: &crate::Config,
+    reverse_path: &ReversePath,
     since: Timestamp,
     deadline: Option<Deadline>,
     now: Timestamp,
 ) -> Timestamp {
     let deadline = deadline.map(|deadline| deadline.at);
-    let told_at = [config.delay_notice_after, config.expire_after].map(|after| since.plus(after));
+    let told_at = [config.delay_notice_after, config.lifetime(reverse_path)].map(|after| since.plus(after));
     let next = told_at.into_iter().chain(deadline).filter(|at| *at > now).min();
     next.unwrap_or_else(|| now.plus(COMMIT_RETRY_DELAY))
 }

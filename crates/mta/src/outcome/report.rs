@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use mail::{
-    Address, ByMode, EnhancedStatus, Notify, QueueId, Return, ReversePath, Timestamp, TlsDemand, header,
-    report::{Action, Report, ReportedRecipient},
+    Address, ByMode, EnhancedStatus, Notify, QueueId, ReversePath, Timestamp, TlsDemand,
+    report::{Action, Audience, Report, ReportedRecipient},
 };
 use store::{
     Batch, StoreError,
@@ -13,46 +13,15 @@ use store::{
     spool::{QueueEntry, QueuedRecipient},
 };
 
-use super::{End, Fate, Success, Trouble};
+use super::{
+    End, Fate, Success, Trouble,
+    returned::{self, Secrecy},
+};
 use crate::{
     Config, Mta,
     accept::{self, Acceptance, AcceptedRecipient},
-    notice, route,
+    notice,
 };
-
-/// A longer message is returned as its header section only.
-const RETURNED_BYTES_MAX: u64 = 64 * 1024;
-
-/// What a report on a REQUIRETLS message returns of it (RFC 8689 §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Secrecy {
-    None,
-    /// RET=HDRS, whatever the sender said: the report stays here.
-    HeaderOnly,
-    /// The report may have to travel in clear: only what tells which message it was.
-    Redacted,
-}
-
-impl Secrecy {
-    fn of(tls: TlsDemand, reader: &AcceptedRecipient) -> Self {
-        match tls {
-            TlsDemand::Usual | TlsDemand::Waived => Self::None,
-            _ if reader.ways.iter().all(|way| &*way.lane.0 == route::LOCAL_LANE) => Self::HeaderOnly,
-            TlsDemand::Required | TlsDemand::Preferred => Self::Redacted,
-        }
-    }
-}
-
-/// Fields that a redacted header section keeps.
-const REDACTED_FIELDS: [&[u8]; 3] = [b"date", b"from", b"message-id"];
-
-fn redacted(original: &[u8]) -> Vec<u8> {
-    let section = original.get(..header::body_start(original)).unwrap_or_default();
-    header::without(section, |field| {
-        let name = section.get(field.name.clone()).unwrap_or_default().to_ascii_lowercase();
-        !REDACTED_FIELDS.contains(&name.as_slice())
-    })
-}
 
 /// What went wrong, for each recipient it went wrong for.
 pub(super) type Troubles<'a> = [(&'a QueuedRecipient, &'a Trouble)];
@@ -77,8 +46,13 @@ impl Reporter<'_> {
     ) -> Result<(), StoreError> {
         let wanted =
             lost.iter().filter(|(recipient, _)| recipient.rcpt.notify.is_none_or(|notify| notify.failure));
-        let told = wanted.map(|(recipient, trouble)| self.failed(recipient, trouble, end)).collect();
-        let report = self.tell(batch, told).await?;
+        let report = if self.entry.reverse_path.is_null() {
+            let all = lost.iter().map(|(recipient, trouble)| self.failed(recipient, trouble, end)).collect();
+            self.tell_postmaster(batch, all).await?
+        } else {
+            let told = wanted.map(|(recipient, trouble)| self.failed(recipient, trouble, end)).collect();
+            self.tell(batch, told).await?
+        };
         let recipients = addresses(lost);
         let reason = lost.first().map(|(_, trouble)| trouble.reason.clone()).unwrap_or_default();
         let reason =
@@ -175,12 +149,38 @@ impl Reporter<'_> {
             tracing::warn!(%id, "the sender cannot be told: its address leads nowhere");
             return Ok(None);
         };
-        let report = self.write(&told, to, recipient).await?;
+        let report = self.write(&told, to, recipient, Audience::Sender).await?;
+        Ok(Some(self.add(batch, report)))
+    }
+
+    /// RFC 5321 §6.1: no report on mail from the null sender; so that it is not lost without a word, the postmaster hears
+    /// of it, once and not too often.
+    async fn tell_postmaster(
+        &mut self,
+        batch: &mut Batch,
+        told: Vec<ReportedRecipient>,
+    ) -> Result<Option<QueueId>, StoreError> {
+        let (mta, id) = (self.mta, self.entry.queue_id);
+        if !self.config.dead_letters || notice::is_dead_letter(mta, id).await? {
+            tracing::warn!(%id, "mail from the null sender could not be delivered, and nobody is told");
+            return Ok(None);
+        }
+        let Some(recipient) = notice::postmaster(mta, self.config).await? else { return Ok(None) };
+        if !mta.memory.dead_letters.admit("postmaster", mta.world.clock.now()) {
+            tracing::warn!(%id, "mail from the null sender could not be delivered, and the postmaster was told often enough");
+            return Ok(None);
+        }
+        let to = recipient.original.clone();
+        let report = self.write(&told, &to, recipient, Audience::Postmaster).await?;
+        Ok(Some(self.add(batch, report)))
+    }
+
+    fn add(&mut self, batch: &mut Batch, report: Acceptance) -> QueueId {
         let id = report.queue_id;
+        self.entries.extend(accept::add_to_batch(self.mta, batch, report));
         let event = Event::ReportOn { original: self.entry.queue_id };
         self.mta.stores.ledger.append(batch, id, self.now, &event);
-        self.entries.extend(accept::add_to_batch(self.mta, batch, report));
-        Ok(Some(id))
+        id
     }
 
     async fn write(
@@ -188,20 +188,15 @@ impl Reporter<'_> {
         told: &[ReportedRecipient],
         to: &Address,
         recipient: AcceptedRecipient,
+        audience: Audience,
     ) -> Result<Acceptance, StoreError> {
         let (mta, entry) = (self.mta, self.entry);
         let queue_id = mta.queue_ids.next(self.now);
-        // RFC 3461 §4.3, §6.2: RET is about failures; other reports return the header section.
-        let no_failure = told.iter().all(|recipient| recipient.action != Action::Failed);
+        let is_failure = told.iter().any(|recipient| recipient.action == Action::Failed);
         let secrecy = Secrecy::of(entry.mail.tls, &recipient);
-        let headers_only = no_failure
-            || secrecy != Secrecy::None
-            || entry.mail.ret == Some(Return::Headers)
-            || entry.blob_bytes > RETURNED_BYTES_MAX;
-        let mut original = mta.stores.engine.blob_read(entry.blob, 0..RETURNED_BYTES_MAX).await?;
-        if secrecy == Secrecy::Redacted {
-            original = redacted(&original).into();
-        }
+        let (original, headers_only) =
+            returned::original(mta, self.config, entry, secrecy, is_failure && audience == Audience::Sender)
+                .await?;
         let report = Report {
             reporting_mta: &self.config.hostname,
             id: queue_id,
@@ -210,15 +205,20 @@ impl Reporter<'_> {
             to,
             arrived_at: entry.accepted_at,
             deliver_by: entry.deadline.map(|deadline| deadline.at),
+            hold: entry.mail.hold,
             at: self.now,
             recipients: told,
             original: &original,
             headers_only,
+            audience,
         };
         let mut message = Vec::new();
         report.write(&mut message);
-        let smtputf8 = !message.is_ascii() && (!to.is_ascii() || entry.mail.smtputf8);
-        let service = "report";
+        let smtputf8 = !to.is_ascii();
+        let service = match audience {
+            Audience::Sender => notice::REPORT,
+            Audience::Postmaster => notice::DEAD_LETTER,
+        };
         let mut report =
             notice::acceptance(mta, queue_id, self.now, service, recipient, message, smtputf8).await?;
         // RFC 6710 §5: a report matters as much as its message.
@@ -232,14 +232,14 @@ impl Reporter<'_> {
     fn failed(&self, recipient: &QueuedRecipient, trouble: &Trouble, end: Option<End>) -> ReportedRecipient {
         // RFC 3463 §3.5: delivery time expired.
         let (status, explanation) = match end {
-            None => (EnhancedStatus { class: 5, ..trouble.status }, trouble.reason.clone()),
+            None => (EnhancedStatus { class: 5, ..trouble.status }, trouble.words()),
             Some(End::Expired) => (
                 EnhancedStatus { class: 4, subject: 4, detail: 7 },
-                format!("it was tried for too long; at the last try, {}", trouble.reason),
+                format!("it was tried for too long; at the last try, {}", trouble.words()),
             ),
             Some(End::Late) => (
                 EnhancedStatus { class: 5, subject: 4, detail: 7 },
-                format!("the time that was set for its delivery is over: {}", trouble.reason),
+                format!("the time that was set for its delivery is over: {}", trouble.words()),
             ),
         };
         let reported = ReportedRecipient { status, ..self.reported(recipient, Action::Failed) };
@@ -257,7 +257,7 @@ impl Reporter<'_> {
 
     /// When the message goes back to its sender.
     fn given_up_at(&self) -> Timestamp {
-        let expiry = self.entry.release_at.plus(self.config.expire_after);
+        let expiry = self.entry.release_at.plus(self.config.lifetime(&self.entry.reverse_path));
         let returns = self.entry.mail.deliver_by.is_some_and(|by| by.mode == ByMode::Return);
         self.entry.deadline.filter(|_| returns).map_or(expiry, |deadline| deadline.at.min(expiry))
     }
@@ -290,7 +290,7 @@ fn troubled(reported: ReportedRecipient, trouble: &Trouble) -> ReportedRecipient
     ReportedRecipient {
         remote_mta: trouble.remote_mta.clone(),
         diagnostic: trouble.diagnostic.clone(),
-        explanation: trouble.reason.clone(),
+        explanation: trouble.words(),
         ..reported
     }
 }

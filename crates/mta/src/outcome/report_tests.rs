@@ -134,6 +134,73 @@ async fn an_alias_keeps_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn an_alias_with_several_targets_tells_that_step_and_no_further_one() {
+    let site = Site::new(config(vec![])).await;
+    carol(&site, None).await;
+    alias(&site, "team@here.example", &["gone@here.example", "carol@here.example"]).await;
+    let asked = "<team@here.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Team@else.example";
+    send(&site, "<bob@here.example> ENVID=7", &[asked]).await;
+    site.mail("bob@here.example", 2).await;
+    settled(&site).await;
+    let mails = [site.mail("bob@here.example", 1).await, site.mail("bob@here.example", 2).await];
+    assert_eq!(count(&site, "bob@here.example").await, 2, "no word of carol, who has got hers");
+    let expanded = mails.iter().find(|mail| mail.contains("\r\nAction: expanded\r\n")).unwrap();
+    assert!(expanded.contains("\r\nOriginal-Envelope-Id: 7\r\n"), "{expanded}");
+    assert!(
+        expanded.contains(
+            "\r\nOriginal-Recipient: rfc822; Team@else.example\r\nFinal-Recipient: rfc822; team@here.example\r\n"
+        ),
+        "{expanded}"
+    );
+    assert!(!expanded.contains("carol") && !expanded.contains("the body"), "{expanded}");
+    assert!(mails.iter().any(|mail| mail.contains("\r\nFinal-Recipient: rfc822; gone@here.example\r\n")));
+}
+
+#[tokio::test]
+async fn strangers_get_no_content_sent_to_anybody() {
+    let site = Site::new(config(vec![])).await;
+    carol(&site, None).await;
+    alias(&site, "team@here.example", &["gone@here.example", "carol@here.example"]).await;
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog(
+        "C: MAIL FROM:<bob@here.example> RET=FULL\nS: 250\nC: RCPT TO:<team@here.example>\nS: 250\nC: DATA\nS: 354\n\
+         C: Subject: x\nC: \nC: the body\nC: .\nS: 250",
+    )
+    .await;
+    let report = site.mail("bob@here.example", 1).await;
+    assert!(report.contains("text/rfc822-headers") && !report.contains("the body"), "{report}");
+}
+
+#[tokio::test]
+async fn mail_without_a_sender_that_fails_is_told_to_the_postmaster_once() {
+    let site = Site::new(config(vec![])).await;
+    carol(&site, None).await;
+    alias(&site, "team@here.example", &["gone@here.example", "carol@here.example"]).await;
+    alias(&site, "postmaster@here.example", &["gone@here.example", "carol@here.example"]).await;
+    send(&site, "<>", &["<team@here.example>"]).await;
+    let told = site.mail("carol@here.example", 2).await;
+    settled(&site).await;
+    assert_eq!(count(&site, "carol@here.example").await, 2, "her own copy and the word to the postmaster");
+    let first = site.mail("carol@here.example", 1).await;
+    let told =
+        [first, told].into_iter().find(|mail| mail.contains("Subject: Mail without a sender")).unwrap();
+    assert!(told.contains("\r\nFinal-Recipient: rfc822; gone@here.example\r\n"), "{told}");
+    assert!(!told.contains("the body"), "{told}");
+    assert_eq!(count(&site, "bob@here.example").await, 0);
+}
+
+#[test]
+fn mail_without_a_sender_is_given_up_sooner() {
+    let mut config = config(vec![]);
+    config.report_expire_after = Duration::from_mins(5);
+    let ordinary = mail::ReversePath::Address("a@b.example".parse().unwrap());
+    assert_eq!(config.lifetime(&mail::ReversePath::Null), Duration::from_mins(5));
+    assert_eq!(config.lifetime(&ordinary), Duration::from_hours(1));
+    config.report_expire_after = Duration::from_hours(9);
+    assert_eq!(config.lifetime(&mail::ReversePath::Null), Duration::from_hours(1));
+}
+
+#[tokio::test]
 async fn a_delay_is_told_once() {
     let mut config = config(vec![]);
     config.delay_notice_after = Duration::ZERO;

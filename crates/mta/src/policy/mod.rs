@@ -2,7 +2,6 @@
 //! [`rcpt`](Judge::rcpt), [`data`](Judge::data)) ask the checks in order; a check is one file and answers with a
 //! [`Verdict`]: the rule, what it looked at, and the outcome.
 
-pub mod answers;
 pub mod connections;
 mod domain;
 mod early_talk;
@@ -11,6 +10,7 @@ pub mod limits;
 mod list;
 mod loops;
 pub mod mailbox;
+pub mod occurrences;
 pub mod ownership;
 pub mod priority;
 mod rate;
@@ -44,23 +44,36 @@ use crate::{
     forward,
     route::{Destination, Way},
 };
-use answers::Answers;
 use connections::{Admission, Connections};
 pub use domain::patience as names_patience;
+use occurrences::Occurrences;
 use rates::{Countable, Rates};
 pub use verdict::{Kept, Verdict};
+
+/// Answers to one address in an hour: they go to who mail only says it is from.
+const ANSWERS_MAX: u32 = 10;
+/// Dead letters in an hour.
+const DEAD_LETTERS_MAX: u32 = 20;
 
 /// What policy remembers of clients.
 #[derive(Debug)]
 pub struct Memory {
     pub connections: Connections,
     pub rates: Rates,
-    pub answers: Answers,
+    /// Answers of lists, by the address that is answered.
+    pub answers: Occurrences,
+    /// Reports to the postmaster on mail from the null sender.
+    pub dead_letters: Occurrences,
 }
 
 impl Memory {
     pub fn new(now: Instant) -> Self {
-        Self { connections: Connections::default(), rates: Rates::new(now), answers: Answers::default() }
+        Self {
+            connections: Connections::default(),
+            rates: Rates::new(now),
+            answers: Occurrences::new(ANSWERS_MAX),
+            dead_letters: Occurrences::new(DEAD_LETTERS_MAX),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ mod attempt;
 
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
-use mail::{ByMode, QueueId, Timestamp, TlsDemand};
+use mail::{ByMode, QueueId, Timestamp, TlsDemand, cause};
 use store::{
     ledger::{Event, Verdict},
     spool::{EntryStatus, LaneId, QueueEntry},
@@ -99,9 +99,15 @@ fn append(text: &mut String, before: &str, more: Option<&str>) {
 
 fn told(report: Option<QueueId>) -> String {
     match report {
-        Some(id) => format!("; the sender was told by {id}"),
+        Some(id) => format!("; {id} is the report on it"),
         None => "; nobody was to be told".to_owned(),
     }
+}
+
+/// What a host's reply within a text comes to.
+fn meaning(text: &str) -> String {
+    let reason = cause::classify_noted(text).and_then(|said| said.cause.reason());
+    reason.map(|reason| format!(" (that is, {reason})")).unwrap_or_default()
 }
 
 /// The first few of a list.
@@ -156,8 +162,8 @@ fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) 
         return format!("for {to} it waits in lane {lane} to be picked up by ATRN from {fetcher}{last}");
     }
     let reason = match &entry.last_error {
-        Some(error) if entry.attempts == 1 => format!("because the first try met: {error}"),
-        Some(error) => format!("because the last of {} tries met: {error}", entry.attempts),
+        Some(error) if entry.attempts == 1 => format!("because the first try met: {error}{}", meaning(error)),
+        Some(error) => format!("because the last of {} tries met: {error}{}", entry.attempts, meaning(error)),
         None => "because it was not tried yet".to_owned(),
     };
     let tls = match entry.mail.tls {
@@ -190,10 +196,12 @@ fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
             Some(format!("it was delivered for {recipient} to {to} at {at}"))
         }
         Event::Bounced { recipients, reason, report } => {
-            Some(format!("it failed for good for {} at {at}: {reason}{}", list(recipients), told(*report)))
+            let (to, meaning) = (list(recipients), meaning(reason));
+            Some(format!("it failed for good for {to} at {at}: {reason}{meaning}{}", told(*report)))
         }
         Event::Expired { recipients, reason, report } => {
-            Some(format!("it was given up for {} at {at}: {reason}{}", list(recipients), told(*report)))
+            let (to, meaning) = (list(recipients), meaning(reason));
+            Some(format!("it was given up for {to} at {at}: {reason}{meaning}{}", told(*report)))
         }
         Event::Operator { action, recipients } if action == "delete" => {
             Some(format!("an operator deleted it for {} at {at}", list(recipients)))

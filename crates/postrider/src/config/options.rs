@@ -47,6 +47,8 @@ section! {
         forward: Forward;
         /// How long delivery is tried.
         queue: Queue;
+        /// Reports on mail that could not be delivered.
+        reports: Reports;
         /// Name resolution.
         dns: Dns;
         /// The log on standard error.
@@ -382,6 +384,18 @@ section! {
         expire_after: Span = Span::seconds(5 * 86_400);
         /// After this long the sender is told, once, that delivery is late, unless it asked not to be.
         delay_notice_after: Span = Span::seconds(4 * 3_600);
+    }
+}
+
+section! {
+    /// Reports on mail that could not be delivered.
+    Reports "[reports]" {
+        /// Mail from the null sender, as reports themselves are, is tried for so long, or for expire_after of [queue] if
+        /// that is less.
+        expire_after: Span = Span::seconds(2 * 86_400);
+        /// Whether the postmaster is told of mail from the null sender that could not be delivered, since nobody else may
+        /// be; 20 times an hour at most.
+        dead_letters: bool = true;
     }
 }
 

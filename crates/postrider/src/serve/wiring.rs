@@ -247,6 +247,8 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         forward: forward(&config.forward),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
+        report_expire_after: config.reports.expire_after.0,
+        dead_letters: config.reports.dead_letters,
         delay_notice_after: config.queue.delay_notice_after.0,
         client_tls,
         session,

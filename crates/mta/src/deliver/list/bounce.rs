@@ -5,10 +5,7 @@ use std::sync::Arc;
 use mail::{
     header,
     list::{Verp, is_automatic},
-    report::{
-        Action,
-        read::{Outcome, outcomes},
-    },
+    report::{Action, read},
 };
 use store::{
     Batch, StoreError,
@@ -79,9 +76,8 @@ async fn member(mta: &Mta, found: &ListAddress) -> Result<Option<Member>, StoreE
 }
 
 fn verdict(message: &[u8]) -> Verdict {
-    let outcomes = outcomes(message);
-    let failed = |outcome: &&Outcome| outcome.action == Action::Failed;
-    if let Some(failure) = outcomes.iter().find(failed) {
+    let outcomes = read::read(message).map(|bounce| bounce.recipients).unwrap_or_default();
+    if let Some(failure) = outcomes.iter().find(|outcome| outcome.action == Action::Failed) {
         return Verdict::Failed(match failure.status {
             Some(status) => format!("status {status}"),
             None => "failed".to_owned(),

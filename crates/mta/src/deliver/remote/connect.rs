@@ -337,7 +337,7 @@ fn refused(host: &NextHost, link: &Link, failure: Failure) -> Refusal {
     let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}{detail}", host.host, failure.cause));
     if let Cause::Reply(reply) = &failure.cause {
         trouble.remote_mta = Some(host.host.clone());
-        trouble.diagnostic = Some(reply.to_string());
+        trouble.diagnostic = Some(reply.transcript());
     }
     let unfit = match &failure.cause {
         Cause::TlsNotOffered => true,

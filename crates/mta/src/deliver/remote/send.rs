@@ -382,6 +382,6 @@ fn refusal(connection: &Connection, reply: &Reply) -> Trouble {
     );
     let mut trouble = Trouble::new(status, format!("the host {} said: {reply}", connection.name()));
     trouble.remote_mta = Some(connection.host.clone());
-    trouble.diagnostic = Some(reply.to_string());
+    trouble.diagnostic = Some(reply.transcript());
     trouble
 }
