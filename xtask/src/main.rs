@@ -17,7 +17,7 @@ cargo xtask COMMAND
 
   test [--only STEP]     install the test tools, then format, lint and test the whole workspace
   ci [--only STEP]       the same with the settings of continuous integration, and a release build
-                         STEP: tools | fmt | clippy | release | test | fuzz | system
+                         STEP: tools | fmt | clippy | release | test | sim | fuzz | system
   fuzz [TARGET...]       feed the parsers and machines made-up input (see fuzz/targets)
       --seconds N        how long each target runs (default 20)
   bench [OPTIONS]        Postfix and Postrider side by side (needs root; see bench/README.md)

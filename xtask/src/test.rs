@@ -13,7 +13,9 @@ pub use tally::Tally;
 
 /// `test` covers the integration tests of every crate, the whole-system tests among them; `system` repeats
 /// only those and is for working on them.
-const STEPS: [&str; 7] = ["tools", "fmt", "clippy", "release", "test", "fuzz", "system"];
+const STEPS: [&str; 8] = ["tools", "fmt", "clippy", "release", "test", "sim", "fuzz", "system"];
+/// Seeds that the simulated internet plays for each change.
+const SEEDS: &str = "1..301";
 
 #[derive(Debug)]
 pub struct Options {
@@ -74,6 +76,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             }
             "release" => check(cargo(options, &["build", "--release", "-p", "postrider"]))?,
             "test" => tests(cargo(options, &["test", "--workspace", "--no-fail-fast"]), &tools_dir, &skips)?,
+            "sim" => {
+                check(cargo(options, &["run", "--profile", "sim", "-p", "sim", "--", "campaign", SEEDS]))?
+            }
             "fuzz" => crate::fuzz::step()?,
             _ => tests(cargo(options, &["test", "-p", "postrider", "--no-fail-fast"]), &tools_dir, &skips)?,
         };

@@ -1,0 +1,342 @@
+//! Postrider servers: what ships, in a simulated world, started again whenever they die.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use login::Logins;
+use mta::{
+    Config, Mta,
+    config::{ListenerConfig, TlsMode},
+    queue::Operation,
+    route::{MxDelivery, NextHost, RecipientPattern, Route, RouteTls, Via, site::OwnHosts},
+};
+use proto::smtp::server::Flavour;
+use store::{
+    PasswordCost, Stores,
+    memory::{Chance, CrashModel, MemoryEngine},
+    spool::{EntryStatus, QueueEntry},
+};
+use tokio::{sync::Notify, task::JoinSet};
+use world::{ListenAddress, ShutdownTrigger, World};
+
+use crate::{
+    faults::Doing,
+    journal::Journal,
+    oracle::agreement,
+    plan::{ACCOUNTS, Plan, account, host_of, server_domain, server_ip},
+    world::{Disk, Life, Outside, WallClock},
+};
+
+pub const PASSWORD: &str = "secret";
+const SUBMISSION_PORT: u16 = 587;
+/// The time from a crash to the next start, unless a fault says otherwise.
+const DOWN: Duration = Duration::from_secs(2);
+/// How late it is seen that the store takes no more commits.
+const POISON_NOTICED: Duration = Duration::from_millis(500);
+/// A stop waits no longer for deliveries under way.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A start crashes on its way once in so many.
+const START_CRASHES_ONE_IN: u32 = 6;
+
+pub type Setup = Result<(), Box<dyn std::error::Error>>;
+
+/// One host with its disk, from the start of a run to its end.
+pub struct Server {
+    pub name: Arc<str>,
+    pub ip: IpAddr,
+    pub wall: Arc<WallClock>,
+    number: usize,
+    config: Config,
+    outside: Outside,
+    journal: Journal,
+    state: Mutex<State>,
+    stop: Notify,
+}
+
+struct State {
+    chance: Chance,
+    engine: Arc<MemoryEngine>,
+    running: Option<Running>,
+    down: Duration,
+    starts: u32,
+    /// What was found wrong on the disk after crashes.
+    violations: Vec<String>,
+}
+
+/// A process.
+#[derive(Clone)]
+struct Running {
+    life: Arc<Life>,
+    mta: Arc<Mta>,
+    stores: Stores,
+    trigger: Arc<ShutdownTrigger>,
+    listeners: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.name)
+    }
+}
+
+impl Server {
+    pub async fn new(
+        plan: &Plan,
+        number: usize,
+        outside: &Outside,
+        journal: &Journal,
+    ) -> Result<Arc<Self>, Box<dyn std::error::Error>> {
+        let mut chance = Chance::new(plan.seed ^ (0x5E17 + number as u64));
+        let engine = Arc::new(MemoryEngine::with_crash_model(CrashModel::calm(chance.draw())));
+        let (ip, wall) = (server_ip(number), outside.wall_clock());
+        let world = outside.world(ip, &Arc::default(), &wall, chance.draw());
+        furnish(&stores(&engine), &world, number).await?;
+        let state = State { chance, engine, running: None, down: DOWN, starts: 0, violations: Vec::new() };
+        Ok(Arc::new(Self {
+            name: format!("s{}", number + 1).into(),
+            ip,
+            wall,
+            number,
+            config: config(plan, number)?,
+            outside: outside.clone(),
+            journal: journal.clone(),
+            state: Mutex::new(state),
+            stop: Notify::new(),
+        }))
+    }
+
+    /// Runs one process after another.
+    pub async fn live(self: Arc<Self>) {
+        loop {
+            let life = Arc::<Life>::default();
+            self.prepare(&life);
+            let clean = tokio::select! {
+                biased;
+                () = life.ended() => false,
+                clean = self.run(&life) => clean,
+            };
+            life.kill();
+            self.outside.internet.process_ended(&life);
+            let down = self.bury(clean);
+            let found = agreement(&self.stores()).await;
+            for violation in found {
+                self.journal.note(&self.name, format!("WRONG: {violation}"));
+                self.state().violations.push(format!("{}: after a crash: {violation}", self.name));
+            }
+            tokio::time::sleep(down).await;
+        }
+    }
+
+    /// Some starts do not come to their end.
+    fn prepare(&self, life: &Life) {
+        let mut state = self.state();
+        state.starts += 1;
+        let again = state.starts > 1;
+        if again && state.chance.one_in(START_CRASHES_ONE_IN) {
+            life.die_after(state.chance.below(80));
+        }
+    }
+
+    /// Takes the process's memory away, and of its disk what was not synced.
+    fn bury(&self, clean: bool) -> Duration {
+        let mut state = self.state();
+        state.running = None;
+        state.engine = Arc::new(state.engine.crash());
+        let down = std::mem::replace(&mut state.down, DOWN);
+        let how = if clean { "stops" } else { "crashes" };
+        self.journal.note(&self.name, format!("{how}, back in {down:?}"));
+        down
+    }
+
+    /// Until the process is asked to stop (true) or its disk fails.
+    async fn run(&self, life: &Arc<Life>) -> bool {
+        let running = match self.start(life).await {
+            Ok(running) => running,
+            Err(error) => {
+                self.journal.note(&self.name, format!("cannot start: {error}"));
+                return false;
+            }
+        };
+        self.journal.note(&self.name, "starts");
+        self.state().running = Some(running.clone());
+        tokio::select! {
+            biased;
+            () = life.ailed() => {
+                self.journal.note(&self.name, "its disk failed");
+                tokio::time::sleep(POISON_NOTICED).await;
+                false
+            }
+            () = self.stop.notified() => {
+                running.stop().await;
+                true
+            }
+        }
+    }
+
+    async fn start(&self, life: &Arc<Life>) -> Result<Running, Box<dyn std::error::Error>> {
+        let (engine, seeds) = {
+            let mut state = self.state();
+            (state.engine.clone(), [state.chance.draw(), state.chance.draw()])
+        };
+        let world = self.outside.world(self.ip, life, &self.wall, seeds[0]);
+        let disk = Arc::new(Disk::new(engine, life.clone(), seeds[1]));
+        let stores = Stores::with_password_cost(disk, PasswordCost::least());
+        let doors = [(25, Flavour::Smtp), (SUBMISSION_PORT, Flavour::Submission)];
+        let mut bound = Vec::new();
+        for (port, flavour) in doors {
+            let address = ListenAddress::Tcp(SocketAddr::new(self.ip, port));
+            bound.push((world.net.listen(&address).await?, flavour));
+        }
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let logins = Arc::new(Logins::new(stores.directory.clone(), &world, login::Limits::default()));
+        let mta = Mta::start(self.config.clone(), stores.clone(), logins, world, shutdown).await?;
+        let mut listeners = JoinSet::new();
+        for (listener, flavour) in bound {
+            let config = ListenerConfig { flavour, tls: TlsMode::None, refusal: None };
+            listeners.spawn(mta.clone().serve(listener, config));
+        }
+        let (trigger, listeners) = (Arc::new(trigger), Arc::new(tokio::sync::Mutex::new(listeners)));
+        Ok(Running { life: life.clone(), mta, stores, trigger, listeners })
+    }
+
+    /// Its disk as it is now, whether or not a process runs.
+    pub fn stores(&self) -> Stores {
+        stores(&self.engine())
+    }
+
+    pub fn engine(&self) -> Arc<MemoryEngine> {
+        self.state().engine.clone()
+    }
+
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.state().running.is_some()
+    }
+
+    pub fn crash_after(&self, steps: u64, down: Duration) {
+        let mut state = self.state();
+        if let Some(running) = &state.running {
+            running.life.die_after(steps);
+            state.down = down;
+        }
+    }
+
+    pub fn restart(&self) {
+        if self.is_up() {
+            self.stop.notify_one();
+        }
+    }
+
+    /// An operator's hand in the queue of the running server; what cannot be done is left undone.
+    pub fn operate(&self, does: Doing) {
+        let Some(running) = self.state().running.clone() else { return };
+        let (journal, name) = (self.journal.clone(), self.name.clone());
+        tokio::spawn(async move {
+            let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
+            let (Doing::Retry(chosen) | Doing::Delete(chosen) | Doing::Hold(chosen, _)) = does;
+            let index = usize::try_from(chosen).unwrap_or_default().checked_rem(waiting.len());
+            let Some(entry) = index.and_then(|index| waiting.get(index)) else { return };
+            let operation = match does {
+                Doing::Retry(_) => Operation::Retry,
+                Doing::Delete(_) => Operation::Delete,
+                Doing::Hold(..) => Operation::Hold,
+            };
+            let done = running.mta.operate(entry.id(), operation).await;
+            journal.note(
+                &name,
+                format!("operator: {operation:?} {}: {}", entry.queue_id, done.is_ok_and(|it| it.is_some())),
+            );
+            if let Doing::Hold(_, lasts) = does {
+                tokio::time::sleep(lasts).await;
+                let _ = running.mta.operate(entry.id(), Operation::Release).await;
+            }
+        });
+    }
+
+    /// Lets everything go that is still held.
+    pub async fn release_all(&self) {
+        let Some(running) = self.state().running.clone() else { return };
+        let held = |entry: &QueueEntry| entry.status == EntryStatus::Held;
+        let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
+        for entry in waiting.iter().filter(|entry| held(entry)) {
+            let _ = running.mta.operate(entry.id(), Operation::Release).await;
+        }
+    }
+
+    /// Where an account submits, from the same machine.
+    pub fn submission(&self) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), SUBMISSION_PORT)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = String> + use<> {
+        let server = self.number;
+        (0..ACCOUNTS).map(move |number| account(server, number))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    /// As a signal does it.
+    async fn stop(self) {
+        self.trigger.give();
+        let drained = async {
+            while self.listeners.lock().await.join_next().await.is_some() {}
+            self.mta.drained().await;
+        };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT * 2, drained).await;
+        let _ = self.stores.engine.close().await;
+    }
+}
+
+fn stores(engine: &Arc<MemoryEngine>) -> Stores {
+    Stores::with_password_cost(engine.clone(), PasswordCost::least())
+}
+
+async fn furnish(stores: &Stores, world: &World, number: usize) -> Setup {
+    let now = world.clock.wall();
+    stores.directory.add_domain(&server_domain(number).parse()?, now).await?;
+    for user in 0..ACCOUNTS {
+        let address = account(number, user).parse()?;
+        stores.directory.add_account(&address, PASSWORD, None, &*world.entropy, now).await?;
+    }
+    Ok(())
+}
+
+fn config(plan: &Plan, number: usize) -> Result<Config, Box<dyn std::error::Error>> {
+    let (host, last) = (host_of(&server_domain(number)), plan.servers - 1);
+    let mut trusted_networks = vec!["127.0.0.0/8".parse()?, "203.0.113.0/24".parse()?];
+    let mut routes = Vec::new();
+    if plan.smarthost && number == 0 {
+        trusted_networks.push(server_ip(last).to_string().parse()?);
+    }
+    if plan.smarthost && number == last {
+        let via = NextHost {
+            host: server_ip(0).to_string(),
+            port: 25,
+            tls: RouteTls::None,
+            login: None,
+            lmtp: false,
+        };
+        routes.push(Route { recipient: RecipientPattern::ANY, via: Via::Smtp(Arc::new(via)) });
+    }
+    let mx = MxDelivery { port: 25, tls: RouteTls::Opportunistic, private_addresses: false };
+    routes.push(Route { recipient: RecipientPattern::ANY, via: Via::Mx(Arc::new(mx)) });
+    let mut config = Config::new(&host)?;
+    config.own = OwnHosts { names: [host].into(), addresses: [server_ip(number)].into() };
+    config.trusted_networks = trusted_networks;
+    config.routes = routes;
+    config.retry_delays.clone_from(&plan.retry_delays);
+    config.expire_after = plan.expire_after;
+    config.delay_notice_after = plan.expire_after / 3;
+    config.clients.exempt_networks = vec!["0.0.0.0/0".parse()?];
+    Ok(config)
+}

@@ -1,0 +1,50 @@
+//! Whole runs. Continuous integration plays hundreds more (`cargo xtask test --only sim`).
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use sim::{
+    plan::{Plan, Size},
+    run::run,
+    shrink::{command, shrink},
+};
+
+#[test]
+fn a_seed_repeats_its_run_octet_for_octet() {
+    for seed in [3, 4, 5] {
+        let plan = Plan::new(seed, Size { messages: 120, ..Size::USUAL });
+        let [first, second] = [(); 2].map(|()| run(&plan).unwrap());
+        let text = |report: &sim::run::Report| -> Vec<String> {
+            report.timeline.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(text(&first), text(&second), "seed {seed}");
+        assert_eq!(first, second, "seed {seed}");
+        assert!(first.timeline.len() > 120, "something happened");
+    }
+}
+
+#[test]
+fn other_seeds_are_other_runs() {
+    let report = |seed| run(&Plan::new(seed, Size { messages: 20, ..Size::USUAL })).unwrap();
+    assert_ne!(report(1).timeline, report(2).timeline);
+}
+
+fn holds(seed: u64, size: Size) {
+    let plan = Plan::new(seed, size);
+    let report = run(&plan).unwrap();
+    if !report.violations.is_empty() {
+        let cut = shrink(&plan, |plan| run(plan).is_ok_and(|report| !report.violations.is_empty()));
+        panic!("seed {seed}: {:#?}\nagain: {}", report.violations, command(&plan, &cut));
+    }
+    assert!(report.counts.acknowledged > size.messages, "most is accepted: {}", report.counts);
+    assert!(report.counts.starts > size.servers, "servers crash: {}", report.counts);
+}
+
+#[test]
+fn whatever_goes_wrong_nothing_is_lost_and_nothing_is_there_twice() {
+    (1..3).for_each(|seed| holds(seed, Size::USUAL));
+}
+
+#[test]
+fn the_same_holds_for_many_servers_and_many_faults() {
+    (5..7).for_each(|seed| holds(seed, Size { servers: 5, messages: 200, faults: 80 }));
+}
