@@ -16,8 +16,10 @@ pub struct Attempt {
     pub tls: Option<String>,
     pub duration_ms: u64,
     pub outcome: String,
-    /// The host's certificate had to verify for its name, and did.
+    /// The host's certificate proves it to be the one that is meant, whether it had to or not.
     pub verified: bool,
+    /// Which policy of transport security held, and what came of it.
+    pub policy: Option<String>,
     pub timing: Timing,
     /// Who gave no connection before that, in this order; [`UNREACHED_MAX`] at most.
     pub unreached: Vec<Unreached>,
