@@ -42,6 +42,7 @@ pub struct Config {
     pub dead_letters: bool,
     /// The sender of a message that is still on its way after this long is told, once.
     pub delay_notice_after: Duration,
+    pub transport: TransportPolicies,
     /// For deliveries whose certificate need not verify, and for those that must.
     pub client_tls: ClientTlsPair,
     /// What one session may use up.
@@ -87,6 +88,7 @@ impl Config {
             report_expire_after: Duration::from_hours(2 * 24),
             dead_letters: true,
             delay_notice_after: Duration::from_hours(4),
+            transport: TransportPolicies { dane: true },
             client_tls,
             session: Limits::default(),
             clients: ClientLimits::default(),
@@ -107,6 +109,13 @@ impl Config {
             self.expire_after
         }
     }
+}
+
+/// Which policies of recipients' domains are kept to.
+#[derive(Clone, Copy, Debug)]
+pub struct TransportPolicies {
+    /// RFC 7672, as far as the resolver validates.
+    pub dane: bool,
 }
 
 /// How mail goes on that an alias leads abroad.

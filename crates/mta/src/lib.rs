@@ -26,6 +26,7 @@ mod session;
 pub mod terminals;
 #[cfg(test)]
 mod testing;
+pub mod transport_security;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -4,13 +4,15 @@ use std::{io, sync::Arc, time::Duration};
 
 use proto::{
     machine::{Machine, Step},
-    smtp::client::{Capabilities, Client, Event, Transaction},
+    smtp::client::{Capabilities, Client, Event, TlsPolicy, Transaction},
 };
 use tokio::io::AsyncWriteExt;
 use world::{
     BoxStream, Clock,
-    tls::{ClientTls, TlsSummary},
+    tls::{ClientTls, Flaw, Judgement, TlsSummary},
 };
+
+use crate::transport_security::Policy;
 
 /// One connection, from its greeting to QUIT.
 pub struct Link {
@@ -68,6 +70,29 @@ impl Link {
     /// See [`Client::is_spent`].
     pub fn is_spent(&self) -> bool {
         self.client.is_spent()
+    }
+
+    /// What the server's certificate proves, if it has shown one.
+    pub fn judgement(&self) -> Option<&Judgement> {
+        self.tls.judgement()
+    }
+
+    /// What was wrong with the handshake.
+    pub(crate) fn flaw(&self, policy: &Policy) -> Flaw {
+        let shown = self.judgement().and_then(|judged| judged.meets(&policy.expected).err());
+        shown.unwrap_or_else(|| Flaw::Other(self.tls_error().unwrap_or("it was broken off").to_owned()))
+    }
+
+    /// Whether the connection as it is will do under this policy.
+    pub(crate) fn meets(&self, policy: &Policy) -> bool {
+        match policy.tls {
+            TlsPolicy::None | TlsPolicy::Opportunistic => true,
+            TlsPolicy::Required => {
+                let judged = self.tls.judge_again(&policy.expected);
+                self.agreed_tls.is_some()
+                    && judged.is_some_and(|judged| judged.meets(&policy.expected).is_ok())
+            }
+        }
     }
 
     /// Why the handshake failed, if it did.

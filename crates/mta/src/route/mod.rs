@@ -117,6 +117,8 @@ pub enum RouteTls {
     Opportunistic,
     /// TLS with a certificate that verifies, or no delivery.
     Required,
+    /// TLS with a key that DNSSEC proves (RFC 7672), or no delivery.
+    Dane,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -155,7 +157,7 @@ pub(crate) fn recipients_max(lane: &LaneId) -> usize {
     if *lane.0 == *LIST_LANE || gateway::is_gateway(lane) { 1 } else { ENTRY_RECIPIENTS_MAX }
 }
 
-fn domain_text(address: &Address) -> String {
+pub(crate) fn domain_text(address: &Address) -> String {
     match address.host() {
         Host::Domain(domain) => domain.to_lookup(),
         literal => literal.to_string(),

@@ -12,6 +12,9 @@ use world::{
 pub(crate) struct Names {
     addresses: HashMap<String, Vec<IpAddr>>,
     mx: HashMap<String, Vec<Mx>>,
+    tlsa: HashMap<String, Vec<Tlsa>>,
+    aliases: HashMap<String, String>,
+    insecure: Vec<String>,
     broken: Vec<String>,
     silent: Vec<String>,
     secure: bool,
@@ -19,7 +22,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// `name A address …`, `name MX preference exchange …`, `name FAILS`, `name IS SILENT`; a line each.
+    /// `name A address …`, `name MX preference exchange …`, `name TLSA usage selector matching octet`, `name ALIAS name`,
+    /// `name FAILS`, `name IS SILENT`, `name IS INSECURE`; a line each. The data of a TLSA record is 32 such octets.
     pub(crate) fn new(zone: &str) -> Self {
         let mut names = Self::default();
         for line in zone.lines() {
@@ -37,6 +41,14 @@ impl Names {
                     });
                     names.mx.insert(name.to_owned(), hosts.collect());
                 }
+                [name, "TLSA", usage, selector, matching, octet] => {
+                    let number = |text: &str| text.parse().unwrap();
+                    let (usage, selector, matching) = (number(usage), number(selector), number(matching));
+                    let record = Tlsa { usage, selector, matching, data: vec![number(octet); 32] };
+                    names.tlsa.entry(name.to_owned()).or_default().push(record);
+                }
+                [name, "ALIAS", other] => drop(names.aliases.insert(name.to_owned(), other.to_owned())),
+                [name, "IS", "INSECURE"] => names.insecure.push(name.to_owned()),
                 [name, "IS", "SILENT"] => names.silent.push(name.to_owned()),
                 [name, "FAILS"] => names.broken.push(name.to_owned()),
                 _ => panic!("no record: {line}"),
@@ -47,6 +59,10 @@ impl Names {
 
     pub(crate) fn secure(self) -> Self {
         Self { secure: true, ..self }
+    }
+
+    fn is_secure(&self, name: &str) -> bool {
+        self.secure && !self.insecure.iter().any(|insecure| insecure == name)
     }
 
     /// `MX name`, `A name`, in order.
@@ -65,18 +81,16 @@ impl Names {
             std::future::pending::<()>().await;
         }
         let exists = self.addresses.contains_key(name) || self.mx.contains_key(name);
+        let secure = self.is_secure(name);
         match found {
             _ if self.broken.iter().any(|broken| broken == name) => {
                 Err(DnsError::Temporary { name: name.to_owned(), reason: "SERVFAIL".to_owned() })
             }
-            Some(records) if !records.is_empty() => Ok(Answer {
-                records: records.clone(),
-                canonical: None,
-                secure: self.secure,
-                owner_secure: self.secure,
-            }),
-            _ if exists => Err(DnsError::NoRecords { name: name.to_owned(), kind, secure: self.secure }),
-            _ => Err(DnsError::NoName { name: name.to_owned(), secure: self.secure }),
+            Some(records) if !records.is_empty() => {
+                Ok(Answer { records: records.clone(), canonical: None, secure, owner_secure: secure })
+            }
+            _ if exists => Err(DnsError::NoRecords { name: name.to_owned(), kind, secure }),
+            _ => Err(DnsError::NoName { name: name.to_owned(), secure }),
         }
     }
 }
@@ -86,7 +100,15 @@ impl Dns for Names {
     async fn addresses(&self, host: &str) -> Result<Answer<IpAddr>, DnsError> {
         match world::dns::literal(host) {
             Some(address) => Ok(Answer::insecure(vec![address])),
-            None => self.answer("A", host, self.addresses.get(host)).await,
+            None => match self.aliases.get(host) {
+                None => self.answer("A", host, self.addresses.get(host)).await,
+                Some(other) => {
+                    let found = self.answer("A", other, self.addresses.get(other)).await?;
+                    let owner_secure = self.is_secure(host);
+                    let secure = owner_secure && found.secure;
+                    Ok(Answer { canonical: Some(other.clone()), secure, owner_secure, ..found })
+                }
+            },
         }
     }
 
@@ -99,7 +121,7 @@ impl Dns for Names {
     }
 
     async fn tlsa(&self, name: &str) -> Result<Answer<Tlsa>, DnsError> {
-        self.answer("TLSA", name, None).await
+        self.answer("TLSA", name, self.tlsa.get(name)).await
     }
 
     async fn pointers(&self, ip: IpAddr) -> Result<Answer<String>, DnsError> {

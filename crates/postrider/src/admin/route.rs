@@ -147,5 +147,6 @@ fn tls_words(tls: RouteTls) -> &'static str {
         RouteTls::None => "none",
         RouteTls::Opportunistic => "opportunistic: taken if offered, whatever the certificate",
         RouteTls::Required => "required, with a certificate that verifies",
+        RouteTls::Dane => "required, with a key that DNSSEC proves (DANE)",
     }
 }

@@ -43,6 +43,8 @@ section! {
         oauth: OAuth;
         /// Where mail for other hosts goes; the first section that matches decides. What none matches goes by MX.
         route: Vec<Route> = Vec::new();
+        /// What recipients' domains say of TLS, and whether it is kept to.
+        tls_policy: TlsPolicy;
         /// Mail that an alias leads to another system.
         forward: Forward;
         /// How long delivery is tried.
@@ -313,7 +315,8 @@ section! {
         port: Option<u16> = None, example "587";
         /// Whether hosts found by MX may have private and loopback addresses; nobody else's records should lead there.
         private_addresses: bool = false;
-        /// TLS towards it: opportunistic takes it if offered, required insists on a valid certificate.
+        /// TLS towards it: opportunistic takes it if offered, and keeps to what the host's side says ([tls_policy]); required
+        /// insists on a valid certificate, dane on a key that DNSSEC proves.
         tls: RouteTls = RouteTls::Opportunistic;
         /// Name to log in with, if it asks for one.
         username: Option<String> = None, example "\"relay@example.org\"";
@@ -361,7 +364,16 @@ choice! {
 
 choice! {
     /// TLS towards a next host.
-    RouteTls { None "none", Opportunistic "opportunistic", Required "required"; later "dane" }
+    RouteTls { None "none", Opportunistic "opportunistic", Required "required", Dane "dane" }
+}
+
+section! {
+    /// What recipients' domains say of TLS, and whether it is kept to. Routes with tls = "none" are left alone.
+    TlsPolicy "[tls_policy]" {
+        /// Whether hosts with TLSA records have to show the key that these prove (DANE, RFC 7672). It needs DNS servers that
+        /// pass on DNSSEC signatures; without them no record counts.
+        dane: bool = true;
+    }
 }
 
 section! {

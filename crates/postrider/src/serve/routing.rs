@@ -100,6 +100,7 @@ fn tls(tls: options::RouteTls) -> RouteTls {
         options::RouteTls::None => RouteTls::None,
         options::RouteTls::Opportunistic => RouteTls::Opportunistic,
         options::RouteTls::Required => RouteTls::Required,
+        options::RouteTls::Dane => RouteTls::Dane,
     }
 }
 

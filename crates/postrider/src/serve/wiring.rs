@@ -9,7 +9,10 @@ use access::pop3::{Pop3Listener, Pop3Service};
 use login::Logins;
 use mta::{
     Mta,
-    config::{ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, TlsMode},
+    config::{
+        ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, TlsMode,
+        TransportPolicies,
+    },
 };
 use proto::smtp::server::{Flavour, Limits};
 use store::Stores;
@@ -250,6 +253,7 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         report_expire_after: config.reports.expire_after.0,
         dead_letters: config.reports.dead_letters,
         delay_notice_after: config.queue.delay_notice_after.0,
+        transport: TransportPolicies { dane: config.tls_policy.dane },
         client_tls,
         session,
         clients: config.limits.clients(config.smtp.greeting_delay),

@@ -78,6 +78,11 @@ impl From<rustls::Error> for Flaw {
 }
 
 impl Judgement {
+    /// It is the server that is meant, as roots or DNSSEC prove.
+    pub fn proves(&self) -> bool {
+        self.pkix.is_ok() || matches!(self.dane, Some(Ok(_)))
+    }
+
     /// Whether that will do.
     pub fn meets(&self, expected: &Authentication) -> Result<(), Flaw> {
         match expected {

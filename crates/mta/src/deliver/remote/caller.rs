@@ -83,6 +83,7 @@ async fn greet(mta: &Arc<Mta>, caller: Caller) -> Option<Box<Connection>> {
                 usable: true,
                 authenticated,
                 verified: false,
+                secured: None,
                 chunking,
                 lmtp,
             }))

@@ -1,18 +1,22 @@
 //! Opening a connection to the next hop: addresses in turn, TLS as the route asks, login.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use mail::EnhancedStatus;
 use proto::{
     sasl::Credentials,
     smtp::client::{Cause, Event, Failure, Stage, TlsPolicy},
 };
-use world::BoxStream;
+use world::{BoxStream, dns::Answer, tls::Judgement};
 
 use super::{
     dial,
     next_hop::NextHop,
-    security::Demand,
+    security::{self, Demand, Secured},
     trail::{Span, Trail},
 };
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
     link::Link,
     outcome::{Fate, Trouble},
     route::{NextHost, RouteTls},
+    transport_security::result::ResultType,
 };
 
 /// RFC 8689 §4.2.1: no TLS, or none that authenticates the host.
@@ -38,8 +43,10 @@ pub(super) struct Connection {
     pub(super) usable: bool,
     /// TLS is active, and the host has shown that it is the one that is meant.
     pub(super) authenticated: bool,
-    /// Its certificate had to verify for its name, and did.
+    /// Its certificate proves it to be the one that was turned to, whether it had to or not.
     pub(super) verified: bool,
+    /// What it was made under; none if the other side called, or on a Unix socket.
+    pub(super) secured: Option<Secured>,
     /// Content may go by BDAT.
     pub(super) chunking: bool,
     /// Its replies are about deliveries, one for each recipient.
@@ -49,6 +56,13 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn tls_words(&self) -> Option<String> {
         self.link.agreed_tls().map(|tls| format!("{} {}", tls.version, tls.cipher))
+    }
+
+    /// Which policy held, and what the host proved.
+    pub(super) fn policy_words(&self) -> Option<String> {
+        let words = self.secured.as_ref()?.policy.words(self.link.judgement());
+        let is_clear = self.link.agreed_tls().is_none();
+        Some(if is_clear { format!("{words}; nothing encrypts it") } else { words })
     }
 
     /// `relay.example[192.0.2.1]:25`
@@ -101,10 +115,23 @@ pub(super) async fn connect(
         if found.ours {
             break;
         }
-        for (host, mut addresses) in std::mem::take(&mut found.hosts) {
+        for (host, answer) in std::mem::take(&mut found.hosts) {
+            let began = trail.now();
+            let secured = match security::policy(mta, config, hop, host, &answer, demand).await {
+                Ok(secured) => secured,
+                Err(skip) => {
+                    trail.unreached(&host.host, None, &skip.trouble.reason, began);
+                    found.trouble = Some(skip.trouble);
+                    continue;
+                }
+            };
+            let to_socket = |ip| SocketAddr::new(ip, host.port);
+            let mut addresses: Vec<SocketAddr> = answer.records.into_iter().map(to_socket).collect();
             while found.tries < ADDRESSES_MAX && !addresses.is_empty() {
                 found.tries += 1;
-                match open(mta, config, host, &mut addresses, (demand, chunking), trail).await {
+                let opened =
+                    open(mta, config, (hop, host), &mut addresses, &secured, (demand, chunking), trail).await;
+                match opened {
                     Ok(mut connection) => {
                         connection.authenticated &= hop.authentic;
                         return Ok(connection);
@@ -122,7 +149,7 @@ pub(super) async fn connect(
 #[derive(Default)]
 struct Found<'a> {
     /// Of the group that is next, with their addresses.
-    hosts: Vec<(&'a NextHost, Vec<SocketAddr>)>,
+    hosts: Vec<(&'a NextHost, Answer<IpAddr>)>,
     /// One of them is ourselves.
     ours: bool,
     tries: usize,
@@ -149,8 +176,8 @@ impl<'a> Found<'a> {
         if let Err(error) = &answer {
             trail.unreached(&host.host, None, &error.to_string(), began);
         }
-        let mut addresses = match answer {
-            Ok(answer) => answer.records,
+        let mut answer = match answer {
+            Ok(answer) => answer,
             Err(error) if error.is_temporary() || !hop.from_mx => {
                 self.trouble = Some(Trouble::new((4, 4, 3), error.to_string()));
                 return;
@@ -161,19 +188,18 @@ impl<'a> Found<'a> {
             }
         };
         if hop.from_mx {
-            self.ours |= addresses.iter().any(|ip| config.own.addresses.contains(&ip.to_canonical()));
+            self.ours |= answer.records.iter().any(|ip| config.own.addresses.contains(&ip.to_canonical()));
             if !hop.private_addresses {
-                addresses.retain(|ip| world::is_public(*ip));
+                answer.records.retain(|ip| world::is_public(*ip));
             }
         }
-        if addresses.is_empty() {
+        if answer.records.is_empty() {
             let reason = format!("{} has no address that mail from here may go to", host.host);
             trail.unreached(&host.host, None, &reason, began);
             self.dead_end = Some(Trouble::new((5, 4, 4), reason));
             return;
         }
-        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, host.port));
-        self.hosts.push((host, addresses.collect()));
+        self.hosts.push((host, answer));
     }
 
     /// No host gave a connection.
@@ -196,43 +222,42 @@ impl<'a> Found<'a> {
 async fn open(
     mta: &Arc<Mta>,
     config: &Config,
-    host: &NextHost,
+    (hop, host): (&NextHop, &NextHost),
     addresses: &mut Vec<SocketAddr>,
+    secured: &Secured,
     (demand, chunking): (Demand, bool),
     trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
     let began = trail.now();
     let (stream, address) = dial::first(mta, &host.host, addresses, trail).await?;
     trail.ended(Span::Connect, began);
-    let opened = enter(mta, config, host, (stream, address), (demand, chunking), trail).await;
+    let opened = enter(mta, config, (hop, host), (stream, address), secured, (demand, chunking), trail).await;
     if let Err(refusal) = &opened {
         trail.unreached(&host.host, Some(address), &refusal.trouble.reason, began);
     }
     opened
 }
 
-/// Past greeting, TLS and login, as the route and the message want them.
+/// Past greeting, TLS and login, as the policy and the message want them.
 async fn enter(
     mta: &Arc<Mta>,
     config: &Config,
-    host: &NextHost,
+    (hop, host): (&NextHop, &NextHost),
     (stream, address): (BoxStream, SocketAddr),
+    secured: &Secured,
     (demand, chunking): (Demand, bool),
     trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
-    let policy = match host.tls {
-        _ if demand.insists_on_tls(host) => TlsPolicy::Required,
-        RouteTls::None => TlsPolicy::None,
-        RouteTls::Opportunistic | RouteTls::Required => TlsPolicy::Opportunistic,
-    };
-    let first = (stream, Some(address));
-    let greeted = match greet(mta, config, host, first, (policy, chunking), trail).await {
+    let (first, tls) = ((stream, Some(address)), secured.policy.tls);
+    let greeted = greet(mta, config, host, first, (Some((secured, tls)), chunking), trail).await;
+    security::report_greeted(hop, host, address, secured, &greeted);
+    let greeted = match greeted {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })
-            if failure.cause == Cause::TlsFailed && policy == TlsPolicy::Opportunistic =>
+            if failure.cause == Cause::TlsFailed && tls == TlsPolicy::Opportunistic =>
         {
             let again = dial::one(mta, &host.host, address).await?;
-            let in_clear = (TlsPolicy::None, chunking);
+            let in_clear = (Some((secured, TlsPolicy::None)), chunking);
             greet(mta, config, host, (again, Some(address)), in_clear, trail).await
         }
         greeted => greeted,
@@ -264,20 +289,22 @@ async fn open_socket(
     let stream = dial::socket(mta, host, path).await?;
     trail.ended(Span::Connect, began);
     // Nobody listens in on a socket of this machine.
-    let greeted = greet(mta, config, host, (stream, None), (TlsPolicy::None, chunking), trail).await;
+    let greeted = greet(mta, config, host, (stream, None), (None, chunking), trail).await;
     greeted.map_err(|refusal| refusal.trouble)
 }
 
-struct Refusal {
-    trouble: Trouble,
+pub(super) struct Refusal {
+    pub(super) trouble: Trouble,
     failure: Option<Failure>,
     /// The host has no TLS, or none that we can rely on.
     unfit: bool,
+    /// What that is in a TLS report.
+    pub(super) result: Option<ResultType>,
 }
 
 impl From<Trouble> for Refusal {
     fn from(trouble: Trouble) -> Self {
-        Self { trouble, failure: None, unfit: false }
+        Self { trouble, failure: None, unfit: false, result: None }
     }
 }
 
@@ -286,13 +313,13 @@ async fn greet(
     config: &Config,
     host: &NextHost,
     (stream, address): (BoxStream, Option<SocketAddr>),
-    (policy, chunking): (TlsPolicy, bool),
+    (secured, chunking): (Option<(&Secured, TlsPolicy)>, bool),
     trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
     let clock = &mta.world.clock;
     let credentials = credentials(host)?;
     let client = proto::smtp::client::Config {
-        tls: policy,
+        tls: secured.map_or(TlsPolicy::None, |(_, tls)| tls),
         credentials,
         scram_nonce: Some(mta.world.entropy.array()),
         // A password in clear stays within this machine, or the operator said that TLS is not wanted.
@@ -302,9 +329,11 @@ async fn greet(
         lmtp: host.lmtp,
         ..proto::smtp::client::Config::new(config.hostname.clone())
     };
-    let verified = policy == TlsPolicy::Required;
-    let tls = if verified { &config.client_tls.verified } else { &config.client_tls.opportunistic }.clone();
-    let mut link = Link::new(clock.clone(), stream, client, host.host.clone(), tls, None);
+    let (mut name, mut tls) = (&*host.host, config.client_tls.verified.clone());
+    if let Some((Secured { policy, .. }, TlsPolicy::Opportunistic | TlsPolicy::Required)) = secured {
+        (name, tls) = (policy.server_name(name), tls.expecting(policy.expected.clone()));
+    }
+    let mut link = Link::new(clock.clone(), stream, client, name.to_owned(), tls, None);
     let began = trail.now();
     let event = link.next_event().await;
     let (took, handshake) = (trail.now().saturating_duration_since(began), link.tls_took());
@@ -315,7 +344,7 @@ async fn greet(
     match event {
         Some(Event::Ready) => {
             let (name, lmtp) = (host.host.clone(), host.lmtp);
-            let verified = verified && link.agreed_tls().is_some();
+            let verified = link.agreed_tls().is_some() && link.judgement().is_some_and(Judgement::proves);
             Ok(Box::new(Connection {
                 link,
                 host: name,
@@ -323,29 +352,42 @@ async fn greet(
                 usable: true,
                 authenticated: verified,
                 verified,
+                secured: secured.map(|(secured, _)| secured.clone()),
                 chunking,
                 lmtp,
             }))
         }
-        Some(Event::Failed(failure)) => Err(refused(host, &link, failure)),
+        Some(Event::Failed(failure)) => Err(refused(host, secured, &link, failure)),
         _ => Err(dial::lost(&host.host, address).into()),
     }
 }
 
-fn refused(host: &NextHost, link: &Link, failure: Failure) -> Refusal {
+fn refused(
+    host: &NextHost,
+    secured: Option<(&Secured, TlsPolicy)>,
+    link: &Link,
+    failure: Failure,
+) -> Refusal {
     let detail = link.tls_error().map(|error| format!(" ({error})")).unwrap_or_default();
     let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}{detail}", host.host, failure.cause));
     if let Cause::Reply(reply) = &failure.cause {
         trouble.remote_mta = Some(host.host.clone());
         trouble.diagnostic = Some(reply.transcript());
     }
-    let unfit = match &failure.cause {
-        Cause::TlsNotOffered => true,
-        Cause::TlsFailed => link.tls_is_unfit(),
-        Cause::Reply(reply) => failure.stage == Stage::StartTls && reply.is_permanent(),
-        _ => false,
-    };
-    Refusal { trouble, failure: Some(failure), unfit }
+    let name = &host.host;
+    let skip = secured.and_then(|(Secured { policy, .. }, _)| match &failure.cause {
+        Cause::TlsNotOffered => Some(policy.without_tls(name)),
+        Cause::TlsFailed if link.tls_is_unfit() => Some(policy.without_proof(name, &link.flaw(policy))),
+        Cause::Reply(reply) if failure.stage == Stage::StartTls && reply.is_permanent() => {
+            Some(policy.without_tls(name))
+        }
+        _ => None,
+    });
+    let (unfit, result) = (skip.is_some(), skip.as_ref().map(|skip| skip.result));
+    if let Some(skip) = skip {
+        trouble = Trouble { status: skip.trouble.status, reason: skip.trouble.reason, ..trouble };
+    }
+    Refusal { trouble, failure: Some(failure), unfit, result }
 }
 
 fn credentials(host: &NextHost) -> Result<Option<Credentials>, Trouble> {

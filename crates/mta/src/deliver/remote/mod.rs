@@ -118,7 +118,7 @@ async fn attempt_once(
 ) -> (Sent, Option<Box<Connection>>) {
     let demand = Demand::of(entry.mail.tls);
     let (reused, unfit): (Option<Box<Connection>>, _) = match reused {
-        Some(connection) if !demand.is_met_by(&connection) => (None, Some(connection)),
+        Some(connection) if !security::fits(hop, &connection, demand) => (None, Some(connection)),
         reused => (reused, None),
     };
     if let Some(unfit) = unfit {
@@ -151,7 +151,7 @@ async fn attempt_anew(
     let mut connected = connect::connect(mta, config, hop, demand, chunking, trail).await;
     // RFC 8689 §5: a report on a REQUIRETLS message is redacted, and not lost for want of a promise.
     if entry.mail.tls == TlsDemand::Preferred && connected.is_err() {
-        connected = connect::connect(mta, config, hop, Demand::Route, chunking, trail).await;
+        connected = connect::connect(mta, config, hop, Demand::Usual, chunking, trail).await;
     }
     match connected {
         Ok(mut connection) => {

@@ -26,6 +26,8 @@ pub(super) struct NextHop {
     pub(super) authentic: bool,
     /// They may have addresses that no stranger should lead us to.
     pub(super) private_addresses: bool,
+    /// The domains whose records named the hosts; none if the operator did.
+    pub(super) domains: Vec<String>,
 }
 
 /// What can be done with an entry now.
@@ -63,6 +65,7 @@ async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<Mx
         domains.entry(lane).or_insert(&recipient.address);
     }
     let only_one = domains.len() == 1;
+    let names = domains.values().map(|address| route::domain_text(address)).collect();
     let (mut site, mut dead_end) = (None, None);
     for address in domains.into_values() {
         match Site::of(&*mta.world.dns, &config.own, address).await {
@@ -74,7 +77,7 @@ async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<Mx
         }
     }
     match (site, dead_end) {
-        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery)),
+        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery, names)),
         (None, Some(error)) if only_one => Plan::Settle(fate(&error)),
         _ => Plan::Reroute,
     }
@@ -93,10 +96,11 @@ impl NextHop {
             from_mx: false,
             authentic: true,
             private_addresses: true,
+            domains: Vec::new(),
         }
     }
 
-    fn site(mta: &Mta, site: &Site, delivery: &MxDelivery) -> Self {
+    fn site(mta: &Mta, site: &Site, delivery: &MxDelivery, domains: Vec<String>) -> Self {
         let host = |name: String| NextHost {
             host: name,
             port: delivery.port,
@@ -111,6 +115,7 @@ impl NextHop {
             from_mx: true,
             authentic: site.secure,
             private_addresses: delivery.private_addresses,
+            domains,
         }
     }
 

@@ -1,36 +1,149 @@
-//! What a message demands of the connection that it goes over (RFC 8689 §4.2.1).
+//! What a connection has to be: by the message's own demand (RFC 8689 §4.2.1), and by the policy that holds for the host.
+
+use std::net::{IpAddr, SocketAddr};
 
 use mail::TlsDemand;
+use proto::smtp::client::TlsPolicy;
+use world::dns::Answer;
 
-use super::connect::Connection;
-use crate::route::{NextHost, RouteTls};
+use super::{
+    connect::{Connection, Refusal},
+    next_hop::NextHop,
+};
+use crate::{
+    Config, Mta,
+    route::{NextHost, RouteTls},
+    transport_security::{
+        Facts, Policy, Skip,
+        dane::{self, DaneFinding},
+        decide,
+        result::{self, PolicyInForce, TlsFailure, TlsResult},
+    },
+};
 
-/// What a connection has to be.
+/// What a message asks of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Demand {
-    /// What the route says.
-    Route,
+    /// What the policies say.
+    Usual,
+    /// What the route says; what the recipient's side says is set aside (RFC 8689 §3).
+    Waived,
     /// TLS, a certificate that verifies for an authenticated name, and REQUIRETLS announced, whatever the route says.
     RequireTls,
 }
 
 impl Demand {
-    /// What to ask for first; where that cannot be had, [`Preferred`](TlsDemand::Preferred) makes do with the route's.
-    ///
-    /// `TLS-Required: No` changes nothing: a route that insists on TLS is the operator's word, and RFC 8689 §3 sets aside
-    /// the recipient's only.
+    /// What to ask for first; where that cannot be had, [`Preferred`](TlsDemand::Preferred) makes do with the usual.
     pub(super) fn of(tls: TlsDemand) -> Self {
         match tls {
-            TlsDemand::Usual | TlsDemand::Waived => Self::Route,
+            TlsDemand::Usual => Self::Usual,
+            TlsDemand::Waived => Self::Waived,
             TlsDemand::Required | TlsDemand::Preferred => Self::RequireTls,
         }
     }
 
-    pub(super) fn insists_on_tls(self, host: &NextHost) -> bool {
-        self == Self::RequireTls || host.tls == RouteTls::Required
-    }
-
     pub(super) fn is_met_by(self, connection: &Connection) -> bool {
-        self == Self::Route || connection.keeps_to_tls()
+        self != Self::RequireTls || connection.keeps_to_tls()
     }
+}
+
+/// What a connection was made under.
+#[derive(Clone, Debug)]
+pub(super) struct Secured {
+    pub(super) policy: Policy,
+    dane: DaneFinding,
+    /// DNSSEC proved the way to the host.
+    proven_way: bool,
+}
+
+/// The policy for a host with these addresses, which are those that are connected to.
+pub(super) async fn policy(
+    mta: &Mta,
+    config: &Config,
+    hop: &NextHop,
+    host: &NextHost,
+    addresses: &Answer<IpAddr>,
+    demand: Demand,
+) -> Result<Secured, Skip> {
+    let is_asked = host.tls != RouteTls::None && (config.transport.dane || host.tls == RouteTls::Dane);
+    let dane = match (is_asked, demand) {
+        (false, _) => DaneFinding::Unproven("DANE is switched off"),
+        (true, Demand::Waived) if host.tls != RouteTls::Dane => {
+            DaneFinding::Unproven("the sender set it aside")
+        }
+        (true, _) => dane::look_up(&*mta.world.dns, &host.host, host.port, addresses, hop.authentic).await,
+    };
+    match decide(&facts(hop, host, &dane, demand)) {
+        Ok(policy) => Ok(Secured { policy, dane, proven_way: hop.authentic }),
+        Err(skip) => {
+            let failure = TlsFailure { kind: skip.result, detail: skip.trouble.reason.clone() };
+            report(hop, &PolicyInForce::of_finding(&dane), host, None, &Err(failure));
+            Err(skip)
+        }
+    }
+}
+
+fn facts<'a>(hop: &'a NextHop, host: &'a NextHost, dane: &'a DaneFinding, demand: Demand) -> Facts<'a> {
+    Facts {
+        host: &host.host,
+        route: host.tls,
+        require_tls: demand == Demand::RequireTls,
+        waived: demand == Demand::Waived,
+        dane,
+        domains: &hop.domains,
+    }
+}
+
+/// Whether a connection that was made for another message will do for this one.
+pub(super) fn fits(hop: &NextHop, connection: &Connection, demand: Demand) -> bool {
+    let host = hop.groups.iter().flatten().find(|host| host.host == connection.host);
+    let (Some(host), Some(secured)) = (host, &connection.secured) else { return false };
+    if !demand.is_met_by(connection) || secured.proven_way != hop.authentic {
+        return false;
+    }
+    match decide(&facts(hop, host, &secured.dane, demand)) {
+        Ok(policy) => connection.link.meets(&policy),
+        Err(_) => false,
+    }
+}
+
+/// Notes what came of TLS with a host that was reached. What failed for other reasons says nothing of it.
+pub(super) fn report_greeted(
+    hop: &NextHop,
+    host: &NextHost,
+    address: SocketAddr,
+    secured: &Secured,
+    greeted: &Result<Box<Connection>, Refusal>,
+) {
+    let without_tls = |skip: Skip| TlsFailure { kind: skip.result, detail: skip.trouble.reason };
+    let outcome = match greeted {
+        _ if secured.policy.tls == TlsPolicy::None => return,
+        Ok(connection) if connection.link.agreed_tls().is_none() => {
+            Err(without_tls(secured.policy.without_tls(&host.host)))
+        }
+        Ok(_) => Ok(()),
+        Err(Refusal { result: Some(kind), trouble, .. }) => {
+            Err(TlsFailure { kind: *kind, detail: trouble.reason.clone() })
+        }
+        Err(_) => return,
+    };
+    report(hop, &PolicyInForce::of(&secured.policy), host, Some(address), &outcome);
+}
+
+/// Notes what an attempt at a host showed, for each domain that the message is for.
+pub(super) fn report(
+    hop: &NextHop,
+    policy: &PolicyInForce,
+    host: &NextHost,
+    address: Option<SocketAddr>,
+    outcome: &Result<(), TlsFailure>,
+) {
+    let of_domain = |domain: &String| TlsResult {
+        policy: PolicyInForce { domain: domain.clone(), ..policy.clone() },
+        mx_host: Some(host.host.clone()),
+        receiving_ip: address.map(|address| address.ip()),
+        outcome: outcome.clone(),
+    };
+    let results: Vec<TlsResult> = hop.domains.iter().map(of_domain).collect();
+    result::note(&results);
 }

@@ -101,6 +101,7 @@ impl Trail {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             outcome: sent.summary.clone(),
             verified: connection.is_some_and(|connection| connection.verified),
+            policy: connection.and_then(Connection::policy_words),
             timing: self.timing,
             unreached: self.unreached,
         };

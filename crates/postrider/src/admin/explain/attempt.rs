@@ -21,9 +21,10 @@ pub fn text(attempt: &Attempt) -> String {
     text
 }
 
-/// Who gave no connection before that, a line each, and the stages.
+/// Who gave no connection before that, a line each, the policy that held, and the stages.
 pub fn notes(attempt: &Attempt) -> Vec<String> {
-    attempt.unreached.iter().map(unreached).chain(timing(&attempt.timing)).collect()
+    let policy = attempt.policy.iter().map(|policy| format!("policy: {policy}"));
+    attempt.unreached.iter().map(unreached).chain(policy).chain(timing(&attempt.timing)).collect()
 }
 
 fn unreached(unreached: &Unreached) -> String {
@@ -76,6 +77,7 @@ mod tests {
             duration_ms: 34,
             outcome: "451 4.7.1 greylisted".to_owned(),
             verified: true,
+            policy: Some("required by the route; its certificate verifies".to_owned()),
             timing: Timing { dns_ms: Some(1), envelope_ms: Some(3), ..Timing::default() },
             unreached: vec![refused, busy],
         };
@@ -85,6 +87,7 @@ mod tests {
         let expected = [
             "before that, 2 ms: a.example at 192.0.2.1:25 cannot be reached: connection refused",
             "before that at 192.0.2.2:25, 5 ms: b.example: the server said 421 4.3.2 not now",
+            "policy: required by the route; its certificate verifies",
             "took: names 1 ms, envelope 3 ms; the connection was open already",
         ];
         assert_eq!(notes(&attempt), expected);

@@ -1,0 +1,143 @@
+//! What an attempt showed of a host's transport security, in the terms of TLS reports (RFC 8460 §4).
+
+use std::{fmt::Write, net::IpAddr};
+
+use world::{
+    dns::Tlsa,
+    tls::{Authentication, Flaw},
+};
+
+use super::{Policy, PolicyKind, dane::DaneFinding};
+
+/// One try at one host, or at learning what the policy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsResult {
+    pub(crate) policy: PolicyInForce,
+    /// The host's name; none if it did not come to that.
+    pub(crate) mx_host: Option<String>,
+    pub(crate) receiving_ip: Option<IpAddr>,
+    pub(crate) outcome: Result<(), TlsFailure>,
+}
+
+/// RFC 8460 §4.2
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PolicyInForce {
+    pub(crate) kind: PolicyType,
+    /// The recipient's.
+    pub(crate) domain: String,
+    /// The records, or the lines of the policy.
+    pub(crate) strings: Vec<String>,
+    /// The hosts that an MTA-STS policy names.
+    pub(crate) mx_hosts: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum PolicyType {
+    Tlsa,
+    NoPolicyFound,
+}
+
+/// What went wrong; whether the message was delivered all the same is the policy's concern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFailure {
+    pub(crate) kind: ResultType,
+    /// For a person; cleaned where a peer said it.
+    pub(crate) detail: String,
+}
+
+/// RFC 8460 §4.3
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ResultType {
+    StarttlsNotSupported,
+    CertificateHostMismatch,
+    CertificateExpired,
+    CertificateNotTrusted,
+    ValidationFailure,
+    TlsaInvalid,
+    DnssecInvalid,
+    DaneRequired,
+}
+
+impl PolicyInForce {
+    /// Of a domain that is put in later.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        match (&policy.kind, &policy.expected) {
+            (_, Authentication::Dane(dane)) => Self::tlsa(&dane.records),
+            (PolicyKind::DaneUnusable { .. }, _) => Self::tlsa(&[]),
+            _ => Self::of_kind(PolicyType::NoPolicyFound),
+        }
+    }
+
+    /// Where there is no policy yet for want of what was found.
+    pub(crate) fn of_finding(finding: &DaneFinding) -> Self {
+        match finding {
+            DaneFinding::Unknown(_) | DaneFinding::Unusable { .. } => Self::tlsa(&[]),
+            DaneFinding::Records { records, .. } => Self::tlsa(records),
+            DaneFinding::Unproven(_) | DaneFinding::NoRecords => Self::of_kind(PolicyType::NoPolicyFound),
+        }
+    }
+
+    fn of_kind(kind: PolicyType) -> Self {
+        Self { kind, domain: String::new(), strings: Vec::new(), mx_hosts: Vec::new() }
+    }
+
+    fn tlsa(records: &[Tlsa]) -> Self {
+        let text = |record: &Tlsa| {
+            let mut text = format!("{} {} {} ", record.usage, record.selector, record.matching);
+            record.data.iter().for_each(|octet| {
+                let _ = write!(text, "{octet:02x}");
+            });
+            text
+        };
+        Self { strings: records.iter().map(text).collect(), ..Self::of_kind(PolicyType::Tlsa) }
+    }
+}
+
+impl PolicyType {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Tlsa => "tlsa",
+            Self::NoPolicyFound => "no-policy-found",
+        }
+    }
+}
+
+impl ResultType {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::StarttlsNotSupported => "starttls-not-supported",
+            Self::CertificateHostMismatch => "certificate-host-mismatch",
+            Self::CertificateExpired => "certificate-expired",
+            Self::CertificateNotTrusted => "certificate-not-trusted",
+            Self::ValidationFailure => "validation-failure",
+            Self::TlsaInvalid => "tlsa-invalid",
+            Self::DnssecInvalid => "dnssec-invalid",
+            Self::DaneRequired => "dane-required",
+        }
+    }
+}
+
+pub(super) fn of_flaw(flaw: &Flaw) -> ResultType {
+    match flaw {
+        Flaw::Expired => ResultType::CertificateExpired,
+        Flaw::WrongName => ResultType::CertificateHostMismatch,
+        Flaw::Untrusted => ResultType::CertificateNotTrusted,
+        Flaw::NoMatch => ResultType::TlsaInvalid,
+        Flaw::Other(_) => ResultType::ValidationFailure,
+    }
+}
+
+/// Where every result goes. TLS reports count them from here.
+pub(crate) fn note(results: &[TlsResult]) {
+    for TlsResult { policy, mx_host, receiving_ip, outcome } in results {
+        let (kind, domain) = (policy.kind.word(), &policy.domain);
+        let strings = &policy.strings;
+        match outcome {
+            Ok(()) => tracing::debug!(%domain, kind, ?strings, mx_host, ?receiving_ip, "TLS as it should be"),
+            Err(failure) => {
+                let (result, reason) = (failure.kind.word(), &failure.detail);
+                tracing::info!(%domain, kind, mx_host, ?receiving_ip, result, %reason, "TLS failed");
+            }
+        }
+    }
+}
