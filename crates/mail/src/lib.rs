@@ -21,6 +21,7 @@ pub mod srs;
 pub mod terminal;
 pub mod text;
 mod timestamp;
+pub mod tls_report;
 pub mod webhook;
 pub mod xtext;
 

@@ -10,6 +10,7 @@ use world::tls::{ClientTls, TlsError, Verify};
 use crate::{
     policy::limits::ClientLimits,
     route::{Route, site::OwnHosts},
+    tls_reports::TlsReporting,
 };
 
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub struct Config {
     pub no_soliciting: mail::Solicitation,
     /// MTRK is offered (RFC 3885).
     pub tracking: bool,
+    pub tls_reporting: TlsReporting,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
 }
@@ -97,6 +99,7 @@ impl Config {
             disclosure: Disclosure { submitter: true, forwarding: Forwarding::Silent },
             no_soliciting: mail::Solicitation::default(),
             tracking: false,
+            tls_reporting: TlsReporting::default(),
             history_kept_for: Duration::from_hours(30 * 24),
         })
     }

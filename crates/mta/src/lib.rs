@@ -26,6 +26,7 @@ mod session;
 pub mod terminals;
 #[cfg(test)]
 mod testing;
+pub mod tls_reports;
 pub mod transport_security;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -53,6 +54,7 @@ pub struct Mta {
     terminals: Terminals,
     etrn: Etrn,
     pickups: Pickups,
+    tls_counts: tls_reports::Counter,
     shutdown: Shutdown,
 }
 
@@ -79,6 +81,7 @@ impl Mta {
             terminals: Terminals::default(),
             etrn: Etrn::default(),
             pickups: Pickups::default(),
+            tls_counts: tls_reports::Counter::default(),
             config: RwLock::new(Arc::new(config)),
             stores,
             logins,
@@ -87,6 +90,7 @@ impl Mta {
         });
         mta.dispatcher.start(&mta);
         tokio::spawn(history::prune(mta.clone()));
+        tokio::spawn(tls_reports::run(mta.clone()));
         Ok(mta)
     }
 

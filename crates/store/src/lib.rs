@@ -14,6 +14,7 @@ pub mod memory;
 pub mod spool;
 #[cfg(test)]
 mod testing;
+pub mod tls_reports;
 pub mod value;
 
 use std::sync::Arc;
@@ -28,11 +29,12 @@ pub use engine::{
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
 pub use spool::Spool;
+pub use tls_reports::TlsReports;
 
 /// How often what read, decided and met a conflict reads and decides anew before it gives up.
 const CONFLICTS_MAX: usize = 16;
 
-/// The four stores over one engine; cheap to clone.
+/// The stores over one engine; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Stores {
     pub engine: Arc<dyn Engine>,
@@ -40,6 +42,7 @@ pub struct Stores {
     pub mailboxes: Mailboxes,
     pub directory: Directory,
     pub ledger: Ledger,
+    pub tls_reports: TlsReports,
 }
 
 impl Stores {
@@ -54,6 +57,7 @@ impl Stores {
             mailboxes: Mailboxes::new(engine.clone()),
             directory: Directory::with_password_cost(engine.clone(), cost),
             ledger: Ledger::new(engine.clone()),
+            tls_reports: TlsReports::new(engine.clone()),
             engine,
         }
     }

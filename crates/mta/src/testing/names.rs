@@ -15,6 +15,7 @@ pub(crate) struct Names {
     tlsa: HashMap<String, Vec<Tlsa>>,
     aliases: HashMap<String, String>,
     insecure: Vec<String>,
+    txt: HashMap<String, Vec<Vec<u8>>>,
     broken: Vec<String>,
     silent: Vec<String>,
     secure: bool,
@@ -22,8 +23,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// `name A address …`, `name MX preference exchange …`, `name TLSA usage selector matching octet`, `name ALIAS name`,
-    /// `name FAILS`, `name IS SILENT`, `name IS INSECURE`; a line each. The data of a TLSA record is 32 such octets.
+    /// `name A address …`, `name MX preference exchange …`, `name TLSA usage selector matching octet`, `name TXT text …`,
+    /// `name ALIAS name`, `name FAILS`, `name IS SILENT`, `name IS INSECURE`; a line each. The data of a TLSA record is 32
+    /// such octets.
     pub(crate) fn new(zone: &str) -> Self {
         let mut names = Self::default();
         for line in zone.lines() {
@@ -49,6 +51,10 @@ impl Names {
                 }
                 [name, "ALIAS", other] => drop(names.aliases.insert(name.to_owned(), other.to_owned())),
                 [name, "IS", "INSECURE"] => names.insecure.push(name.to_owned()),
+                [name, "TXT", ref texts @ ..] => {
+                    let texts = texts.iter().map(|text| text.as_bytes().to_vec());
+                    names.txt.insert(name.to_owned(), texts.collect());
+                }
                 [name, "IS", "SILENT"] => names.silent.push(name.to_owned()),
                 [name, "FAILS"] => names.broken.push(name.to_owned()),
                 _ => panic!("no record: {line}"),
@@ -117,7 +123,7 @@ impl Dns for Names {
     }
 
     async fn txt(&self, name: &str) -> Result<Answer<Vec<u8>>, DnsError> {
-        self.answer("TXT", name, None).await
+        self.answer("TXT", name, self.txt.get(name)).await
     }
 
     async fn tlsa(&self, name: &str) -> Result<Answer<Tlsa>, DnsError> {

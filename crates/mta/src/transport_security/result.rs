@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, net::IpAddr};
 
+pub(crate) use mail::tls_report::{PolicyType, ResultType};
 use world::{
     dns::Tlsa,
     tls::{Authentication, Flaw},
@@ -31,31 +32,12 @@ pub(crate) struct PolicyInForce {
     pub(crate) mx_hosts: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum PolicyType {
-    Tlsa,
-    NoPolicyFound,
-}
-
 /// What went wrong; whether the message was delivered all the same is the policy's concern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsFailure {
     pub(crate) kind: ResultType,
     /// For a person; cleaned where a peer said it.
     pub(crate) detail: String,
-}
-
-/// RFC 8460 §4.3
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ResultType {
-    StarttlsNotSupported,
-    CertificateHostMismatch,
-    CertificateExpired,
-    CertificateNotTrusted,
-    ValidationFailure,
-    TlsaInvalid,
-    DnssecInvalid,
-    DaneRequired,
 }
 
 impl PolicyInForce {
@@ -93,30 +75,6 @@ impl PolicyInForce {
     }
 }
 
-impl PolicyType {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Tlsa => "tlsa",
-            Self::NoPolicyFound => "no-policy-found",
-        }
-    }
-}
-
-impl ResultType {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::StarttlsNotSupported => "starttls-not-supported",
-            Self::CertificateHostMismatch => "certificate-host-mismatch",
-            Self::CertificateExpired => "certificate-expired",
-            Self::CertificateNotTrusted => "certificate-not-trusted",
-            Self::ValidationFailure => "validation-failure",
-            Self::TlsaInvalid => "tlsa-invalid",
-            Self::DnssecInvalid => "dnssec-invalid",
-            Self::DaneRequired => "dane-required",
-        }
-    }
-}
-
 pub(super) fn of_flaw(flaw: &Flaw) -> ResultType {
     match flaw {
         Flaw::Expired => ResultType::CertificateExpired,
@@ -127,7 +85,7 @@ pub(super) fn of_flaw(flaw: &Flaw) -> ResultType {
     }
 }
 
-/// Where every result goes. TLS reports count them from here.
+/// For the log.
 pub(crate) fn note(results: &[TlsResult]) {
     for TlsResult { policy, mx_host, receiving_ip, outcome } in results {
         let (kind, domain) = (policy.kind.word(), &policy.domain);

@@ -15,6 +15,7 @@ mod route;
 pub mod selector;
 mod session;
 pub mod socket;
+mod tls_reports;
 
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ impl Admin {
             | AdminRequest::ListRemove { .. } => {
                 lists::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }
+            AdminRequest::TlsReports { action } => tls_reports::execute(self, action).await,
             AdminRequest::Session { visitor } => session::rehearse(self, &visitor).await,
             AdminRequest::Route { address } => {
                 route::route(self, &address).await.unwrap_or_else(AdminResponse::error)

@@ -1,5 +1,7 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
+mod tls;
+
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use mail::{QueueId, terminal::Notice};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
 use super::selector::Selector;
+pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReportView, TlsReportsAction};
 
 /// Octets of one request line.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -137,6 +140,10 @@ pub enum AdminRequest {
     Route {
         address: String,
     },
+    /// Sessions with other hosts under TLS, and the reports on them.
+    TlsReports {
+        action: TlsReportsAction,
+    },
     /// Shows the account's messages to terminals on this connection, each as a [`AdminResponse::Message`] to be answered
     /// with `Shown`, until it is closed.
     Attach {
@@ -258,6 +265,12 @@ pub enum AdminResponse {
     Route(RouteView),
     Session {
         phases: Vec<PhaseView>,
+    },
+    TlsDays {
+        days: Vec<TlsDayView>,
+    },
+    TlsReports {
+        reports: Vec<TlsReportView>,
     },
     /// For an attached terminal.
     Message {

@@ -12,6 +12,7 @@ mod queue;
 mod route;
 mod send;
 mod session;
+mod tls_reports;
 
 use std::process::ExitCode;
 
@@ -82,6 +83,9 @@ enum Command {
     Session(session::SessionCommand),
     /// Where mail to an address would go: rule, hosts, TLS
     Route(route::RouteCommand),
+    /// How mail reached other hosts under TLS, and reports on it
+    #[command(subcommand)]
+    TlsReports(tls_reports::TlsReportsCommand),
     /// Load generator and sink for measurements
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -127,6 +131,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => command.run(&common, &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::TlsReports(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Session(command)) => {
             let config = common.location.config()?;
             ask_in(Session::open_configured(&config), command.request(), &mut output)
@@ -185,6 +190,8 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
         AdminResponse::Session { phases } => session::show(&phases, output),
+        AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
+        AdminResponse::TlsReports { reports } => tls_reports::show_reports(&reports, output),
         AdminResponse::Route(route) => route::show(&route, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),
         AdminResponse::Message { notice } => output.value(&notice),

@@ -8,8 +8,8 @@ use super::{
     limits::Limits,
     section::section,
     types::{
-        Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, SolicitationClass, Span, Text,
-        choice,
+        Fingerprint, HostName, MailAddress, NameServer, Network, Pattern, Refusal, Size, SolicitationClass,
+        Span, Text, choice,
     },
 };
 
@@ -53,6 +53,8 @@ section! {
         reports: Reports;
         /// Name resolution.
         dns: Dns;
+        /// What others are told of how mail from here reaches them under TLS.
+        tls_reports: TlsReports;
         /// The log on standard error.
         log: Log;
     }
@@ -430,6 +432,20 @@ section! {
 choice! {
     /// Whether answers are validated.
     Dnssec { Auto "auto", Validate "validate", Off "off" }
+}
+
+section! {
+    /// What others are told of how mail from here reaches them under TLS (RFC 8460). Sessions are counted in any case, and
+    /// shown by `tls-reports`; with a contact each domain that wants to know gets a report a day.
+    TlsReports "[tls_reports]" {
+        /// The address that sends the reports and answers for them, of a domain of ours. Without it none are sent.
+        contact: Option<MailAddress> = None, example "\"postmaster@example.org\"";
+        /// Who reports. Without it: the contact's domain.
+        organization: Option<String> = None, example "\"Example Organization\"";
+        /// Whether reports by HTTPS may go to hosts with private and loopback addresses; nobody else's records should lead
+        /// there.
+        private_addresses: bool = false;
+    }
 }
 
 section! {

@@ -61,6 +61,22 @@ impl std::fmt::Display for HostName {
     }
 }
 
+/// An address that mail reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailAddress(pub mail::Address);
+
+impl MailAddress {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| not_a(text, &Self::kind()))
+    }
+}
+
+impl std::fmt::Display for MailAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Size {
     pub const fn mib(count: u64) -> Self {
         Self(count * 1024 * 1024)
@@ -270,6 +286,7 @@ text_setting!(Text, "text, in which ${recipient} and other names may stand", Tex
 text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
 text_setting!(SolicitationClass, "class such as \"net.example:ADV\"", SolicitationClass::parse);
 text_setting!(HttpUrl, "URL such as \"https://login.example.org/keys\"", str::parse);
+text_setting!(MailAddress, "address such as \"postmaster@example.org\"", MailAddress::parse);
 text_setting!(HostName, "host name such as \"mx1.example.org\"", HostName::parse);
 
 impl Setting for Size {

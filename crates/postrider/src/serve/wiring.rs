@@ -13,6 +13,7 @@ use mta::{
         ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, TlsMode,
         TransportPolicies,
     },
+    tls_reports::TlsReporting,
 };
 use proto::smtp::server::{Flavour, Limits};
 use store::Stores;
@@ -156,6 +157,7 @@ impl Services {
         if tokio::time::timeout(DELIVERY_DRAIN_TIMEOUT, self.mta.drained()).await.is_err() {
             tracing::warn!("some deliveries did not end in time; they are tried again after the next start");
         }
+        self.mta.flush_tls_counts().await;
     }
 }
 
@@ -262,8 +264,17 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         hold_max: config.smtp.future_release_max.0,
         no_soliciting: no_soliciting(&config.smtp),
         tracking: config.smtp.mtrk,
+        tls_reporting: tls_reporting(&config.tls_reports),
         history_kept_for: HISTORY_KEPT_FOR,
     })
+}
+
+fn tls_reporting(reports: &options::TlsReports) -> TlsReporting {
+    TlsReporting {
+        organization: reports.organization.clone(),
+        contact: reports.contact.as_ref().map(|contact| contact.0.clone()),
+        private_addresses: reports.private_addresses,
+    }
 }
 
 fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {

@@ -250,7 +250,7 @@ async fn enter(
 ) -> Result<Box<Connection>, Refusal> {
     let (first, tls) = ((stream, Some(address)), secured.policy.tls);
     let greeted = greet(mta, config, host, first, (Some((secured, tls)), chunking), trail).await;
-    security::report_greeted(hop, host, address, secured, &greeted);
+    security::report_greeted(mta, hop, host, address, secured, &greeted);
     let greeted = match greeted {
         // RFC 3207 §4.1, RFC 7435: where TLS was only hoped for, clear text is better than no mail.
         Err(Refusal { failure: Some(failure), .. })

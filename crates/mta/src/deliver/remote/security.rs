@@ -54,6 +54,8 @@ pub(super) struct Secured {
     dane: DaneFinding,
     /// DNSSEC proved the way to the host.
     proven_way: bool,
+    /// TLS reports are about it.
+    reported: bool,
 }
 
 /// The policy for a host with these addresses, which are those that are connected to.
@@ -74,13 +76,23 @@ pub(super) async fn policy(
         (true, _) => dane::look_up(&*mta.world.dns, &host.host, host.port, addresses, hop.authentic).await,
     };
     match decide(&facts(hop, host, &dane, demand)) {
-        Ok(policy) => Ok(Secured { policy, dane, proven_way: hop.authentic }),
+        Ok(policy) => {
+            Ok(Secured { policy, dane, proven_way: hop.authentic, reported: is_reported(hop, demand) })
+        }
         Err(skip) => {
             let failure = TlsFailure { kind: skip.result, detail: skip.trouble.reason.clone() };
-            report(hop, &PolicyInForce::of_finding(&dane), host, None, &Err(failure));
+            if is_reported(hop, demand) {
+                report(mta, hop, &PolicyInForce::of_finding(&dane), host, None, &Err(failure));
+            }
             Err(skip)
         }
     }
+}
+
+/// RFC 8460 §4: sessions with the hosts that a domain names itself. Mail that sets TLS aside, as reports do, is not counted,
+/// so that no report leads to another.
+fn is_reported(hop: &NextHop, demand: Demand) -> bool {
+    hop.from_mx && demand != Demand::Waived
 }
 
 fn facts<'a>(hop: &'a NextHop, host: &'a NextHost, dane: &'a DaneFinding, demand: Demand) -> Facts<'a> {
@@ -109,6 +121,7 @@ pub(super) fn fits(hop: &NextHop, connection: &Connection, demand: Demand) -> bo
 
 /// Notes what came of TLS with a host that was reached. What failed for other reasons says nothing of it.
 pub(super) fn report_greeted(
+    mta: &Mta,
     hop: &NextHop,
     host: &NextHost,
     address: SocketAddr,
@@ -117,7 +130,7 @@ pub(super) fn report_greeted(
 ) {
     let without_tls = |skip: Skip| TlsFailure { kind: skip.result, detail: skip.trouble.reason };
     let outcome = match greeted {
-        _ if secured.policy.tls == TlsPolicy::None => return,
+        _ if !secured.reported || secured.policy.tls == TlsPolicy::None => return,
         Ok(connection) if connection.link.agreed_tls().is_none() => {
             Err(without_tls(secured.policy.without_tls(&host.host)))
         }
@@ -127,11 +140,12 @@ pub(super) fn report_greeted(
         }
         Err(_) => return,
     };
-    report(hop, &PolicyInForce::of(&secured.policy), host, Some(address), &outcome);
+    report(mta, hop, &PolicyInForce::of(&secured.policy), host, Some(address), &outcome);
 }
 
 /// Notes what an attempt at a host showed, for each domain that the message is for.
 pub(super) fn report(
+    mta: &Mta,
     hop: &NextHop,
     policy: &PolicyInForce,
     host: &NextHost,
@@ -146,4 +160,5 @@ pub(super) fn report(
     };
     let results: Vec<TlsResult> = hop.domains.iter().map(of_domain).collect();
     result::note(&results);
+    mta.count_tls(&results);
 }
