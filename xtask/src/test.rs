@@ -76,9 +76,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
             }
             "release" => check(cargo(options, &["build", "--release", "-p", "postrider"]))?,
             "test" => tests(cargo(options, &["test", "--workspace", "--no-fail-fast"]), &tools_dir, &skips)?,
-            "sim" => {
-                check(cargo(options, &["run", "--profile", "sim", "-p", "sim", "--", "campaign", SEEDS]))?
-            }
+            "sim" => simulations(options)?,
             "fuzz" => crate::fuzz::step()?,
             _ => tests(cargo(options, &["test", "-p", "postrider", "--no-fail-fast"]), &tools_dir, &skips)?,
         };
@@ -102,6 +100,14 @@ fn cargo(options: &Options, arguments: &[&str]) -> Command {
 fn check(mut command: Command) -> Result<Tally> {
     let succeeded = shell::run_watched(&mut command, |_| ())?;
     Ok(if succeeded { Tally::default() } else { Tally::one_failure() })
+}
+
+/// Runs that must hold, and planted bugs that must be found.
+fn simulations(options: &Options) -> Result<Tally> {
+    let run = ["run", "--profile", "sim", "-p", "sim", "--features", "planted", "--"];
+    let mut tally = check(cargo(options, &[&run[..], &["campaign", SEEDS]].concat()))?;
+    tally.add(&check(cargo(options, &[&run[..], &["mutants"]].concat()))?);
+    Ok(tally)
 }
 
 fn tests(mut command: Command, tools_dir: &PathBuf, skips: &PathBuf) -> Result<Tally> {

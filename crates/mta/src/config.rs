@@ -62,6 +62,8 @@ pub struct Config {
     pub tls_reporting: TlsReporting,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::planted::Planted>,
 }
 
 impl Config {
@@ -101,6 +103,8 @@ impl Config {
             tracking: false,
             tls_reporting: TlsReporting::default(),
             history_kept_for: Duration::from_hours(30 * 24),
+            #[cfg(feature = "planted")]
+            planted: None,
         })
     }
 

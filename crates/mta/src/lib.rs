@@ -16,6 +16,7 @@ pub mod listener;
 mod notice;
 mod outcome;
 mod pickup;
+pub mod planted;
 pub mod policy;
 mod promise;
 pub mod queue;

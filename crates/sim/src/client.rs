@@ -6,7 +6,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tokio::time::Instant;
 use world::World;
 
-use crate::{journal::Journal, letter, plan::Message, wire::Wire};
+use crate::{
+    journal::Journal,
+    letter,
+    plan::{Message, SILENT},
+    wire::Wire,
+};
 
 /// Tries of one message; the first that may have succeeded is the last.
 const TRIES_MAX: u32 = 6;
@@ -22,6 +27,8 @@ pub struct Submission {
     pub sender: String,
     /// Recipients that got 250.
     pub recipients: Vec<String>,
+    /// It did not want to be told of failures.
+    pub silent: bool,
     pub outcome: Outcome,
     pub ended: Instant,
 }
@@ -55,6 +62,7 @@ pub async fn submit(world: World, door: Door, message: Message, journal: Journal
             server: door.server,
             sender: message.sender.clone(),
             recipients: Vec::new(),
+            silent: message.rcpt_parameters == SILENT,
             outcome: Outcome::Refused,
             ended: Instant::now(),
         };
@@ -96,7 +104,7 @@ async fn attempt(
     if let Some((name, password)) = &door.login {
         commands.push(format!("AUTH PLAIN {}", BASE64_STANDARD.encode(format!("\0{name}\0{password}"))));
     }
-    commands.push(format!("MAIL FROM:<{}>", message.sender));
+    commands.push(format!("MAIL FROM:<{}>{}", message.sender, message.mail_parameters));
     for command in commands {
         let reply = wire.ask(&command).await?;
         if reply.0 >= 400 {
@@ -105,7 +113,7 @@ async fn attempt(
     }
     let mut refusal = None;
     for recipient in &message.recipients {
-        let reply = wire.ask(&format!("RCPT TO:<{recipient}>")).await?;
+        let reply = wire.ask(&format!("RCPT TO:<{recipient}>{}", message.rcpt_parameters)).await?;
         if reply.0 < 300 { submission.recipients.push(recipient.clone()) } else { refusal = Some(reply) }
     }
     if let (Some(refusal), true) = (refusal, submission.recipients.is_empty()) {

@@ -80,7 +80,9 @@ pub fn read(content: &str) -> Read {
     let (header, rest) = content.split_once("\r\n\r\n").unwrap_or((content, ""));
     if header.contains("multipart/report") {
         let null_path = !header.contains("Return-Path:") || header.contains("Return-Path: <>");
-        return Read::Report { about: field(rest, TAG_FIELD), fates: fates(rest), null_path };
+        // Some reports return nothing of the letter but what names it.
+        let named = || field(rest, "Message-ID: ").and_then(|id| tag_of(&id));
+        return Read::Report { about: field(rest, TAG_FIELD).or_else(named), fates: fates(rest), null_path };
     }
     match (field(header, TAG_FIELD), field(header, LINES_FIELD).and_then(|lines| lines.parse().ok())) {
         (Some(tag), Some(lines)) => {

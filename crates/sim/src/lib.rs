@@ -13,6 +13,7 @@ pub mod client;
 pub mod faults;
 pub mod journal;
 pub mod letter;
+pub mod mutants;
 pub mod oracle;
 pub mod peer;
 pub mod plan;

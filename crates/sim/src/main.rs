@@ -50,6 +50,12 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         grep: Vec<String>,
     },
+    /// Plants one bug after another and looks for seeds that find them.
+    #[cfg(feature = "planted")]
+    Mutants {
+        #[arg(value_parser = range, default_value = "1..41")]
+        seeds: Range<u64>,
+    },
     /// Looks for the least of a failing seed that still fails.
     Shrink {
         seed: u64,
@@ -95,6 +101,8 @@ fn main() -> Outcome<ExitCode> {
             print_timeline(&report, &grep);
             Ok(code(report.violations.is_empty()))
         }
+        #[cfg(feature = "planted")]
+        Command::Mutants { seeds } => Ok(mutants(&seeds)),
         Command::Shrink { seed, size } => {
             let plan = Plan::new(seed, size.into());
             if run(&plan)?.violations.is_empty() {
@@ -118,6 +126,7 @@ fn print_timeline(report: &Report, words: &[String]) {
         }
     }
     println!("{}", report.counts);
+    report.histories.iter().for_each(|line| println!("{line}"));
     report.violations.iter().for_each(|violation| println!("WRONG: {violation}"));
 }
 
@@ -126,6 +135,20 @@ fn make_small(plan: &Plan) -> Outcome<()> {
     print_timeline(&run(&plan.clone().cut(&cut))?, &[]);
     println!("again: {}", command(plan, &cut));
     Ok(())
+}
+
+#[cfg(feature = "planted")]
+fn mutants(seeds: &Range<u64>) -> ExitCode {
+    let mut missed = 0;
+    for bug in sim::mutants::Bug::all() {
+        if let Some((seed, violation)) = bug.find(seeds.clone()) {
+            println!("{bug}: found by seed {seed}: {violation}");
+        } else {
+            println!("{bug}: NOT FOUND by any of {seeds:?}");
+            missed += 1;
+        }
+    }
+    code(missed == 0)
 }
 
 fn campaign(seeds: Range<u64>, size: Size, jobs: Option<usize>) -> Outcome<ExitCode> {

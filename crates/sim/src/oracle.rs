@@ -19,6 +19,7 @@ use crate::{
     client::{Outcome, Submission},
     letter::{self, Read, Tag},
     peer::Arrival,
+    plan::Aliases,
     run::Counts,
     server::Server,
     world::{LinkRecord, uptime},
@@ -29,6 +30,8 @@ type Histories = BTreeMap<QueueId, Vec<(Timestamp, Event)>>;
 /// Everything that a run left behind.
 #[derive(Debug)]
 pub struct Evidence {
+    pub aliases: Aliases,
+    pub dead_letters: bool,
     pub start: Instant,
     pub submissions: Vec<Submission>,
     pub arrivals: Vec<Arrival>,
@@ -110,11 +113,11 @@ async fn histories(stores: &Stores) -> Result<Histories, StoreError> {
 }
 
 /// Where history and queue tell different stories: each accepted recipient waits, or has one end.
-pub async fn agreement(stores: &Stores) -> Vec<String> {
+pub async fn agreement(stores: &Stores, aliases: &Aliases) -> Vec<String> {
     let read =
         async { Ok::<_, StoreError>((histories(stores).await?, stores.spool.list(None, usize::MAX).await?)) };
     match read.await {
-        Ok((histories, waiting)) => disagreements(&histories, &waiting),
+        Ok((histories, waiting)) => disagreements(aliases, &histories, &waiting),
         Err(error) => vec![format!("the disk cannot be read: {error}")],
     }
 }
@@ -136,22 +139,28 @@ impl Ends {
     }
 }
 
-fn disagreements(histories: &Histories, waiting: &[QueueEntry]) -> Vec<String> {
+fn disagreements(aliases: &Aliases, histories: &Histories, waiting: &[QueueEntry]) -> Vec<String> {
     let mut ends: BTreeMap<(QueueId, String), Ends> = BTreeMap::new();
     for entry in waiting {
-        for recipient in &entry.recipients {
-            ends.entry((entry.queue_id, recipient.address.to_string())).or_default().waits += 1;
+        for recipient in entry.recipients.iter().flat_map(|it| aliases.targets(&it.address.to_string())) {
+            ends.entry((entry.queue_id, recipient)).or_default().waits += 1;
         }
     }
     let mut accepted = BTreeSet::new();
     for (id, events) in histories {
+        // What comes back to an alias goes to whom its rewritten sender stands for.
+        if events.iter().any(|(_, event)| is_for_rewritten(event)) {
+            ends.retain(|(other, _), _| other != id);
+            continue;
+        }
         for (_, event) in events {
             if let Event::Accepted { recipients, .. } = event {
-                accepted.extend(recipients.iter().map(|recipient| (*id, recipient.clone())));
+                let targets = recipients.iter().flat_map(|recipient| aliases.targets(recipient));
+                accepted.extend(targets.map(|recipient| (*id, recipient)));
             }
             let mut add = |recipients: &[String], count: fn(&mut Ends) -> &mut usize| {
-                for recipient in recipients {
-                    *count(ends.entry((*id, recipient.clone())).or_default()) += 1;
+                for recipient in recipients.iter().flat_map(|recipient| aliases.targets(recipient)) {
+                    *count(ends.entry((*id, recipient)).or_default()) += 1;
                 }
             };
             match event {
@@ -179,15 +188,43 @@ fn disagreements(histories: &Histories, waiting: &[QueueEntry]) -> Vec<String> {
     wrong
 }
 
+fn is_for_rewritten(event: &Event) -> bool {
+    let is_srs =
+        |recipient: &String| recipient.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("SRS"));
+    matches!(event, Event::Accepted { recipients, .. } if recipients.iter().any(is_srs))
+}
+
+/// The histories that servers keep of the letters that these complaints name.
+pub fn histories_of(evidence: &Evidence, complaints: &[String]) -> Vec<String> {
+    let words = complaints.iter().flat_map(|it| it.split([' ', ':']));
+    let named: BTreeSet<_> = words.filter(|word| word.starts_with('m') && word.contains('.')).collect();
+    let mut lines = Vec::new();
+    for kept in &evidence.servers {
+        for (id, events) in &kept.histories {
+            let tag = events.iter().find_map(|(_, event)| letter_of(event)).map(|(tag, _)| tag);
+            let tag = tag.filter(|tag| named.contains(tag.as_str()));
+            let told = |(at, event): &(Timestamp, Event)| {
+                let tag = tag.as_deref().unwrap_or_default();
+                format!("{} {} {tag} {id}: {event:?}", at.rfc3339(), kept.name)
+            };
+            lines.extend(events.iter().filter(|_| tag.is_some()).map(told));
+        }
+    }
+    lines.sort();
+    lines
+}
+
 /// What is wrong, and how much there was.
 pub fn judge(evidence: &Evidence) -> (Vec<String>, Counts) {
-    let mut case = Case { evidence, wrong: Vec::new(), ways: BTreeMap::new(), counts: Counts::default() };
+    let silent = evidence.submissions.iter().filter(|it| it.silent).map(|it| it.tag.clone()).collect();
+    let mut case =
+        Case { evidence, wrong: Vec::new(), ways: BTreeMap::new(), silent, counts: Counts::default() };
     case.follow();
     case.submissions();
     case.contents();
     case.reports();
     for kept in &evidence.servers {
-        let found = disagreements(&kept.histories, &kept.waiting);
+        let found = disagreements(&evidence.aliases, &kept.histories, &kept.waiting);
         case.wrong.extend(found.into_iter().map(|wrong| format!("{}: {wrong}", kept.name)));
         case.mailboxes(kept);
         if kept.bodies != kept.referred {
@@ -217,10 +254,16 @@ struct Case<'a> {
     evidence: &'a Evidence,
     wrong: Vec<String>,
     ways: BTreeMap<(Tag, String), Way>,
+    /// Whose senders want no reports.
+    silent: BTreeSet<Tag>,
     counts: Counts,
 }
 
 impl Case<'_> {
+    fn targets(&self, recipients: &[String]) -> Vec<String> {
+        recipients.iter().flat_map(|recipient| self.evidence.aliases.targets(recipient)).collect()
+    }
+
     fn way(&mut self, tag: &str, recipient: &str) -> &mut Way {
         self.ways.entry((tag.to_owned(), recipient.to_owned())).or_default()
     }
@@ -231,8 +274,8 @@ impl Case<'_> {
         for arrival in &evidence.arrivals {
             let Read::Letter { tag, .. } = &arrival.read else { continue };
             let excused = arrival.reply_lost || self.disturbed(arrival.from, arrival.peer, arrival.at);
-            for recipient in &arrival.recipients {
-                let way = self.way(tag, recipient);
+            for recipient in self.targets(&arrival.recipients) {
+                let way = self.way(tag, &recipient);
                 way.arrived += 1;
                 way.excused += usize::from(excused);
             }
@@ -256,24 +299,31 @@ impl Case<'_> {
                 Event::Accepted { client_ip: Some(client), recipients, .. } => {
                     let client = client.parse().unwrap_or(kept.ip);
                     let excused = self.disturbed_at_wall(client, kept, *at);
-                    for recipient in recipients {
-                        self.way(&tag, recipient).excused += usize::from(excused);
+                    for recipient in self.targets(recipients) {
+                        self.way(&tag, &recipient).excused += usize::from(excused);
                     }
                 }
                 Event::Bounced { recipients, report, .. } | Event::Expired { recipients, report, .. } => {
                     self.counts.bounces += recipients.len();
-                    if report.is_some() == null_path {
-                        let which = if null_path { "a report to nobody" } else { "no report" };
-                        self.wrong.push(format!("{tag}: failed with {which}: {event:?}"));
+                    let wants_none = self.silent.contains(&tag);
+                    let silent = null_path || wants_none;
+                    let which = match report {
+                        None if !silent => "no report",
+                        Some(_) if wants_none && !null_path => "a report that nobody wants",
+                        Some(_) if null_path && !self.evidence.dead_letters => "a report to nobody",
+                        _ => "",
+                    };
+                    if !which.is_empty() {
+                        self.wrong.push(format!("{}: {tag} failed with {which}: {event:?}", kept.name));
                     }
-                    for recipient in recipients {
-                        let way = self.way(&tag, recipient);
-                        if null_path { way.dropped += 1 } else { way.bounced += 1 }
+                    for recipient in self.targets(recipients) {
+                        let way = self.way(&tag, &recipient);
+                        if silent { way.dropped += 1 } else { way.bounced += 1 }
                     }
                 }
                 Event::Operator { action, recipients } if action == "delete" => {
-                    for recipient in recipients {
-                        self.way(&tag, recipient).deleted += 1;
+                    for recipient in self.targets(recipients) {
+                        self.way(&tag, &recipient).deleted += 1;
                     }
                 }
                 _ => {}
@@ -305,7 +355,7 @@ impl Case<'_> {
         for submission in &self.evidence.submissions {
             let Submission { tag, sender, recipients, outcome, .. } = submission;
             self.counts.acknowledged += if *outcome == Outcome::Accepted { recipients.len() } else { 0 };
-            for recipient in recipients {
+            for recipient in &self.targets(recipients) {
                 known.insert((tag.clone(), recipient.clone()));
                 let way = self.ways.entry((tag.clone(), recipient.clone())).or_default();
                 let ends = way.arrived + way.bounced + way.dropped + way.deleted;
@@ -346,7 +396,16 @@ impl Case<'_> {
         for copy in copies {
             let Read::Report { about, fates, null_path } = &copy.read else { continue };
             let Some(about) = about else {
-                self.wrong.push(format!("a report on no letter is in the mailbox of {}", copy.account));
+                // The oldest account of a server has postmaster's mail.
+                let is_postmaster =
+                    self.evidence.servers.iter().any(|it| it.accounts.first() == Some(&copy.account));
+                if self.evidence.dead_letters && is_postmaster {
+                    continue;
+                }
+                let (account, id) = (&copy.account, copy.queue_id);
+                self.wrong
+                    .push(format!("a report on no letter is in the mailbox of {account}: {fates:?} {id:?}"));
+
                 continue;
             };
             if !null_path {
@@ -360,7 +419,7 @@ impl Case<'_> {
         let accounts: BTreeSet<_> =
             self.evidence.servers.iter().flat_map(|kept| kept.accounts.iter().cloned()).collect();
         for submission in &self.evidence.submissions {
-            for recipient in &submission.recipients {
+            for recipient in &self.targets(&submission.recipients) {
                 let (tag, sender) = (&submission.tag, &submission.sender);
                 let way = self.ways.get(&(tag.clone(), recipient.clone()));
                 let bounced = way.is_some_and(|way| way.bounced > 0);

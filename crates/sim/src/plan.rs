@@ -1,7 +1,7 @@
 //! What is to happen in a run: everything here follows from its seed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -10,6 +10,7 @@ use store::memory::Chance;
 
 use crate::{
     faults::{self, Fault},
+    mutants::Bug,
     peer::Habit,
 };
 
@@ -36,6 +37,30 @@ pub struct Plan {
     pub faults: Vec<(usize, Fault)>,
     /// Connections break once in so many while the network is bad.
     pub break_one_in: u32,
+    pub planted: Option<Bug>,
+    pub aliases: Aliases,
+    /// Postmasters are told of mail from the null sender that fails.
+    pub dead_letters: bool,
+}
+
+/// Addresses that lead to others: each server has one, to an account of its own, an account elsewhere, and a peer.
+#[derive(Clone, Debug, Default)]
+pub struct Aliases(BTreeMap<String, Vec<String>>);
+
+impl Aliases {
+    fn draw(chance: &mut Chance, servers: usize, peers: usize) -> Self {
+        let aliases = (0..servers).map(|server| {
+            let elsewhere = account((server + 1) % servers, 1);
+            let peer = format!("u@{}", peer_domain(below(chance, peers)));
+            (alias(server), vec![account(server, 0), elsewhere, peer])
+        });
+        Self(aliases.collect())
+    }
+
+    /// Where mail for this address ends.
+    pub fn targets(&self, address: &str) -> Vec<String> {
+        self.0.get(address).cloned().unwrap_or_else(|| vec![address.to_owned()])
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +74,13 @@ pub struct Message {
     pub sender: String,
     pub recipients: Vec<String>,
     pub lines: usize,
+    /// Of MAIL and RCPT, with a space in front.
+    pub mail_parameters: String,
+    pub rcpt_parameters: &'static str,
 }
+
+/// RFC 3461: its sender is not told of failures.
+pub const SILENT: &str = " NOTIFY=NEVER";
 
 /// Who submits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +104,8 @@ pub struct Size {
 impl Size {
     /// Of the runs in continuous integration.
     pub const USUAL: Self = Self { servers: 3, messages: 500, faults: 24 };
+    /// Fewer messages, and more that goes wrong.
+    pub const STORMY: Self = Self { servers: 3, messages: 200, faults: 80 };
 }
 
 /// What is left out of a plan.
@@ -113,6 +146,10 @@ pub fn host_of(domain: &str) -> String {
     format!("mx.{domain}")
 }
 
+pub fn alias(server: usize) -> String {
+    format!("all@{}", server_domain(server))
+}
+
 pub fn account(server: usize, number: usize) -> String {
     format!("a{number}@{}", server_domain(server))
 }
@@ -136,7 +173,11 @@ impl Plan {
             messages: Vec::new(),
             faults: Vec::new(),
             break_one_in: pick(&mut chance, &[0, 8, 25]),
+            planted: None,
+            aliases: Aliases::default(),
+            dead_letters: chance.one_in(2),
         };
+        plan.aliases = Aliases::draw(&mut chance, plan.servers, plan.peers.len());
         let mut times: Vec<_> = (0..size.messages).map(|_| moment(&mut chance)).collect();
         times.sort_unstable();
         let messages =
@@ -175,9 +216,17 @@ impl Plan {
             let many = (0..count).map(|index| format!("u{index}@{domain}"));
             recipients = if origin == Origin::Stranger { recipients } else { many.collect() };
         }
+        // By itself, as whoever is named beside the alias may get two copies, over two ways.
+        if chance.one_in(12) {
+            let owner = if origin == Origin::Stranger { server } else { below(chance, self.servers) };
+            recipients = vec![alias(owner)];
+        }
         recipients.sort_unstable();
         recipients.dedup();
-        Message { number, at, server, origin, sender, recipients, lines: 1 + below(chance, 30) }
+        let lines = 1 + below(chance, 30);
+        let mail_parameters = if origin == Origin::Account { wishes(chance) } else { String::new() };
+        let rcpt_parameters = pick(chance, &["", "", "", "", SILENT, " NOTIFY=SUCCESS,FAILURE,DELAY"]);
+        Message { number, at, server, origin, sender, recipients, lines, mail_parameters, rcpt_parameters }
     }
 
     fn recipient(&self, chance: &mut Chance, server: usize, origin: Origin, index: usize) -> String {
@@ -189,6 +238,17 @@ impl Plan {
             (_, 9) if chance.one_in(4) => format!("u@{LOOP_DOMAIN}"),
             _ => format!("u{index}@{}", peer_domain(below(chance, self.peers.len()))),
         }
+    }
+}
+
+/// RFC 4865, RFC 2852, RFC 6710: what an account may ask for when it submits.
+fn wishes(chance: &mut Chance) -> String {
+    match chance.below(24) {
+        0 | 1 => format!(" HOLDFOR={}", 60 + chance.below(7200)),
+        2 => format!(" BY={};R", 600 + chance.below(20_000)),
+        3 => format!(" BY={};N", 600 + chance.below(20_000)),
+        4 => format!(" MT-PRIORITY={}", chance.below(7)),
+        _ => String::new(),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Report {
     /// What must not be; empty if all is well.
     pub violations: Vec<String>,
     pub timeline: Vec<Line>,
+    /// Of the messages that violations name, by the clocks of their servers.
+    pub histories: Vec<String>,
     pub counts: Counts,
 }
 
@@ -251,6 +253,8 @@ impl Stage<'_> {
             servers.push(kept);
         }
         let evidence = Evidence {
+            aliases: self.plan.aliases.clone(),
+            dead_letters: self.plan.dead_letters,
             start: tokio::time::Instant::now() - self.outside.elapsed(),
             submissions,
             arrivals: self.arrivals.all(),
@@ -266,7 +270,8 @@ impl Stage<'_> {
         counts.faults = self.plan.faults.len();
         let timeline = self.journal.lines();
         counts.starts = timeline.iter().filter(|line| line.what == "starts").count();
-        Ok(Report { violations, timeline, counts })
+        let histories = oracle::histories_of(&evidence, &violations);
+        Ok(Report { violations, timeline, histories, counts })
     }
 }
 

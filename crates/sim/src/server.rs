@@ -25,8 +25,9 @@ use world::{ListenAddress, ShutdownTrigger, World};
 use crate::{
     faults::Doing,
     journal::Journal,
+    mutants::Bug,
     oracle::agreement,
-    plan::{ACCOUNTS, Plan, account, host_of, server_domain, server_ip},
+    plan::{ACCOUNTS, Aliases, Plan, account, alias, host_of, server_domain, server_ip},
     world::{Disk, Life, Outside, WallClock},
 };
 
@@ -50,6 +51,7 @@ pub struct Server {
     pub wall: Arc<WallClock>,
     number: usize,
     config: Config,
+    aliases: Aliases,
     outside: Outside,
     journal: Journal,
     state: Mutex<State>,
@@ -90,10 +92,15 @@ impl Server {
         journal: &Journal,
     ) -> Result<Arc<Self>, Box<dyn std::error::Error>> {
         let mut chance = Chance::new(plan.seed ^ (0x5E17 + number as u64));
-        let engine = Arc::new(MemoryEngine::with_crash_model(CrashModel::calm(chance.draw())));
+        let model = CrashModel::calm(chance.draw());
+        let model = match plan.planted {
+            Some(Bug::Store(fault)) => model.plant(fault),
+            _ => model,
+        };
+        let engine = Arc::new(MemoryEngine::with_crash_model(model));
         let (ip, wall) = (server_ip(number), outside.wall_clock());
         let world = outside.world(ip, &Arc::default(), &wall, chance.draw());
-        furnish(&stores(&engine), &world, number).await?;
+        furnish(&stores(&engine), &world, plan, number).await?;
         let state = State { chance, engine, running: None, down: DOWN, starts: 0, violations: Vec::new() };
         Ok(Arc::new(Self {
             name: format!("s{}", number + 1).into(),
@@ -101,6 +108,7 @@ impl Server {
             wall,
             number,
             config: config(plan, number)?,
+            aliases: plan.aliases.clone(),
             outside: outside.clone(),
             journal: journal.clone(),
             state: Mutex::new(state),
@@ -121,7 +129,7 @@ impl Server {
             life.kill();
             self.outside.internet.process_ended(&life);
             let down = self.bury(clean);
-            let found = agreement(&self.stores()).await;
+            let found = agreement(&self.stores(), &self.aliases).await;
             for violation in found {
                 self.journal.note(&self.name, format!("WRONG: {violation}"));
                 self.state().violations.push(format!("{}: after a crash: {violation}", self.name));
@@ -301,13 +309,16 @@ fn stores(engine: &Arc<MemoryEngine>) -> Stores {
     Stores::with_password_cost(engine.clone(), PasswordCost::least())
 }
 
-async fn furnish(stores: &Stores, world: &World, number: usize) -> Setup {
+async fn furnish(stores: &Stores, world: &World, plan: &Plan, number: usize) -> Setup {
     let now = world.clock.wall();
     stores.directory.add_domain(&server_domain(number).parse()?, now).await?;
     for user in 0..ACCOUNTS {
         let address = account(number, user).parse()?;
         stores.directory.add_account(&address, PASSWORD, None, &*world.entropy, now).await?;
     }
+    let targets: Result<Vec<_>, _> =
+        plan.aliases.targets(&alias(number)).iter().map(|target| target.parse()).collect();
+    stores.directory.add_alias(&alias(number), targets?, now).await?;
     Ok(())
 }
 
@@ -335,8 +346,13 @@ fn config(plan: &Plan, number: usize) -> Result<Config, Box<dyn std::error::Erro
     config.trusted_networks = trusted_networks;
     config.routes = routes;
     config.retry_delays.clone_from(&plan.retry_delays);
+    config.dead_letters = plan.dead_letters;
     config.expire_after = plan.expire_after;
     config.delay_notice_after = plan.expire_after / 3;
     config.clients.exempt_networks = vec!["0.0.0.0/0".parse()?];
+    #[cfg(feature = "planted")]
+    if let Some(Bug::Mta(planted)) = plan.planted {
+        config.planted = Some(planted);
+    }
     Ok(config)
 }

@@ -16,7 +16,7 @@ use store::{
     spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
 };
 
-use crate::{Mta, accept, route};
+use crate::{Mta, accept, planted::Planted, route};
 use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.
@@ -142,6 +142,7 @@ pub(crate) async fn settle(
                     Ok(Some(changed)) if changed.recipients == entry.recipients => {
                         current = Arc::new(changed);
                     }
+                    Ok(None) if mta.has(Planted::SettlesWithoutFence) => put_back(mta, entry).await,
                     _ => return too_late(mta, entry, &fates).await,
                 }
             }
@@ -176,6 +177,24 @@ pub(crate) async fn settle_with(
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again);
 }
 
+/// [`Planted::SettlesWithoutFence`]
+async fn put_back(mta: &Mta, entry: &QueueEntry) {
+    let mut batch = Batch::new();
+    mta.stores.spool.add(&mut batch, entry);
+    let _ = mta.stores.engine.commit(batch).await;
+}
+
+/// [`Planted::DeliversInTwoBatches`]
+async fn append_alone(mta: &Mta, fates: &[Fate]) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    for fate in fates {
+        if let Fate::Delivered { append: Some(append), .. } = fate {
+            mta.stores.mailboxes.append(&mut batch, append.mailbox, &append.record);
+        }
+    }
+    mta.stores.engine.commit(batch).await.map(drop)
+}
+
 /// False if the server stops first.
 async fn wait_for_room(mta: &Mta) -> bool {
     let mut shutdown = mta.shutdown.clone();
@@ -206,22 +225,33 @@ async fn try_settle(
     let config = mta.config();
     let now = mta.world.clock.wall();
     record_attempt(mta, &mut batch, entry, now, attempt);
+    if mta.has(Planted::DeliversInTwoBatches) {
+        append_alone(mta, fates).await?;
+    }
     record_deliveries(mta, &mut batch, entry, fates, now);
     promises::record(mta, &mut batch, entry, fates, attempt, now);
     let missed = entry.missed_deadline(now);
     let end = if missed == Some(ByMode::Return) {
         Some(End::Late)
     } else {
-        (now.since(entry.release_at) >= config.lifetime(&entry.reverse_path)).then_some(End::Expired)
+        let is_over = now.since(entry.release_at) >= config.lifetime(&entry.reverse_path);
+        (is_over && !mta.has(Planted::NeverExpires)).then_some(End::Expired)
     };
     let (lost, kept) = lost_and_kept(entry, fates, end.is_some());
     let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
     reporter.tell_successes(&mut batch, fates).await?;
     if !lost.is_empty() {
         reporter.tell_failures(&mut batch, &lost, end).await?;
+        if mta.has(Planted::BouncesTwice) {
+            mta.stores.engine.commit(std::mem::take(&mut batch)).await?;
+        }
     }
-    let due_again = if kept.is_empty() {
+    let forgets = mta.has(Planted::DropsTheDeferred) && kept.len() < fates.len();
+    let due_again = if kept.is_empty() || forgets {
         mta.stores.spool.remove(&mut batch, entry);
+        if mta.has(Planted::KeepsBodies) {
+            batch.references(entry.blob, 1);
+        }
         None
     } else {
         if missed.is_some() || is_delayed(entry, &config, now) {
@@ -285,7 +315,7 @@ fn record_attempt(
 fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[Fate], now: Timestamp) {
     for (recipient, fate) in entry.recipients.iter().zip(fates) {
         if let Fate::Delivered { to, reply, append, .. } = fate {
-            if let Some(append) = append {
+            if let Some(append) = append.as_ref().filter(|_| !mta.has(Planted::DeliversInTwoBatches)) {
                 mta.stores.mailboxes.append(batch, append.mailbox, &append.record);
             }
             let recipient = recipient.address.to_string();

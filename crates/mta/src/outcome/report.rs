@@ -21,6 +21,7 @@ use crate::{
     Config, Mta,
     accept::{self, Acceptance, AcceptedRecipient},
     notice,
+    planted::Planted,
 };
 
 /// What went wrong, for each recipient it went wrong for.
@@ -225,6 +226,9 @@ impl Reporter<'_> {
         report.mail.priority = entry.mail.priority;
         if secrecy != Secrecy::None {
             report.mail.tls = TlsDemand::Preferred;
+        }
+        if mta.has(Planted::ReportsWithReversePath) {
+            report.reverse_path = entry.reverse_path.clone();
         }
         Ok(report)
     }

@@ -11,7 +11,7 @@ use store::spool::{DueEntry, EntryId, LaneId};
 use tokio::sync::{Notify, Semaphore};
 
 use super::lanes::{Action, Item, Lanes};
-use crate::{Mta, deliver};
+use crate::{Mta, deliver, planted::Planted};
 
 /// After a load that failed.
 const LOAD_RETRY_DELAY: Duration = Duration::from_secs(5);
@@ -198,6 +198,9 @@ async fn search(mta: Arc<Mta>) {
         let now = mta.world.clock.wall();
         let told = |lanes: &mut Lanes| {
             for (lane, first_due) in &page {
+                if mta.has(Planted::LosesRetryOnStart) && *first_due > now {
+                    continue;
+                }
                 lanes.handle_stored(now, lane, *first_due);
             }
         };
@@ -223,6 +226,11 @@ async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
     };
     match found.await {
         Ok((due, complete, next_due)) => {
+            if mta.has(Planted::GivesToTwoWorkers) {
+                for entry in &due {
+                    mta.dispatcher.finished(&mta, &lane, entry.id, None);
+                }
+            }
             let item = |due: DueEntry| Item { id: due.id, priority: due.priority, entry: None };
             let items = due.into_iter().map(item).collect();
             mta.dispatcher.tell(&mta, |lanes| lanes.handle_loaded(&lane, items, complete, next_due));
@@ -237,6 +245,7 @@ async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
 
 async fn keep_time(mta: Arc<Mta>) {
     let mut shutdown = mta.shutdown.clone();
+    let mut last = mta.world.clock.wall();
     while !mta.shutdown.is_given() {
         let deadline = mta.dispatcher.lanes().deadline();
         let wait = deadline.map_or(TIMER_MAX, |due| due.since(mta.world.clock.wall()).min(TIMER_MAX));
@@ -248,6 +257,10 @@ async fn keep_time(mta: Arc<Mta>) {
             () = shutdown.given() => break,
         }
         let now = mta.world.clock.wall();
+        if mta.has(Planted::TimerEndsWhenClockJumps) && now < last {
+            return;
+        }
+        last = now;
         mta.dispatcher.tell(&mta, |lanes| lanes.handle_time(now));
     }
     mta.dispatcher.tell(&mta, Lanes::handle_shutdown);

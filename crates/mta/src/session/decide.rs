@@ -15,6 +15,7 @@ use super::{
 use crate::{
     accept::{self, Acceptance, AcceptedRecipient},
     etrn,
+    planted::Planted,
     policy::{self, Kept},
 };
 
@@ -186,6 +187,9 @@ impl Session {
         let reply = match accept::accept(&self.mta, acceptance).await {
             Ok(()) => {
                 tracing::info!(%id, client, "accepted");
+                Reply::new(250, (2, 0, 0), format!("accepted as {id}"))
+            }
+            Err(CommitError::Full) if self.mta.has(Planted::AcceptsOnFullDisk) => {
                 Reply::new(250, (2, 0, 0), format!("accepted as {id}"))
             }
             Err(CommitError::Full) => disk_full(),

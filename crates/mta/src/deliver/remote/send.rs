@@ -15,6 +15,7 @@ use crate::{
     Mta,
     deliver::content::Content,
     outcome::{Fate, Success, Trouble},
+    planted::Planted,
 };
 
 /// What came of it.
@@ -122,7 +123,7 @@ pub(super) async fn send(
     }
     loop {
         let before = (progress.open().len(), progress.mail.clone());
-        let next = transact(connection, &mut progress, trail).await;
+        let next = transact(mta, connection, &mut progress, trail).await;
         let after = (progress.open().len(), progress.mail.clone());
         progress.other_session = !progress.elsewhere.is_empty() || connection.link.is_spent();
         let is_over = after.0 == 0 || after == before || connection.link.is_spent();
@@ -189,7 +190,12 @@ impl Progress<'_> {
     }
 }
 
-async fn transact(connection: &mut Connection, progress: &mut Progress<'_>, trail: &mut Trail) -> Next {
+async fn transact(
+    mta: &Mta,
+    connection: &mut Connection,
+    progress: &mut Progress<'_>,
+    trail: &mut Trail,
+) -> Next {
     let open = progress.open();
     let mut asked = open.clone();
     progress.content.restart();
@@ -234,11 +240,11 @@ async fn transact(connection: &mut Connection, progress: &mut Progress<'_>, trai
                 connection.usable = matches!(connection.link.next_event().await, Some(Event::Ready));
                 return next;
             }
-            Some(Event::Failed(failure)) => return failed(connection, progress, &open, &failure),
+            Some(Event::Failed(failure)) => return failed(mta, connection, progress, &open, &failure),
             Some(Event::Ready) => {}
             None => {
                 let failure = Failure { stage: Stage::Ready, cause: Cause::Closed, temporary: true };
-                return failed(connection, progress, &open, &failure);
+                return failed(mta, connection, progress, &open, &failure);
             }
         }
     }
@@ -259,6 +265,7 @@ fn enter(trail: &mut Trail, stage: &mut (Span, Instant), next: Span) {
 }
 
 fn failed(
+    mta: &Mta,
     connection: &mut Connection,
     progress: &mut Progress<'_>,
     open: &[usize],
@@ -276,6 +283,9 @@ fn failed(
         trouble = refusal(connection, reply);
     }
     progress.summary.clone_from(&trouble.reason);
+    if mta.has(Planted::TakesSilenceForYes) && failure.stage == Stage::Content {
+        progress.decide_all(open, &Fate::delivered(connection.name(), None, Success::Confirmed));
+    }
     progress.decide_all(open, &Fate::Deferred(trouble));
     Next::Done
 }
