@@ -10,6 +10,7 @@ mod full_name;
 pub mod header;
 pub mod limits;
 pub mod list;
+pub mod mime;
 pub mod precis;
 mod queue_id;
 pub mod received;

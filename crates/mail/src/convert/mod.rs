@@ -26,6 +26,7 @@ mod tests;
 mod walk;
 
 pub(crate) use encode::quoted_printable;
+pub(crate) use part::segments;
 pub use rewrite::Converter;
 pub use scan::Scan;
 pub use survey::{Plan, Survey};

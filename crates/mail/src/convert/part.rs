@@ -102,7 +102,7 @@ fn parameter(segments: &[Vec<u8>], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What stands between the semicolons, without quotes and comments (RFC 2045 §5.1, RFC 822 §3.4).
-fn segments(value: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn segments(value: &[u8]) -> Vec<Vec<u8>> {
     let (mut segments, mut current) = (Vec::new(), Vec::new());
     let (mut quoted, mut comments) = (false, 0_usize);
     let mut octets = value.iter().copied();
