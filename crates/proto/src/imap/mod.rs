@@ -9,6 +9,7 @@ pub mod date;
 mod error;
 pub mod mutf7;
 pub mod reader;
+pub mod response;
 pub mod sequence;
 
 pub use error::CommandError;
