@@ -29,3 +29,13 @@ pub enum Step<E> {
     /// Everything is written: close.
     Close,
 }
+
+/// Where TLS stands on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Neither active nor on offer.
+    Unavailable,
+    /// The client may ask for it.
+    Available,
+    Active,
+}

@@ -18,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 pub use maildrop::{MaildropEntry, MaildropListing};
 pub use server::Server;
 
+pub use crate::machine::Tls;
 use crate::sasl::{BearerToken, Credentials, ScramOutcome, ScramUser};
 
 /// RFC 1939 §3: the autologout timer is at least this long.
@@ -42,16 +43,6 @@ pub struct Config {
     pub allow_plaintext_auth: bool,
     /// How long we wait for the next command; never less than [`IDLE_TIMEOUT_MIN`].
     pub idle_timeout: Duration,
-}
-
-/// Where TLS stands on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Neither active nor on offer.
-    Unavailable,
-    /// STLS is offered.
-    Available,
-    Active,
 }
 
 /// What the machine wants to know; it does nothing else until the answer is given.
