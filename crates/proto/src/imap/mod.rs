@@ -11,6 +11,7 @@ pub mod mutf7;
 pub mod reader;
 pub mod response;
 pub mod sequence;
+pub mod server;
 
 pub use error::CommandError;
 

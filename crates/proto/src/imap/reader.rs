@@ -69,6 +69,7 @@ pub enum AppendItem {
 pub enum RawLine {
     Complete(Vec<u8>),
     TooLong,
+    Unwanted,
 }
 
 /// Commands as they come in; holds next to nothing between them.
@@ -161,9 +162,20 @@ impl Reader {
 
     /// A line that is no command, without its line end.
     pub fn next_line(&mut self, bytes_max: usize) -> Option<RawLine> {
+        self.line_if(bytes_max, |_| true)
+    }
+
+    /// Takes the line if it is `wanted`; if it is not, it stays, and so does one that is too long.
+    pub fn line_if(&mut self, bytes_max: usize, wanted: impl FnOnce(&[u8]) -> bool) -> Option<RawLine> {
         self.give_back();
         match self.find_line() {
-            Some(found) if found.0 <= bytes_max => Some(RawLine::Complete(self.take_line(found).to_vec())),
+            Some(found) if found.0 <= bytes_max => {
+                let line = self.pending.get(..found.0).unwrap_or_default();
+                if !wanted(line) {
+                    return Some(RawLine::Unwanted);
+                }
+                Some(RawLine::Complete(self.take_line(found).to_vec()))
+            }
             None if self.pending.len() <= bytes_max + 1 => None,
             _ => Some(RawLine::TooLong),
         }
@@ -206,6 +218,7 @@ impl Reader {
             return None;
         };
         let end = self.scanned + at;
+        self.scanned = 0;
         let after_cr = end.checked_sub(1).and_then(|at| self.pending.get(at)) == Some(&b'\r');
         Some((end - usize::from(after_cr), end + 1))
     }
