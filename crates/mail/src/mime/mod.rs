@@ -11,6 +11,7 @@ mod fields;
 mod section;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::ops::Range;
 
@@ -18,6 +19,7 @@ pub use builder::Builder;
 pub use fields::HeaderFilter;
 pub use section::SectionPart;
 use serde::{Deserialize, Serialize};
+pub use transfer::{TransferDecoder, TransferEncoding};
 
 /// Multiparts and messages within each other; what is deeper is one part.
 pub const DEPTH_MAX: usize = 100;
