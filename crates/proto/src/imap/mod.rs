@@ -12,6 +12,7 @@ pub mod reader;
 pub mod response;
 pub mod sequence;
 pub mod server;
+pub mod url;
 
 pub use error::CommandError;
 

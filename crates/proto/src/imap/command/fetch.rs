@@ -207,7 +207,7 @@ fn part_numbers(cursor: &mut Cursor<'_>) -> Parsed<(Vec<u32>, bool)> {
 
 impl Section {
     /// Up to and with the closing bracket.
-    fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
+    pub(in super::super) fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
         let (part, dot) = part_numbers(cursor)?;
         let text = if !part.is_empty() && !dot {
             SectionText::All
