@@ -145,12 +145,28 @@ pub struct ESearch {
     pub modseq: Option<u64>,
 }
 
-/// A message with those that answer it (RFC 5256 §4).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A message of a thread (RFC 5256 §4). Each stands before those that answer it, which are one deeper; a list and no
+/// tree, as a thread may be as deep as a mailbox is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadNode {
+    /// Zero: a thread begins.
+    pub depth: usize,
     /// `None`: the message that the others answer is not among those found.
     pub number: Option<u32>,
-    pub children: Vec<ThreadNode>,
+}
+
+impl Data {
+    /// A list is empty that the grammar wants to have members.
+    fn says_nothing(&self) -> bool {
+        match self {
+            Self::Vanished { uids, .. } => uids.is_empty(),
+            Self::Metadata { values, .. } => values.is_empty(),
+            Self::MetadataChanged { entries, .. } => entries.is_empty(),
+            Self::GenUrlAuth(urls) => urls.is_empty(),
+            Self::UrlFetch(contents) => contents.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 impl ListAttribute {
@@ -199,8 +215,11 @@ impl Writer<'_> {
         }
     }
 
-    /// With its `* ` and CRLF.
+    /// With its `* ` and CRLF; nothing for a list without which the response cannot be.
     pub(super) fn data(&mut self, data: &Data) {
+        if data.says_nothing() {
+            return;
+        }
         self.put("* ");
         match data {
             Data::Enabled(names) => {
@@ -324,38 +343,26 @@ impl Writer<'_> {
         }
     }
 
-    /// Without recursion: a thread may be as long as a mailbox.
-    fn threads(&mut self, threads: &[ThreadNode]) {
-        enum Task<'a> {
-            Open(&'a ThreadNode),
-            Go(&'a ThreadNode),
-            Put(&'static str),
+    /// `(2)(3 6 (4 23)(44 7))`: an only child follows with a space, others have brackets of their own.
+    fn threads(&mut self, nodes: &[ThreadNode]) {
+        self.put(if nodes.is_empty() { "THREAD" } else { "THREAD " });
+        let answers = answers(nodes);
+        // The nodes above the next one, with whether they have a bracket.
+        let mut above: Vec<(usize, bool)> = Vec::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let closed = above.drain(node.depth.min(above.len())..).filter(|(_, bracket)| *bracket).count();
+            self.put(&")".repeat(closed));
+            let parent = above.last().and_then(|(parent, _)| nodes.get(*parent).zip(answers.get(*parent)));
+            let follows_number = parent.is_some_and(|(parent, _)| parent.number.is_some());
+            let bracket = !(follows_number && parent.is_some_and(|(_, answers)| *answers == 1));
+            // Behind a number; other brackets follow each other closely.
+            self.put(if follows_number && closed == 0 { " " } else { "" });
+            self.put(if bracket { "(" } else { "" });
+            self.put(&node.number.map(|number| number.to_string()).unwrap_or_default());
+            above.push((place, bracket));
         }
-        self.put(if threads.is_empty() { "THREAD" } else { "THREAD " });
-        let mut tasks: Vec<Task<'_>> = threads.iter().rev().map(Task::Open).collect();
-        while let Some(task) = tasks.pop() {
-            match task {
-                Task::Put(text) => self.put(text),
-                Task::Open(node) => {
-                    self.put("(");
-                    tasks.push(Task::Put(")"));
-                    tasks.push(Task::Go(node));
-                }
-                Task::Go(node) => {
-                    self.put(&node.number.map(|number| number.to_string()).unwrap_or_default());
-                    match node.children.as_slice() {
-                        [only] if node.number.is_some() => {
-                            self.put(" ");
-                            tasks.push(Task::Go(only));
-                        }
-                        children => {
-                            self.put(if children.is_empty() || node.number.is_none() { "" } else { " " });
-                            tasks.extend(children.iter().rev().map(Task::Open));
-                        }
-                    }
-                }
-            }
-        }
+        let open = above.iter().filter(|(_, bracket)| *bracket).count();
+        self.put(&")".repeat(open));
     }
 
     fn list(&mut self, name: &str, entry: &ListEntry) {
@@ -459,4 +466,18 @@ impl Writer<'_> {
             None => self.put("NIL"),
         }
     }
+}
+
+/// How many nodes directly answer each.
+fn answers(nodes: &[ThreadNode]) -> Vec<usize> {
+    let mut answers = vec![0; nodes.len()];
+    let mut above: Vec<usize> = Vec::new();
+    for (place, node) in nodes.iter().enumerate() {
+        above.truncate(node.depth);
+        if let Some(count) = above.last().and_then(|parent| answers.get_mut(*parent)) {
+            *count += 1;
+        }
+        above.push(place);
+    }
+    answers
 }

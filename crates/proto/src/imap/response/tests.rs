@@ -151,18 +151,30 @@ fn search_results() {
 
 #[test]
 fn threads_of_any_depth() {
-    let node = |number, children| ThreadNode { number, children };
-    let leaf = |number| node(Some(number), vec![]);
-    let tree = vec![
-        leaf(2),
-        node(
-            Some(3),
-            vec![node(Some(6), vec![node(Some(4), vec![leaf(23)]), node(Some(44), vec![leaf(7)])])],
-        ),
-        node(None, vec![leaf(8), leaf(9)]),
-    ];
-    assert_eq!(data(&Data::Thread(tree)), "* THREAD (2)(3 6 (4 23)(44 7))((8)(9))\r\n");
-    assert_eq!(data(&Data::Thread(vec![])), "* THREAD\r\n");
+    let threads = |nodes: &[(usize, u32)]| {
+        let node = |(depth, number): &(usize, u32)| ThreadNode {
+            depth: *depth,
+            number: Some(*number).filter(|number| *number > 0),
+        };
+        data(&Data::Thread(nodes.iter().map(node).collect()))
+    };
+    // RFC 5256 §4
+    assert_eq!(
+        threads(&[(0, 2), (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96)]),
+        "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
+    );
+    assert_eq!(threads(&[(0, 0), (1, 3), (1, 5)]), "* THREAD ((3)(5))\r\n");
+    assert_eq!(threads(&[(0, 0), (1, 3), (2, 8), (2, 9), (1, 5), (0, 7)]), "* THREAD ((3 (8)(9))(5))(7)\r\n");
+    assert_eq!(threads(&[]), "* THREAD\r\n");
+    let chain: Vec<(usize, u32)> = (0..300_000).map(|depth| (depth, 1)).collect();
+    assert!(threads(&chain).ends_with(" 1 1)\r\n"));
+}
+
+#[test]
+fn lists_that_must_not_be_empty_are_left_out() {
+    assert_eq!(data(&Data::Vanished { earlier: true, uids: set(&[]) }), "");
+    assert_eq!(data(&Data::Metadata { mailbox: None, values: vec![] }), "");
+    assert_eq!(data(&Data::UrlFetch(vec![])), "");
 }
 
 #[test]
