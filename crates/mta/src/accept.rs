@@ -109,12 +109,16 @@ pub(crate) fn add_to_batch(mta: &Mta, batch: &mut Batch, mut acceptance: Accepta
 
 /// Gives committed entries to the scheduler, in memory; those that are due later by their time.
 pub(crate) fn hand_over(mta: &Arc<Mta>, entries: Vec<QueueEntry>) {
+    let (config, now) = (mta.config(), mta.world.clock.wall());
     for entry in entries {
         if entry.status != EntryStatus::Waiting {
             continue;
         }
         let lane = entry.lane.clone();
-        if entry.due > mta.world.clock.wall() {
+        if let outcome::waiting::Turn::At(Some(at)) = outcome::waiting::Turn::of(&entry, &config, now) {
+            mta.dispatcher.tell_at(mta, &lane, at);
+        }
+        if entry.due > now {
             mta.dispatcher.deferred(mta, &lane, entry.due);
         } else {
             let item = Item { id: entry.id(), priority: entry.priority(), entry: Some(Arc::new(entry)) };

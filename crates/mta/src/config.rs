@@ -9,7 +9,7 @@ use world::tls::{ClientTls, TlsError, Verify};
 
 use crate::{
     policy::limits::ClientLimits,
-    route::{Route, site::OwnHosts},
+    route::{Route, limits::DeliveryLimits, site::OwnHosts},
     tls_reports::TlsReporting,
 };
 
@@ -34,6 +34,8 @@ pub struct Config {
     /// First match wins.
     pub routes: Vec<Route>,
     pub forward: Forward,
+    /// How much of us other hosts get.
+    pub delivery: DeliveryLimits,
     /// Delays between attempts; the last repeats.
     pub retry_delays: Vec<Duration>,
     pub expire_after: Duration,
@@ -87,6 +89,7 @@ impl Config {
             turn: false,
             routes: Vec::new(),
             forward: Forward { srs: true, srs_domain: None },
+            delivery: DeliveryLimits::default(),
             retry_delays: [1, 5, 15, 30, 60, 120].map(Duration::from_mins).to_vec(),
             expire_after: Duration::from_hours(5 * 24),
             report_expire_after: Duration::from_hours(2 * 24),

@@ -77,7 +77,7 @@ impl Mta {
         stores.directory.make_seal(&*world.entropy).await?;
         let mta = Arc::new(Self {
             queue_ids: QueueIds::new(&*world.entropy),
-            dispatcher: Dispatcher::new(),
+            dispatcher: Dispatcher::new(config.delivery.connections_max),
             memory: policy::Memory::new(world.clock.now()),
             terminals: Terminals::default(),
             etrn: Etrn::default(),
@@ -106,8 +106,21 @@ impl Mta {
     }
 
     /// Puts a new configuration in force for whatever starts from now on.
-    pub fn reload(&self, config: Config) {
+    pub fn reload(self: &Arc<Self>, mut config: Config) {
+        config.delivery.version = self.config().delivery.version + 1;
+        let connections_max = config.delivery.connections_max;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.dispatcher.tell(self, |lanes| lanes.handle_reload(connections_max));
+    }
+
+    /// The lanes that lead to other hosts, as they are now.
+    pub fn sites(&self) -> Vec<scheduler::SiteView> {
+        self.dispatcher.sites()
+    }
+
+    /// One of them, if something goes there, or failed to.
+    pub fn site(&self, lane: &store::spool::LaneId) -> Option<scheduler::SiteView> {
+        self.dispatcher.site(lane)
     }
 
     /// Waits until no delivery is under way; new ones do not start once `shutdown` is given.

@@ -123,9 +123,21 @@ impl Mta {
         operation: Operation,
     ) -> Result<Option<QueueEntry>, OperationError> {
         let entry = operate(&self.stores, self.world.clock.wall(), id, operation).await?;
+        if entry.is_none() && matches!(operation, Operation::Retry | Operation::Etrn) {
+            self.probe_for(id).await?;
+        }
         if let Some(entry) = entry.as_ref().filter(|entry| entry.status == EntryStatus::Waiting) {
             self.dispatcher.tell(self, |lanes| lanes.handle_kick(&entry.lane));
         }
         Ok(entry)
+    }
+
+    /// An entry that is due already may wait for its site: that is tried now.
+    async fn probe_for(self: &Arc<Self>, id: EntryId) -> Result<(), StoreError> {
+        let Some(entry) = self.stores.spool.entry(id).await? else { return Ok(()) };
+        if self.site(&entry.lane).is_some_and(|site| site.is_closed()) {
+            self.dispatcher.tell(self, |lanes| lanes.handle_kick(&entry.lane));
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod local;
 mod pickup;
 mod remote;
 mod reroute;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use store::spool::{LaneId, QueueEntry};
 
 use crate::{Mta, outcome, route, scheduler::Item};
 pub(crate) use remote::{Caller, to_caller};
+pub(crate) use waiting::tell_waiting;
 
 /// Takes items of one lane until there are none.
 pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {

@@ -21,7 +21,7 @@ pub(crate) async fn meet(mta: &Arc<Mta>, entry: Arc<QueueEntry>) -> Option<Arc<Q
             settle(mta, &entry, fates, None).await;
             None
         }
-        Some(ByMode::Notify) => match tell(mta, &entry, now).await {
+        Some(ByMode::Notify) => match tell(mta, &entry, not_tried(&entry), now).await {
             Ok(told) => Some(Arc::new(told)),
             Err(error) => {
                 // It is told with the outcome of the attempt.
@@ -32,12 +32,16 @@ pub(crate) async fn meet(mta: &Arc<Mta>, entry: Arc<QueueEntry>) -> Option<Arc<Q
     }
 }
 
-/// Tells the sender once that it will be later than wanted.
-async fn tell(mta: &Arc<Mta>, entry: &QueueEntry, now: Timestamp) -> Result<QueueEntry, Unsettled> {
+/// Tells the sender once that it will be late; returns the entry as it is then.
+pub(super) async fn tell(
+    mta: &Arc<Mta>,
+    entry: &QueueEntry,
+    trouble: Trouble,
+    now: Timestamp,
+) -> Result<QueueEntry, Unsettled> {
     let config = mta.config();
     let mut batch = Batch::new();
     let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
-    let trouble = not_tried(entry);
     let late: Vec<(&QueuedRecipient, &Trouble)> =
         entry.recipients.iter().map(|recipient| (recipient, &trouble)).collect();
     reporter.tell_delay(&mut batch, &late).await?;

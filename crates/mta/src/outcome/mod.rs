@@ -5,6 +5,7 @@ pub(crate) mod expanded;
 mod promises;
 mod report;
 mod returned;
+pub(crate) mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -77,6 +78,8 @@ pub(crate) struct Trouble {
     pub(crate) diagnostic: Option<String>,
     /// Not to be tried again before.
     pub(crate) retry_after: Option<Duration>,
+    /// It is no trouble of the message's: its site is left alone for so long, and it goes as soon as others do.
+    pub(crate) site_wait: Option<Duration>,
 }
 
 /// The attempt that led to the fates, for the history.
@@ -103,6 +106,7 @@ impl Trouble {
             remote_mta: None,
             diagnostic: None,
             retry_after: None,
+            site_wait: None,
         }
     }
 
@@ -337,7 +341,9 @@ fn next_due(
         return pickup_due(config, &entry.reverse_path, entry.release_at, entry.deadline, now);
     }
     let attempts = entry.attempts.saturating_add(1);
-    let delay = retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64());
+    let site_wait = kept.iter().map(|(_, trouble)| trouble.site_wait).max().flatten();
+    let delay =
+        site_wait.unwrap_or_else(|| retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
     // RFC 9110 §10.2.3: not before we were told to come again.
     let asked = kept.iter().filter_map(|(_, trouble)| trouble.retry_after).max().unwrap_or_default();
     let again_at = now.plus(delay.max(asked));
@@ -389,7 +395,7 @@ fn defer(
 }
 
 /// The delay before attempt `attempts + 1`, up to an eighth longer, so that what failed together is not retried together.
-fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Duration {
+pub(crate) fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Duration {
     let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
     let delay = delays.get(step).or(delays.last()).copied().unwrap_or(Duration::from_mins(15));
     let jitter_max_ms = u64::try_from(delay.as_millis() / 8).unwrap_or(0);

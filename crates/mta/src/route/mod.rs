@@ -1,6 +1,7 @@
 //! Which way an address goes: the directory's own addresses to their mailboxes, others by the first route that matches.
 
 pub mod gateway;
+pub mod limits;
 mod pattern;
 pub mod site;
 pub mod template;
@@ -43,6 +44,8 @@ pub fn delivery_of(lane: &LaneId) -> Delivery {
 /// How the lanes of single hosts begin.
 const SMTP_LANES: &str = "smtp:";
 const LMTP_LANES: &str = "lmtp:";
+/// How the lanes of hosts begin that MX records name.
+const MX_LANES: &str = "mx:";
 
 /// Recipients that one queue entry holds at most.
 const ENTRY_RECIPIENTS_MAX: usize = 1000;
@@ -279,6 +282,11 @@ pub fn pickup_domain(lane: &LaneId) -> Option<&str> {
 
 pub(crate) fn is_pickup(lane: &LaneId) -> bool {
     pickup_domain(lane).is_some()
+}
+
+/// Hosts that we connect to.
+pub(crate) fn is_site(lane: &LaneId) -> bool {
+    [MX_LANES, SMTP_LANES, LMTP_LANES].iter().any(|beginning| lane.0.starts_with(beginning))
 }
 
 /// The operator made what this lane leads to the mail's last stop, so that taking it from anybody is not relaying.

@@ -13,6 +13,8 @@ use world::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::MX_LANES;
+
 /// Hosts that one attempt may turn to.
 const HOSTS_MAX: usize = 10;
 
@@ -91,8 +93,11 @@ impl Site {
         let first = self.hosts.first().map_or("", |host| &*host.exchange);
         let all: Vec<&str> = names.into_iter().collect();
         match &all[..] {
-            [_] => LaneId(format!("mx:{first}").into()),
-            all => LaneId(format!("mx:{first}+{:08x}", xxh3_64(all.join(" ").as_bytes()) >> 32).into()),
+            [_] => LaneId(format!("{MX_LANES}{first}").into()),
+            all => {
+                let hash = xxh3_64(all.join(" ").as_bytes()) >> 32;
+                LaneId(format!("{MX_LANES}{first}+{hash:08x}").into())
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use mail::Timestamp;
 use store::spool::{DueEntry, EntryId, LaneId};
 use tokio::sync::{Notify, Semaphore};
 
-use super::lanes::{Action, Item, Lanes};
+use super::lanes::{Action, Item, Lanes, Turn};
 use crate::{Mta, deliver, planted::Planted};
 
 /// After a load that failed.
@@ -36,9 +36,9 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(connections_max: usize) -> Self {
         Self {
-            lanes: Mutex::default(),
+            lanes: Mutex::new(Lanes::new(connections_max)),
             timer: Notify::new(),
             waiting: Mutex::default(),
             progress: Notify::new(),
@@ -54,8 +54,10 @@ impl Dispatcher {
 
     /// Tells the lanes something and carries out what they decide.
     pub(crate) fn tell<T>(&self, mta: &Arc<Mta>, say: impl FnOnce(&mut Lanes) -> T) -> T {
+        let now = mta.world.clock.wall();
         let mut lanes = self.lanes();
         let deadline = lanes.deadline();
+        lanes.handle_now(now);
         let answer = say(&mut lanes);
         let actions: smallvec::SmallVec<[Action; 4]> = std::iter::from_fn(|| lanes.poll()).collect();
         let earlier = lanes.deadline() != deadline;
@@ -76,21 +78,25 @@ impl Dispatcher {
 
     /// A new entry that is due later.
     pub(crate) fn deferred(&self, mta: &Arc<Mta>, lane: &LaneId, due: Timestamp) {
-        let now = mta.world.clock.wall();
-        self.tell(mta, |lanes| lanes.handle_deferred(now, lane, due));
+        self.tell(mta, |lanes| lanes.handle_deferred(lane, due));
     }
 
     /// The next item for a worker; none when it has to end.
     pub(crate) fn take(&self, mta: &Arc<Mta>, lane: &LaneId) -> Option<Item> {
-        let item = self.next(mta, lane);
-        if item.is_none() {
-            self.tell(mta, |lanes| lanes.handle_worker_leaving(lane));
+        match self.next(mta, lane) {
+            Turn::Item(item) => Some(item),
+            Turn::Wait | Turn::Leave => {
+                self.tell(mta, |lanes| lanes.handle_worker_leaving(lane));
+                None
+            }
         }
-        item
     }
 
-    fn next(&self, mta: &Arc<Mta>, lane: &LaneId) -> Option<Item> {
-        if mta.shutdown.is_given() { None } else { self.tell(mta, |lanes| lanes.take(lane)) }
+    fn next(&self, mta: &Arc<Mta>, lane: &LaneId) -> Turn {
+        if mta.shutdown.is_given() {
+            return Turn::Leave;
+        }
+        self.tell(mta, |lanes| lanes.take(lane))
     }
 
     /// As [`take`](Self::take), but waits up to `patience` for one.
@@ -100,36 +106,42 @@ impl Dispatcher {
         lane: &LaneId,
         patience: Duration,
     ) -> Option<Item> {
-        if let Some(item) = self.next(mta, lane) {
-            return Some(item);
+        let turn = match self.next(mta, lane) {
+            Turn::Wait => self.wait(mta, lane, patience).await,
+            turn => turn,
+        };
+        match turn {
+            Turn::Item(item) => Some(item),
+            Turn::Wait | Turn::Leave => {
+                self.tell(mta, |lanes| lanes.handle_worker_leaving(lane));
+                None
+            }
         }
+    }
+
+    async fn wait(&self, mta: &Arc<Mta>, lane: &LaneId, patience: Duration) -> Turn {
         let until = mta.world.clock.now() + patience;
         let work = self.waiting(lane);
         self.tell(mta, |lanes| lanes.handle_worker_idle(lane, true));
-        let item = loop {
+        let turn = loop {
             let mut shutdown = mta.shutdown.clone();
             tokio::select! {
                 biased;
                 () = work.notified() => {}
-                () = shutdown.given() => break None,
+                () = shutdown.given() => break Turn::Leave,
                 () = mta.world.clock.sleep_until(until) => break self.next(mta, lane),
             }
-            if let Some(item) = self.next(mta, lane) {
-                break Some(item);
+            match self.next(mta, lane) {
+                Turn::Wait => {}
+                turn => break turn,
             }
         };
-        self.tell(mta, |lanes| {
-            lanes.handle_worker_idle(lane, false);
-            if item.is_none() {
-                lanes.handle_worker_leaving(lane);
-            }
-        });
-        item
+        self.tell(mta, |lanes| lanes.handle_worker_idle(lane, false));
+        turn
     }
 
     pub(crate) fn finished(&self, mta: &Arc<Mta>, lane: &LaneId, id: EntryId, due_again: Option<Timestamp>) {
-        let now = mta.world.clock.wall();
-        self.tell(mta, |lanes| lanes.handle_finished(now, lane, id, due_again));
+        self.tell(mta, |lanes| lanes.handle_finished(lane, id, due_again));
     }
 
     /// Waits until no worker is at work.
@@ -159,7 +171,7 @@ impl Dispatcher {
         self.progress.notify_waiters();
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,6 +192,9 @@ fn carry_out(mta: &Arc<Mta>, action: Action) {
         Action::Search => {
             tokio::spawn(search(mta.clone()));
         }
+        Action::Tell(lane) => {
+            tokio::spawn(deliver::tell_waiting(mta.clone(), lane));
+        }
     }
 }
 
@@ -195,13 +210,12 @@ async fn search(mta: Arc<Mta>) {
                 continue;
             }
         };
-        let now = mta.world.clock.wall();
         let told = |lanes: &mut Lanes| {
             for (lane, first_due) in &page {
-                if mta.has(Planted::LosesRetryOnStart) && *first_due > now {
+                if mta.has(Planted::LosesRetryOnStart) && *first_due > lanes.now() {
                     continue;
                 }
-                lanes.handle_stored(now, lane, *first_due);
+                lanes.handle_stored(lane, *first_due);
             }
         };
         mta.dispatcher.tell(&mta, told);
@@ -211,8 +225,7 @@ async fn search(mta: Arc<Mta>) {
         after = page.into_iter().next_back().map(|(lane, _)| lane);
         tokio::task::yield_now().await;
     }
-    let now = mta.world.clock.wall();
-    mta.dispatcher.tell(&mta, |lanes| lanes.handle_searched(now));
+    mta.dispatcher.tell(&mta, Lanes::handle_searched);
 }
 
 async fn load(mta: Arc<Mta>, lane: LaneId, limit: usize) {
@@ -261,7 +274,7 @@ async fn keep_time(mta: Arc<Mta>) {
             return;
         }
         last = now;
-        mta.dispatcher.tell(&mta, |lanes| lanes.handle_time(now));
+        mta.dispatcher.tell(&mta, Lanes::handle_time);
     }
     mta.dispatcher.tell(&mta, Lanes::handle_shutdown);
 }

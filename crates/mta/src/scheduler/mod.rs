@@ -2,9 +2,13 @@
 
 mod dispatcher;
 mod lanes;
+mod sites;
 
 pub(crate) use dispatcher::Dispatcher;
-pub use lanes::{Action, Item, Lanes};
+pub use lanes::{
+    Action, Item, Lanes, RulePlace, SiteLimits, SiteState, SiteTrouble, SiteView, Turn, Unreachable,
+};
+pub(crate) use sites::Reached;
 
 #[cfg(test)]
 mod start_tests;

@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use proto::smtp::server::Flavour;
 use store::spool::{LaneId, QueueEntry};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
 
 use crate::{
     Config,
@@ -279,11 +282,36 @@ async fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
-/// Two messages for `far.example` and one below it, each tried once in vain and due much later.
-async fn stuck_site(port: u16) -> Site {
+/// The port of a host that takes no mail now.
+async fn busy_host() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                stream.write_all(b"220 far.example\r\n").await.unwrap();
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
+                    let reply = if line.starts_with("EHLO") { "250 hello" } else { "451 4.2.0 later" };
+                    stream.write_all(format!("{reply}\r\n").as_bytes()).await.unwrap();
+                    line.clear();
+                }
+            });
+        }
+    });
+    port
+}
+
+fn patient(port: u16) -> Config {
     let mut patient = config(vec![route_to("*@far.example", port), route_to("*@*.far.example", port)]);
     patient.retry_delays = vec![Duration::from_mins(30)];
-    let site = Site::new(patient).await;
+    patient
+}
+
+/// Two messages for `far.example` and one below it, each tried once in vain and due much later.
+async fn stuck_site() -> Site {
+    let site = Site::new(patient(busy_host().await)).await;
     for to in ["a@far.example", "b@far.example", "c@sub.far.example"] {
         submit(&site, "127.0.0.1", to).await;
     }
@@ -306,7 +334,7 @@ async fn attempts_of(site: &Site, wanted: &[u32]) {
 /// C066, C067
 #[tokio::test]
 async fn etrn_makes_what_waits_for_the_node_due() {
-    let site = stuck_site(closed_port().await).await;
+    let site = stuck_site().await;
     let mut wire = site.connect("127.0.0.1").await;
     wire.dialog(
         "C: ETRN FAR.example
@@ -341,7 +369,7 @@ async fn etrn_makes_what_waits_for_the_node_due() {
 /// C068
 #[tokio::test]
 async fn etrn_again_and_again_is_no_lever() {
-    let site = stuck_site(closed_port().await).await;
+    let site = stuck_site().await;
     let mut wire = site.connect("127.0.0.1").await;
     wire.dialog("C: ETRN far.example\nS: 253").await;
     attempts_of(&site, &[2, 2, 1]).await;
@@ -354,11 +382,14 @@ async fn etrn_again_and_again_is_no_lever() {
     attempts_of(&site, &[2, 2, 1]).await;
 }
 
-/// C068
+/// C068, and the host could not be reached before: it is tried at once, for mail that waited untried too.
 #[tokio::test]
 async fn etrn_delivers_on_a_new_connection_to_the_route() {
     let port = closed_port().await;
-    let site = stuck_site(port).await;
+    let site = Site::new(patient(port)).await;
+    submit(&site, "127.0.0.1", "a@far.example").await;
+    attempts_of(&site, &[1]).await;
+    submit(&site, "127.0.0.1", "c@sub.far.example").await;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let mut wire = site.connect("127.0.0.1").await;
     wire.dialog("C: ETRN sub.far.example\nS: 253").await;
@@ -368,7 +399,7 @@ async fn etrn_delivers_on_a_new_connection_to_the_route() {
 
 #[tokio::test]
 async fn etrn_is_for_those_we_know_unless_anyone_may() {
-    let site = stuck_site(closed_port().await).await;
+    let site = stuck_site().await;
     let mut wire = site.connect("192.0.2.1").await;
     wire.dialog("C: ETRN far.example\nS: 459 4.7.1\nC: ETRN here.example\nS: 459 4.7.1").await;
     let mut open = (*site.mta.config()).clone();

@@ -86,6 +86,8 @@ async fn greet(mta: &Arc<Mta>, caller: Caller) -> Option<Box<Connection>> {
                 secured: None,
                 chunking,
                 lmtp,
+                messages: 0,
+                reached: None,
             }))
         }
         Event::Failed(failure) => {
@@ -137,7 +139,7 @@ async fn deliver(mta: &Arc<Mta>, connection: &mut Connection, entry: &Arc<QueueE
             let reason = format!("{} called in a way that does not keep messages to TLS", connection.name());
             Sent::nothing(open, &Fate::Deferred(Trouble::new((4, 7, 30), reason)))
         }
-        _ => send::send(mta, connection, entry, open, &mut trail).await,
+        _ => send::send(mta, connection, (entry, open), usize::MAX, &mut trail).await,
     };
     if sent.untouched && !connection.usable {
         // It never came to this message, which goes on waiting as it did.

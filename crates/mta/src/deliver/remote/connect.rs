@@ -24,6 +24,7 @@ use crate::{
     link::Link,
     outcome::{Fate, Trouble},
     route::{NextHost, RouteTls},
+    scheduler::Reached,
     transport_security::result::ResultType,
 };
 
@@ -51,6 +52,23 @@ pub(super) struct Connection {
     pub(super) chunking: bool,
     /// Its replies are about deliveries, one for each recipient.
     pub(super) lmtp: bool,
+    /// Messages that went over it.
+    pub(super) messages: u32,
+    /// The lane's site knows of it; none if the other side called.
+    pub(super) reached: Option<Reached>,
+}
+
+/// Why there is no connection.
+pub(super) struct NoConnection {
+    pub(super) fate: Fate,
+    /// What keeps this message from the site keeps every message from it.
+    pub(super) is_of_site: bool,
+}
+
+impl From<Fate> for NoConnection {
+    fn from(fate: Fate) -> Self {
+        Self { fate, is_of_site: false }
+    }
 }
 
 impl Connection {
@@ -93,11 +111,11 @@ pub(super) async fn connect(
     demand: Demand,
     chunking: bool,
     trail: &mut Trail,
-) -> Result<Box<Connection>, Fate> {
+) -> Result<Box<Connection>, NoConnection> {
     if demand == Demand::RequireTls && !hop.authentic {
         let name = hop.name().unwrap_or("the next host");
         let reason = format!("nobody vouches that {name} takes mail for this domain (REQUIRETLS)");
-        return Err(Fate::Failed(Trouble::new(ENCRYPTION_NEEDED, reason)));
+        return Err(Fate::Failed(Trouble::new(ENCRYPTION_NEEDED, reason)).into());
     }
     let mut found = Found::default();
     for group in &hop.groups {
@@ -105,9 +123,11 @@ pub(super) async fn connect(
             if let Some(path) = host.socket() {
                 if demand == Demand::RequireTls {
                     let reason = format!("{} does not keep messages to TLS (REQUIRETLS)", host.host);
-                    return Err(Fate::Failed(Trouble::new(REQUIRETLS_NEEDED, reason)));
+                    return Err(Fate::Failed(Trouble::new(REQUIRETLS_NEEDED, reason)).into());
                 }
-                return open_socket(mta, config, host, path, chunking, trail).await.map_err(Fate::Deferred);
+                return open_socket(mta, config, host, path, chunking, trail)
+                    .await
+                    .map_err(|trouble| NoConnection { fate: Fate::Deferred(trouble), is_of_site: true });
             }
             found.look_up(mta, config, hop, host, trail).await;
         }
@@ -122,6 +142,7 @@ pub(super) async fn connect(
                 Err(skip) => {
                     trail.unreached(&host.host, None, &skip.trouble.reason, began);
                     found.trouble = Some(skip.trouble);
+                    found.kept_off = true;
                     continue;
                 }
             };
@@ -137,7 +158,10 @@ pub(super) async fn connect(
                         return Ok(connection);
                     }
                     Err(Refusal { unfit: true, trouble, .. }) => found.unfit = Some(trouble),
-                    Err(refusal) => found.trouble = Some(refusal.trouble),
+                    Err(refusal) => {
+                        found.kept_off |= refusal.result.is_some();
+                        found.trouble = Some(refusal.trouble);
+                    }
                 }
             }
         }
@@ -157,6 +181,8 @@ struct Found<'a> {
     trouble: Option<Trouble>,
     /// Why a host that answered does not do.
     unfit: Option<Trouble>,
+    /// Its TLS, or what its domain says of that, kept us from a host. Other domains may want less of it.
+    kept_off: bool,
     /// Why a host has no address, if trying again will not help.
     dead_end: Option<Trouble>,
 }
@@ -193,6 +219,7 @@ impl<'a> Found<'a> {
                 answer.records.retain(|ip| world::is_public(*ip));
             }
         }
+        answer.records.retain(|ip| !hop.limits.source.exclude(*ip));
         if answer.records.is_empty() {
             let reason = format!("{} has no address that mail from here may go to", host.host);
             trail.unreached(&host.host, None, &reason, began);
@@ -203,8 +230,9 @@ impl<'a> Found<'a> {
     }
 
     /// No host gave a connection.
-    fn nothing(self, hop: &NextHop) -> Fate {
-        match (self.trouble, self.ours, self.unfit.or(self.dead_end)) {
+    fn nothing(self, hop: &NextHop) -> NoConnection {
+        let is_of_site = self.unfit.is_none() && !self.kept_off;
+        let fate = match (self.trouble, self.ours, self.unfit.or(self.dead_end)) {
             (Some(trouble), ..) => Fate::Deferred(trouble),
             (None, true, _) => {
                 Fate::Failed(Trouble::new((5, 4, 6), "the best host for it is this one: a loop"))
@@ -214,7 +242,9 @@ impl<'a> Found<'a> {
                 let name = hop.name().unwrap_or("the next host");
                 Fate::Deferred(Trouble::new((4, 4, 4), format!("{name} has no address")))
             }
-        }
+        };
+        let is_deferred = matches!(fate, Fate::Deferred(_));
+        NoConnection { fate, is_of_site: is_of_site && is_deferred }
     }
 }
 
@@ -229,7 +259,7 @@ async fn open(
     trail: &mut Trail,
 ) -> Result<Box<Connection>, Refusal> {
     let began = trail.now();
-    let (stream, address) = dial::first(mta, &host.host, addresses, trail).await?;
+    let (stream, address) = dial::first(mta, hop, &host.host, addresses, trail).await?;
     trail.ended(Span::Connect, began);
     let opened = enter(mta, config, (hop, host), (stream, address), secured, (demand, chunking), trail).await;
     if let Err(refusal) = &opened {
@@ -256,7 +286,7 @@ async fn enter(
         Err(Refusal { failure: Some(failure), .. })
             if failure.cause == Cause::TlsFailed && tls == TlsPolicy::Opportunistic =>
         {
-            let again = dial::one(mta, &host.host, address).await?;
+            let again = dial::one(mta, hop, &host.host, address).await?;
             let in_clear = (Some((secured, TlsPolicy::None)), chunking);
             greet(mta, config, host, (again, Some(address)), in_clear, trail).await
         }
@@ -355,6 +385,8 @@ async fn greet(
                 secured: secured.map(|(secured, _)| secured.clone()),
                 chunking,
                 lmtp,
+                messages: 0,
+                reached: None,
             }))
         }
         Some(Event::Failed(failure)) => Err(refused(host, secured, &link, failure)),

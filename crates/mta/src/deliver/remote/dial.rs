@@ -1,11 +1,11 @@
 //! Reaching one of a host's addresses.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use world::BoxStream;
 
-use super::trail::Trail;
+use super::{next_hop::NextHop, trail::Trail};
 use crate::{Mta, outcome::Trouble, route::NextHost};
 
 /// How long one address may take to answer.
@@ -15,8 +15,11 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// The first address that answers; the next is tried beside one that keeps us waiting. Takes out of `addresses` the one
 /// that answered and those that failed.
+///
+/// Two sockets at once are two connections, so that the site's limit has to have room for the second.
 pub(super) async fn first(
-    mta: &Mta,
+    mta: &Arc<Mta>,
+    hop: &NextHop,
     host: &str,
     addresses: &mut Vec<SocketAddr>,
     trail: &mut Trail,
@@ -27,11 +30,17 @@ pub(super) async fn first(
     let mut asked = Vec::new();
     let mut last = Trouble::new((4, 4, 1), format!("{host} has no address left to try"));
     loop {
-        let next = waiting.next();
-        if let Some(address) = next {
+        let spare = if asked.is_empty() { None } else { mta.dispatcher.spare_socket(mta, &hop.lane) };
+        if (asked.is_empty() || spare.is_some())
+            && let Some(address) = waiting.next()
+        {
             asked.push(address);
             let began = clock.now();
-            under_way.push(async move { (address, began, one(mta, host, address).await) });
+            under_way.push(async move {
+                let connected = one(mta, hop, host, address).await;
+                drop(spare);
+                (address, began, connected)
+            });
         }
         let until = clock.now() + STAGGER;
         let has_more = waiting.len() > 0;
@@ -57,12 +66,21 @@ pub(super) async fn first(
     }
 }
 
-pub(super) async fn one(mta: &Mta, host: &str, address: SocketAddr) -> Result<BoxStream, Trouble> {
+pub(super) async fn one(
+    mta: &Mta,
+    hop: &NextHop,
+    host: &str,
+    address: SocketAddr,
+) -> Result<BoxStream, Trouble> {
     let clock = &mta.world.clock;
+    let source = hop.limits.source.towards(address.ip());
     tokio::select! {
         biased;
-        connected = mta.world.net.connect(address, None) => {
-            connected.map_err(|error| unreachable(host, address, &error.to_string()))
+        connected = mta.world.net.connect(address, source) => {
+            connected.map_err(|error| {
+                let from = source.map(|source| format!(" from {source}")).unwrap_or_default();
+                unreachable(host, address, &format!("{error}{from}"))
+            })
         }
         () = clock.sleep_until(clock.now() + CONNECT_TIMEOUT) => {
             Err(unreachable(host, address, "no answer in time"))

@@ -1,5 +1,6 @@
 //! Relay to the next hop: a worker holds one connection and sends one message after another on it.
 
+mod attempt;
 mod caller;
 mod connect;
 mod dial;
@@ -11,155 +12,93 @@ mod trail;
 
 use std::{sync::Arc, time::Duration};
 
-use mail::TlsDemand;
 use store::spool::{LaneId, QueueEntry};
 
 use crate::{
-    Config, Mta,
+    Mta,
     outcome::{self, Fate},
+    route::DOMAIN_LANE,
+    scheduler::Item,
 };
 pub(crate) use caller::{Caller, to_caller};
 use connect::Connection;
-use next_hop::{NextHop, Plan};
-use security::Demand;
-use send::Sent;
+use next_hop::Plan;
+use send::{Sent, SiteWord};
 use trail::{Span, Trail};
 
-/// Connections that one attempt uses, one after another, where the server's limits ask for it.
-const SESSIONS_MAX: usize = 100;
-/// How long an idle connection is kept for the next message.
-const IDLE_MAX: Duration = Duration::from_secs(5);
-
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
-    let mut connection: Option<Box<Connection>> = None;
+    let mut held: Option<Held> = None;
     loop {
-        let item = match &connection {
-            Some(_) => mta.dispatcher.take_within(mta, lane, IDLE_MAX).await,
+        let item = match &held {
+            Some(held) => mta.dispatcher.take_within(mta, lane, held.idle_timeout).await,
             None => mta.dispatcher.take(mta, lane),
         };
         let Some(item) = item else { break };
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        connection = Box::pin(deliver(mta, connection, &entry)).await;
+        held = Box::pin(deliver(mta, held, &entry)).await;
     }
-    if let Some(connection) = connection {
-        connection.quit().await;
+    if let Some(held) = held {
+        held.connection.quit().await;
     }
 }
 
+/// A connection that waits for the next message.
+struct Held {
+    connection: Box<Connection>,
+    idle_timeout: Duration,
+}
+
 /// One attempt; returns the connection if it can be used again.
-async fn deliver(
-    mta: &Arc<Mta>,
-    connection: Option<Box<Connection>>,
-    entry: &Arc<QueueEntry>,
-) -> Option<Box<Connection>> {
+async fn deliver(mta: &Arc<Mta>, held: Option<Held>, entry: &Arc<QueueEntry>) -> Option<Held> {
     let config = mta.config();
     let mut trail = Trail::new(&mta.world.clock);
     let began = trail.now();
     let plan = next_hop::plan(mta, &config, entry).await;
     trail.ended(Span::Dns, began);
-    let hop = match plan {
+    let mut hop = match plan {
         Plan::Deliver(hop) => hop,
         Plan::Reroute => {
+            if entry.lane.0.starts_with(DOMAIN_LANE) {
+                let took = trail.now().saturating_duration_since(began);
+                mta.dispatcher.transaction(mta, &entry.lane, took);
+            }
             super::reroute::reroute(mta, &config, entry).await;
-            return connection;
+            return held;
         }
         Plan::Settle(fate) => {
-            let sent = Sent::nothing(vec![None; entry.recipients.len()], &fate);
+            let sent = lookup_failed(mta, entry, fate);
             let attempt = trail.attempt(&sent, None, None);
             outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
-            return connection;
+            return held;
         }
     };
-    let (sent, connection) = attempt(mta, &config, &hop, connection, entry, &mut trail).await;
+    hop.limit(mta, &config, entry);
+    let held = held.map(|held| held.connection);
+    let (sent, connection) = attempt::attempt(mta, &config, &hop, held, entry, &mut trail).await;
+    if sent.site == SiteWord::Busy {
+        let item = Item { id: entry.id(), priority: entry.priority(), entry: Some(entry.clone()) };
+        mta.dispatcher.given_back(mta, &entry.lane, item);
+        return None;
+    }
     let attempt = trail.attempt(&sent, hop.name(), connection.as_deref());
     outcome::settle(mta, entry, sent.into_fates(), Some(attempt)).await;
-    match connection {
-        Some(connection) if connection.usable && connection.link.is_spent() => {
-            connection.quit().await;
-            None
-        }
-        connection => connection.filter(|connection| connection.usable),
+    let mut connection = connection.filter(|connection| connection.usable)?;
+    connection.messages += 1;
+    if connection.link.is_spent() || connection.messages >= hop.limits.messages_per_connection_max {
+        connection.quit().await;
+        return None;
     }
+    Some(Held { connection, idle_timeout: hop.limits.idle_timeout })
 }
 
-/// Over as many connections as the server's limits ask for.
-async fn attempt(
-    mta: &Arc<Mta>,
-    config: &Config,
-    hop: &NextHop,
-    reused: Option<Box<Connection>>,
-    entry: &QueueEntry,
-    trail: &mut Trail,
-) -> (Sent, Option<Box<Connection>>) {
-    let (mut sent, mut connection) =
-        attempt_once(mta, config, hop, reused, (entry, vec![None; entry.recipients.len()]), trail).await;
-    let mut sessions = 1;
-    while sent.other_session && sent.open() > 0 && sessions < SESSIONS_MAX {
-        sessions += 1;
-        let open = sent.open();
-        if let Some(spent) = connection.take().filter(|connection| connection.usable) {
-            spent.quit().await;
-        }
-        (sent, connection) = attempt_once(mta, config, hop, None, (entry, sent.fates), trail).await;
-        if sent.open() >= open {
-            break;
-        }
+/// A domain that cannot be looked up keeps all that waits for it.
+fn lookup_failed(mta: &Arc<Mta>, entry: &QueueEntry, mut fate: Fate) -> Sent {
+    if let Fate::Deferred(trouble) = &mut fate
+        && entry.lane.0.starts_with(DOMAIN_LANE)
+    {
+        trouble.site_wait = mta.dispatcher.unreachable(mta, &entry.lane, &trouble.reason);
     }
-    (sent, connection)
-}
-
-async fn attempt_once(
-    mta: &Arc<Mta>,
-    config: &Config,
-    hop: &NextHop,
-    reused: Option<Box<Connection>>,
-    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
-    trail: &mut Trail,
-) -> (Sent, Option<Box<Connection>>) {
-    let demand = Demand::of(entry.mail.tls);
-    let (reused, unfit): (Option<Box<Connection>>, _) = match reused {
-        Some(connection) if !security::fits(hop, &connection, demand) => (None, Some(connection)),
-        reused => (reused, None),
-    };
-    if let Some(unfit) = unfit {
-        unfit.quit().await;
-    }
-    if let Some(mut connection) = reused {
-        let sent = send::send(mta, &mut connection, entry, fates.clone(), trail).await;
-        // A server may close an idle connection at any time; that says nothing about the message.
-        if !sent.chunking_refused && (!sent.untouched || connection.usable) {
-            return (sent, Some(connection));
-        }
-    }
-    let (sent, connection) = attempt_anew(mta, config, hop, (entry, fates.clone()), true, trail).await;
-    if sent.chunking_refused {
-        // RFC 3030 §2 is announced by mistake: what every server knows is left.
-        return attempt_anew(mta, config, hop, (entry, fates), false, trail).await;
-    }
-    (sent, connection)
-}
-
-async fn attempt_anew(
-    mta: &Arc<Mta>,
-    config: &Config,
-    hop: &NextHop,
-    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
-    chunking: bool,
-    trail: &mut Trail,
-) -> (Sent, Option<Box<Connection>>) {
-    let demand = Demand::of(entry.mail.tls);
-    let mut connected = connect::connect(mta, config, hop, demand, chunking, trail).await;
-    // RFC 8689 §5: a report on a REQUIRETLS message is redacted, and not lost for want of a promise.
-    if entry.mail.tls == TlsDemand::Preferred && connected.is_err() {
-        connected = connect::connect(mta, config, hop, Demand::Usual, chunking, trail).await;
-    }
-    match connected {
-        Ok(mut connection) => {
-            let sent = send::send(mta, &mut connection, entry, fates, trail).await;
-            (sent, Some(connection))
-        }
-        Err(fate) => (Sent::nothing(fates, &fate), None),
-    }
+    Sent::nothing(vec![None; entry.recipients.len()], &fate)
 }
 
 #[cfg(test)]

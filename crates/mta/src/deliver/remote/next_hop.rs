@@ -1,6 +1,9 @@
 //! Which hosts an entry is handed to, and in which order they are tried.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use mail::Address;
 use store::spool::{LaneId, QueueEntry};
@@ -10,8 +13,10 @@ use crate::{
     outcome::{Fate, Trouble},
     route::{
         self, MxDelivery, NextHost, Via,
+        limits::DestinationLimits,
         site::{NoSite, Site},
     },
+    scheduler::{RulePlace, SiteLimits},
 };
 
 /// Where to turn to.
@@ -28,6 +33,8 @@ pub(super) struct NextHop {
     pub(super) private_addresses: bool,
     /// The domains whose records named the hosts; none if the operator did.
     pub(super) domains: Vec<String>,
+    pub(super) lane: LaneId,
+    pub(super) limits: DestinationLimits,
 }
 
 /// What can be done with an entry now.
@@ -47,7 +54,7 @@ pub(super) async fn plan(mta: &Mta, config: &Config, entry: &QueueEntry) -> Plan
         Some((via @ Via::Smtp(smarthost), address)) if via.lane(address) == entry.lane => {
             let all_same =
                 vias.all(|via| matches!(via, Some((via, address)) if via.lane(address) == entry.lane));
-            if all_same { Plan::Deliver(NextHop::smarthost(smarthost)) } else { Plan::Reroute }
+            if all_same { Plan::Deliver(NextHop::smarthost(smarthost, entry)) } else { Plan::Reroute }
         }
         Some((Via::Mx(delivery), _)) => {
             let all_same = vias.all(|via| matches!(via, Some((Via::Mx(other), _)) if other == delivery));
@@ -77,7 +84,7 @@ async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<Mx
         }
     }
     match (site, dead_end) {
-        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery, names)),
+        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery, entry, names)),
         (None, Some(error)) if only_one => Plan::Settle(fate(&error)),
         _ => Plan::Reroute,
     }
@@ -90,17 +97,19 @@ fn fate(error: &NoSite) -> Fate {
 }
 
 impl NextHop {
-    fn smarthost(smarthost: &NextHost) -> Self {
+    fn smarthost(smarthost: &NextHost, entry: &QueueEntry) -> Self {
         Self {
             groups: vec![vec![smarthost.clone()]],
             from_mx: false,
             authentic: true,
             private_addresses: true,
             domains: Vec::new(),
+            lane: entry.lane.clone(),
+            limits: DestinationLimits::default(),
         }
     }
 
-    fn site(mta: &Mta, site: &Site, delivery: &MxDelivery, domains: Vec<String>) -> Self {
+    fn site(mta: &Mta, site: &Site, delivery: &MxDelivery, entry: &QueueEntry, domains: Vec<String>) -> Self {
         let host = |name: String| NextHost {
             host: name,
             port: delivery.port,
@@ -116,6 +125,24 @@ impl NextHop {
             authentic: site.secure,
             private_addresses: delivery.private_addresses,
             domains,
+            lane: entry.lane.clone(),
+            limits: DestinationLimits::default(),
+        }
+    }
+
+    /// Finds the rule that holds for this site, and keeps to it.
+    pub(super) fn limit(&mut self, mta: &Arc<Mta>, config: &Config, entry: &QueueEntry) {
+        let rules = &config.delivery;
+        let hosts: BTreeSet<&str> = self.groups.iter().flatten().map(|host| &*host.host).collect();
+        let recipients: Vec<&Address> = entry.recipients.iter().map(|recipient| &recipient.address).collect();
+        let place = rules.place(&Vec::from_iter(hosts), &recipients, self.from_mx);
+        let limits = rules.limits(place);
+        let site = SiteLimits { connections_max: limits.connections_max, rate: limits.rate };
+        let rule = RulePlace { version: rules.version, place };
+        let holds = mta.dispatcher.rule(mta, &entry.lane, rule, &site);
+        self.limits = rules.limits(holds.place).clone();
+        if let Some(tls) = self.limits.tls {
+            self.groups.iter_mut().flatten().for_each(|host| host.tls = tls);
         }
     }
 

@@ -18,6 +18,20 @@ use crate::{
     planted::Planted,
 };
 
+/// What an attempt says of the site, whatever became of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SiteWord {
+    Nothing,
+    /// A transaction came to its end.
+    Served,
+    /// It has too much.
+    Strained(String),
+    /// It broke the connection before it took MAIL.
+    Lost(String),
+    /// It could not be reached, but others have connections to it: the message may go over one of those.
+    Busy,
+}
+
 /// What came of it.
 pub(super) struct Sent {
     /// One for each recipient of the entry; none where the server's limits left it over.
@@ -26,6 +40,8 @@ pub(super) struct Sent {
     pub(super) summary: String,
     /// The connection broke before the server took anything.
     pub(super) untouched: bool,
+    /// What the site showed itself to be.
+    pub(super) site: SiteWord,
     /// The server announced BDAT and did not know it.
     pub(super) chunking_refused: bool,
     /// What is left over may go over another connection at once (RFC 9422 §5).
@@ -46,6 +62,7 @@ impl Sent {
             fates,
             summary,
             untouched: true,
+            site: SiteWord::Nothing,
             chunking_refused: false,
             other_session: false,
             dropped: Vec::new(),
@@ -69,8 +86,11 @@ struct Progress<'a> {
     fates: Vec<Option<Fate>>,
     mail: MailParameters,
     content: Content,
+    /// In one transaction.
+    recipients_max: usize,
     summary: String,
     untouched: bool,
+    site: SiteWord,
     chunking_refused: bool,
     /// Indices of recipients that this session does not take.
     elsewhere: HashSet<usize>,
@@ -92,12 +112,12 @@ enum Next {
     Done,
 }
 
-/// Sends to the recipients that have no fate yet.
+/// Sends to the recipients that have no fate yet, so many at once.
 pub(super) async fn send(
     mta: &Arc<Mta>,
     connection: &mut Connection,
-    entry: &QueueEntry,
-    fates: Vec<Option<Fate>>,
+    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
+    recipients_max: usize,
     trail: &mut Trail,
 ) -> Sent {
     let host = connection.link.capabilities();
@@ -110,8 +130,10 @@ pub(super) async fn send(
         fates,
         mail: MailParameters { body: content.body, ..onward_mail(entry, mta.world.clock.wall()) },
         content,
+        recipients_max,
         summary: String::new(),
         untouched: true,
+        site: SiteWord::Nothing,
         chunking_refused: false,
         elsewhere: HashSet::new(),
         other_session: false,
@@ -183,6 +205,7 @@ impl Progress<'_> {
             fates: self.fates,
             summary: self.summary + note.as_deref().unwrap_or_default(),
             untouched: self.untouched,
+            site: self.site,
             chunking_refused: self.chunking_refused,
             other_session: self.other_session,
             dropped: self.dropped,
@@ -196,7 +219,8 @@ async fn transact(
     progress: &mut Progress<'_>,
     trail: &mut Trail,
 ) -> Next {
-    let open = progress.open();
+    let mut open = progress.open();
+    open.truncate(progress.recipients_max);
     let mut asked = open.clone();
     progress.content.restart();
     connection.link.send(progress.transaction(&open));
@@ -236,6 +260,7 @@ async fn transact(
             }
             Some(Event::TransactionDone(outcome)) => {
                 progress.untouched = false;
+                progress.site = SiteWord::of(&outcome);
                 let next = done(connection, progress, &asked, outcome);
                 connection.usable = matches!(connection.link.next_event().await, Some(Event::Ready));
                 return next;
@@ -278,6 +303,12 @@ fn failed(
         matches!(failure.cause, Cause::ChunkingRefused(_)) && !progress.fates.iter().any(is_taken);
     // A server may leave an idle connection whenever it likes, by 421 too; that is not about this message.
     progress.untouched &= matches!(failure.stage, Stage::Ready | Stage::Rset | Stage::Mail);
+    let says_no = matches!(&failure.cause, Cause::Reply(reply) if reply.code == 421);
+    if progress.untouched {
+        progress.site = SiteWord::Lost(format!("{}: {}", connection.name(), failure.cause));
+    } else if says_no || failure.cause == Cause::TimedOut {
+        progress.site = SiteWord::Strained(format!("{}: {}", connection.name(), failure.cause));
+    }
     let mut trouble = Trouble::new((4, 4, 2), format!("{}: {}", connection.host, failure.cause));
     if let Cause::Reply(reply) = &failure.cause {
         trouble = refusal(connection, reply);
@@ -288,6 +319,21 @@ fn failed(
     }
     progress.decide_all(open, &Fate::Deferred(trouble));
     Next::Done
+}
+
+impl SiteWord {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            // A sender that is put off is not the site's limit on us in each case, but more of the same will not help.
+            Outcome::Refused { stage: Stage::Mail, reply, temporary: true } => {
+                Self::Strained(reply.to_string())
+            }
+            Outcome::Replied(_) | Outcome::Refused { .. } | Outcome::NoRecipients | Outcome::Each => {
+                Self::Served
+            }
+            Outcome::Spent | Outcome::Unsupported(_) => Self::Nothing,
+        }
+    }
 }
 
 fn recipient_fate(connection: &Connection, entry: &QueueEntry, outcome: RecipientOutcome) -> Option<Fate> {

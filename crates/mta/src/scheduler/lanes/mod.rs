@@ -7,20 +7,35 @@
 //! Within a lane the higher priority goes first (RFC 6710), and yet nothing waits for ever: of what is in the window the
 //! oldest gets its turn ([`ready`]), and of what is in the store no more than [`JUMPS_MAX`] newer
 //! entries go ahead between two loads.
+//!
+//! How many workers a lane has, and how fast they are, is up to its site ([`site`]) and to what all lanes share
+//! ([`slots`]). A site that cannot be reached closes its lane: its entries wait in the store, untouched, and one of them
+//! goes as a probe now and then ([`sites`]).
 
+mod lane;
+mod pace;
 mod ready;
+mod site;
+mod sites;
 mod sleepers;
+mod slots;
+mod timers;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
 use mail::{MtPriority, Timestamp};
 use store::spool::{EntryId, LaneId, QueueEntry};
 
-use ready::Ready;
+use lane::{Kind, Lane};
+pub use site::{RulePlace, SiteLimits, SiteState, SiteTrouble, Unreachable};
+use sites::Away;
+pub use sites::SiteView;
 use sleepers::Sleepers;
+use slots::Slots;
+use timers::Timers;
 
 /// Entries of one lane that wait in memory; the rest waits in the store.
 pub const WINDOW_MAX: usize = 1024;
@@ -31,9 +46,8 @@ const ITEMS_MAX: usize = 64 * ACTIVE_MAX;
 /// New entries of higher priority than the usual that pass by those in the store, from one load to the next.
 pub const JUMPS_MAX: usize = 256;
 
-/// Workers a lane may have at once.
-const WORKERS_MAX_LOCAL: usize = 64;
-const WORKERS_MAX_REMOTE: usize = 20;
+/// Domains whose sites are looked up at once.
+const LOOKUPS_MAX: usize = 200;
 
 /// An entry that is due.
 #[derive(Clone, Debug)]
@@ -56,14 +70,35 @@ pub enum Action {
     /// Look through the store's lanes: report them with [`Lanes::handle_stored`], and the end with
     /// [`Lanes::handle_searched`].
     Search,
+    /// Tell senders what is to be told while the lane's entries wait, and report with [`Lanes::handle_told`].
+    Tell(LaneId),
+}
+
+/// What a worker that asks for its next item gets.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    Item(Item),
+    /// There is none now.
+    Wait,
+    /// Its place is wanted, or the site is to have fewer.
+    Leave,
 }
 
 /// All lanes that have something to do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lanes {
     /// Those that are awake.
     by_id: HashMap<LaneId, Lane>,
     sleepers: Sleepers,
+    /// What is to be remembered of the sites of lanes that sleep.
+    away: HashMap<LaneId, Away>,
+    /// When something changes for the sites of lanes that are awake.
+    timers: Timers,
+    /// Connections to all sites.
+    connections: Slots,
+    lookups: Slots,
+    /// Lanes with workers that wait for an item.
+    idle: BTreeSet<LaneId>,
     /// The latest time told.
     now: Timestamp,
     searching: bool,
@@ -71,38 +106,50 @@ pub struct Lanes {
     stopping: bool,
 }
 
-#[derive(Debug, Default)]
-struct Lane {
-    ready: Ready,
-    /// Entries in `ready` or being delivered.
-    known: HashSet<EntryId>,
-    workers: usize,
-    /// Workers that wait for an item.
-    idle_workers: usize,
-    /// Workers that take no more, and still have to close their connection.
-    leaving_workers: usize,
-    loading: bool,
-    /// Entries that are due stand in the store only.
-    overflow: bool,
-    /// Entries that passed by them since the last load.
-    jumps: usize,
-}
-
 impl Lanes {
+    /// With so many connections to all sites at once.
+    pub fn new(connections_max: usize) -> Self {
+        Self {
+            by_id: HashMap::new(),
+            sleepers: Sleepers::default(),
+            away: HashMap::new(),
+            timers: Timers::default(),
+            connections: Slots::new(connections_max),
+            lookups: Slots::new(LOOKUPS_MAX),
+            idle: BTreeSet::new(),
+            now: Timestamp::default(),
+            searching: false,
+            actions: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// What is told next happens now.
+    pub fn handle_now(&mut self, now: Timestamp) {
+        if now < self.now {
+            self.handle_set_back(self.now.since(now));
+        }
+        self.now = now;
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// A start-up: whatever the store holds is to be found.
     pub fn handle_start(&mut self) {
         self.search();
     }
 
     /// A search found a lane in the store, its first entry due then.
-    pub fn handle_stored(&mut self, now: Timestamp, lane: &LaneId, first_due: Timestamp) {
-        self.handle_deferred(now, lane, first_due);
+    pub fn handle_stored(&mut self, lane: &LaneId, first_due: Timestamp) {
+        self.handle_deferred(lane, first_due);
     }
 
     /// A search is at its end.
-    pub fn handle_searched(&mut self, now: Timestamp) {
+    pub fn handle_searched(&mut self) {
         self.searching = false;
-        self.handle_time(now);
+        self.handle_time();
     }
 
     /// An entry was added to the store and is due at once.
@@ -117,20 +164,21 @@ impl Lanes {
         }
         let jumps = !has_turn && item.priority > MtPriority::NORMAL && state.jumps < JUMPS_MAX;
         state.jumps += usize::from(jumps);
-        if !has_turn && !jumps {
+        if state.site.is_closed() || (!has_turn && !jumps) {
             state.overflow = true;
         } else if state.known.insert(item.id) {
             state.ready.push(item);
             self.wake(lane, 1);
         }
         self.decide(lane);
+        self.forget_if_idle(lane);
     }
 
     /// An entry of this lane stands in the store, due then.
-    pub fn handle_deferred(&mut self, now: Timestamp, lane: &LaneId, due: Timestamp) {
-        self.now = now;
-        if due <= now {
+    pub fn handle_deferred(&mut self, lane: &LaneId, due: Timestamp) {
+        if due <= self.now {
             self.kick(lane);
+            self.forget_if_idle(lane);
         } else {
             self.sleepers.sleep(lane, due);
         }
@@ -151,12 +199,7 @@ impl Lanes {
         // Entries that came while the load ran set `overflow` again themselves; a load that broke off goes on later.
         state.overflow |= !complete;
         for item in due.into_iter().filter(|item| !state.known.contains(&item.id)).collect::<Vec<_>>() {
-            if state.ready.len() < window {
-                state.known.insert(item.id);
-                state.ready.push(item);
-            } else {
-                state.overflow = true;
-            }
+            state.push(item, window);
         }
         let ready = state.ready.len();
         self.wake(lane, ready);
@@ -177,32 +220,45 @@ impl Lanes {
     }
 
     /// A worker is done with an item: it is settled, or stands in the store with a new due time.
-    pub fn handle_finished(
-        &mut self,
-        now: Timestamp,
-        lane: &LaneId,
-        id: EntryId,
-        due_again: Option<Timestamp>,
-    ) {
-        self.now = now;
+    pub fn handle_finished(&mut self, lane: &LaneId, id: EntryId, due_again: Option<Timestamp>) {
         if let Some(state) = self.by_id.get_mut(lane) {
             state.known.remove(&id);
+            state.site.handle_finished(id);
         }
         match due_again {
-            Some(due) => self.handle_deferred(now, lane, due),
+            Some(due) => self.handle_deferred(lane, due),
             None => self.decide(lane),
         }
         self.forget_if_idle(lane);
     }
 
+    /// A worker could not begin with an item, which waits for another.
+    pub fn handle_given_back(&mut self, lane: &LaneId, item: Item) {
+        let window = self.window();
+        if let Some(state) = self.by_id.get_mut(lane) {
+            state.known.remove(&item.id);
+            state.site.handle_finished(item.id);
+            state.push(item, window);
+        }
+        self.wake(lane, 1);
+        self.decide(lane);
+    }
+
     /// An operator wants the lane's stored entries looked at now.
     pub fn handle_kick(&mut self, lane: &LaneId) {
+        if let Some(state) = self.awake(lane) {
+            state.site.handle_kick();
+        }
         self.kick(lane);
+        self.forget_if_idle(lane);
     }
 
     /// Time has passed.
-    pub fn handle_time(&mut self, now: Timestamp) {
-        self.now = now;
+    pub fn handle_time(&mut self) {
+        for lane in self.timers.take_due(self.now) {
+            self.look(&lane);
+            self.forget_if_idle(&lane);
+        }
         self.wake_sleepers();
     }
 
@@ -212,26 +268,54 @@ impl Lanes {
     }
 
     /// A worker asks for its next item.
-    pub fn take(&mut self, lane: &LaneId) -> Option<Item> {
+    pub fn take(&mut self, lane: &LaneId) -> Turn {
         if self.stopping {
-            return None;
+            return Turn::Leave;
         }
-        let item = self.by_id.get_mut(lane)?.ready.pop();
+        let turn = self.turn(lane).unwrap_or(Turn::Leave);
         self.decide(lane);
-        item
+        turn
+    }
+
+    fn turn(&mut self, id: &LaneId) -> Option<Turn> {
+        let now = self.now;
+        let Self { by_id, connections, lookups, .. } = self;
+        let lane = by_id.get_mut(id)?;
+        let slots = match lane.kind {
+            Kind::Inside => None,
+            Kind::Lookup => Some(lookups),
+            Kind::Site => Some(connections),
+        };
+        let is_wanted = slots.as_ref().is_some_and(|slots| slots.wants_back(lane.staying(), lane.taken));
+        if lane.has_too_many() || is_wanted {
+            return Some(Turn::Leave);
+        }
+        let item = if lane.site.may_take(now) { lane.ready.pop() } else { None };
+        Some(match item {
+            Some(item) => {
+                lane.taken += 1;
+                lane.site.handle_taken(now, item.id);
+                Turn::Item(item)
+            }
+            // Who has nothing to do holds no place that another wants.
+            None if slots.is_some_and(|slots| slots.is_scarce()) => Turn::Leave,
+            None => Turn::Wait,
+        })
     }
 
     /// A worker waits for more (and holds its connection open), or has stopped waiting.
     pub fn handle_worker_idle(&mut self, lane: &LaneId, idle: bool) {
+        let now = self.now;
         let Some(state) = self.by_id.get_mut(lane) else { return };
-        if idle {
-            state.idle_workers += 1;
-            // What came since it asked had nobody to wake.
-            if !state.ready.is_empty() {
-                self.actions.push_back(Action::WakeWorker(lane.clone()));
-            }
-        } else {
-            state.idle_workers = state.idle_workers.saturating_sub(1);
+        state.idle_workers = if idle { state.idle_workers + 1 } else { state.idle_workers.saturating_sub(1) };
+        // What came since it asked had nobody to wake.
+        if idle && !state.ready.is_empty() && state.site.may_take(now) {
+            self.actions.push_back(Action::WakeWorker(lane.clone()));
+        }
+        match (state.kind, state.idle_workers) {
+            (Kind::Site, 0) => drop(self.idle.remove(lane)),
+            (Kind::Site, _) => drop(self.idle.insert(lane.clone())),
+            _ => {}
         }
         self.decide(lane);
     }
@@ -248,6 +332,15 @@ impl Lanes {
         let Some(state) = self.by_id.get_mut(lane) else { return };
         state.workers = state.workers.saturating_sub(1);
         state.leaving_workers = state.leaving_workers.saturating_sub(1);
+        let left = state.workers;
+        let slots = match state.kind {
+            Kind::Inside => None,
+            Kind::Lookup => Some(&mut self.lookups),
+            Kind::Site => Some(&mut self.connections),
+        };
+        if let Some(next) = slots.and_then(|slots| slots.release(left)) {
+            self.decide(&next);
+        }
         self.decide(lane);
         self.forget_if_idle(lane);
     }
@@ -261,7 +354,7 @@ impl Lanes {
         // What is due and has no room waits for a lane to fall asleep, not for a time.
         let wakes = self.sleepers.first().filter(|at| *at > self.now || self.by_id.len() < ACTIVE_MAX);
         let search = self.sleepers.search_at().filter(|_| !self.searching);
-        wakes.into_iter().chain(search).min()
+        [wakes, search, self.timers.first()].into_iter().flatten().min()
     }
 
     /// Items in memory that nobody delivers yet, and workers at work.
@@ -277,7 +370,8 @@ impl Lanes {
             if self.by_id.len() >= ACTIVE_MAX {
                 return None;
             }
-            self.by_id.insert(lane.clone(), Lane::default());
+            let state = Lane::new(lane, self.away.remove(lane));
+            self.by_id.insert(lane.clone(), state);
         }
         self.by_id.get_mut(lane)
     }
@@ -292,7 +386,7 @@ impl Lanes {
         match self.awake(lane) {
             Some(state) => {
                 state.overflow = true;
-                self.decide(lane);
+                self.look(lane);
             }
             None => self.sleepers.sleep(lane, self.now),
         }
@@ -304,6 +398,8 @@ impl Lanes {
             && let Some(lane) = self.sleepers.wake(self.now)
         {
             self.kick(&lane);
+            // Its site may be left alone still.
+            self.sleep_if_idle(&lane);
         }
         if self.sleepers.search_at().is_some_and(|at| at <= self.now) {
             self.search();
@@ -319,15 +415,24 @@ impl Lanes {
     }
 
     fn forget_if_idle(&mut self, lane: &LaneId) {
-        if self.by_id.get(lane).is_some_and(Lane::is_forgettable) {
-            self.by_id.remove(lane);
+        if self.sleep_if_idle(lane) {
             self.wake_sleepers();
         }
     }
 
+    fn sleep_if_idle(&mut self, lane: &LaneId) -> bool {
+        let is_idle = self.by_id.get(lane).is_some_and(Lane::is_idle);
+        if is_idle {
+            self.fall_asleep(lane);
+        }
+        is_idle
+    }
+
     fn wake(&mut self, id: &LaneId, items: usize) {
-        let idle = self.by_id.get(id).map_or(0, |lane| lane.idle_workers);
-        for _ in 0..idle.min(items) {
+        let now = self.now;
+        let Some(lane) = self.by_id.get_mut(id) else { return };
+        let wanted = items.min(lane.site.permits(now));
+        for _ in 0..lane.idle_workers.min(wanted) {
             self.actions.push_back(Action::WakeWorker(id.clone()));
         }
     }
@@ -336,42 +441,35 @@ impl Lanes {
         if self.stopping {
             return;
         }
-        let window = self.window();
-        let Some(lane) = self.by_id.get_mut(id) else { return };
-        if lane.overflow && !lane.loading && lane.ready.len() <= window / 4 {
-            lane.overflow = false;
-            lane.loading = true;
-            // Entries we know of still stand in the due index and come back with the load.
-            let limit = window + lane.known.len();
-            self.actions.push_back(Action::Load { lane: id.clone(), limit });
+        let (window, now) = (self.window(), self.now);
+        let Self { by_id, actions, connections, lookups, timers, idle, .. } = self;
+        let Some(lane) = by_id.get_mut(id) else { return };
+        if lane.site.is_open() {
+            lane.tell_at = None;
         }
-        // One worker for each entry in hand: those that are busy with one come back for the next.
-        while lane.workers.saturating_sub(lane.leaving_workers) < lane.known.len()
-            && !lane.ready.is_empty()
-            && lane.workers < workers_max(id)
-        {
+        if let Some(limit) = lane.load_now(window) {
+            actions.push_back(Action::Load { lane: id.clone(), limit });
+        }
+        let mut slots = match lane.kind {
+            Kind::Inside => None,
+            Kind::Lookup => Some(lookups),
+            Kind::Site => Some(connections),
+        };
+        while lane.wants_worker(now) {
+            if slots.as_mut().is_some_and(|slots| !slots.claim(id, lane.workers)) {
+                // Somebody who has nothing to do gives up his place.
+                actions.extend(idle.pop_first().map(Action::WakeWorker));
+                break;
+            }
             lane.workers += 1;
-            self.actions.push_back(Action::StartWorker(id.clone()));
+            lane.taken = 0;
+            actions.push_back(Action::StartWorker(id.clone()));
         }
+        timers.set(id, lane.next_look(now));
     }
 }
 
-impl Lane {
-    fn is_forgettable(&self) -> bool {
-        self.workers == 0 && self.known.is_empty() && !self.loading && !self.overflow
-    }
-}
-
-fn workers_max(lane: &LaneId) -> usize {
-    if &*lane.0 == crate::route::LOCAL_LANE {
-        WORKERS_MAX_LOCAL
-    } else if crate::route::is_pickup(lane) {
-        // It has the lane in hand, alone.
-        1
-    } else {
-        WORKERS_MAX_REMOTE
-    }
-}
-
+#[cfg(test)]
+mod site_tests;
 #[cfg(test)]
 mod tests;

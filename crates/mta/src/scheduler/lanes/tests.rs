@@ -1,7 +1,11 @@
+use std::collections::HashSet;
+
 use super::*;
 
 const LATER: Timestamp = Timestamp::from_millis(60_000);
 const NOW: Timestamp = Timestamp::from_millis(1000);
+/// Of a lane without a site.
+const WORKERS: usize = 20;
 
 fn lane(name: &str) -> LaneId {
     LaneId(name.into())
@@ -15,29 +19,41 @@ fn item(number: u64) -> Item {
     Item { id: id(number), priority: MtPriority::NORMAL, entry: None }
 }
 
+fn next(lanes: &mut Lanes, lane: &LaneId) -> Option<Item> {
+    match lanes.take(lane) {
+        Turn::Item(item) => Some(item),
+        Turn::Wait | Turn::Leave => None,
+    }
+}
+
+fn time(lanes: &mut Lanes, now: Timestamp) {
+    lanes.handle_now(now);
+    lanes.handle_time();
+}
+
 fn actions(lanes: &mut Lanes) -> Vec<Action> {
     std::iter::from_fn(|| lanes.poll()).collect()
 }
 
 #[test]
 fn an_added_entry_starts_a_worker_that_takes_it_once() {
-    let (mut lanes, local) = (Lanes::default(), lane("local"));
+    let (mut lanes, local) = (Lanes::new(1000), lane("local"));
     lanes.handle_added(&local, item(1));
     assert_eq!(actions(&mut lanes), [Action::StartWorker(local.clone())]);
-    assert_eq!(lanes.take(&local).unwrap().id, id(1));
-    assert!(lanes.take(&local).is_none());
-    lanes.handle_finished(NOW, &local, id(1), None);
+    assert_eq!(next(&mut lanes, &local).unwrap().id, id(1));
+    assert!(next(&mut lanes, &local).is_none());
+    lanes.handle_finished(&local, id(1), None);
     lanes.handle_worker_gone(&local);
     assert!(lanes.by_id.is_empty(), "a lane with nothing to do is forgotten");
 }
 
 #[test]
 fn an_idle_worker_is_used_before_a_new_one_starts() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_added(&site, item(1));
     actions(&mut lanes);
     lanes.take(&site);
-    lanes.handle_finished(NOW, &site, id(1), None);
+    lanes.handle_finished(&site, id(1), None);
     lanes.handle_worker_idle(&site, true);
     lanes.handle_added(&site, item(2));
     assert_eq!(actions(&mut lanes), [Action::WakeWorker(site.clone())]);
@@ -47,32 +63,32 @@ fn an_idle_worker_is_used_before_a_new_one_starts() {
 
 #[test]
 fn after_shutdown_no_worker_follows_one_that_left() {
-    let (mut lanes, local) = (Lanes::default(), lane("local"));
+    let (mut lanes, local) = (Lanes::new(1000), lane("local"));
     lanes.handle_added(&local, item(1));
     lanes.take(&local);
     lanes.handle_added(&local, item(2));
     assert_eq!(actions(&mut lanes).len(), 2);
     lanes.handle_shutdown();
-    assert!(lanes.take(&local).is_none());
+    assert!(next(&mut lanes, &local).is_none());
     lanes.handle_worker_gone(&local);
-    lanes.handle_finished(NOW, &local, id(1), None);
+    lanes.handle_finished(&local, id(1), None);
     lanes.handle_worker_gone(&local);
     assert_eq!(actions(&mut lanes), [], "the other entry waits for the next start");
     assert_eq!(lanes.load().1, 0);
 }
 
 #[test]
-fn a_site_never_has_more_workers_than_its_limit() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+fn a_lane_never_has_more_workers_than_its_limit() {
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for number in 0..1000 {
         lanes.handle_added(&site, item(number));
     }
-    assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE);
+    assert_eq!(actions(&mut lanes).len(), WORKERS);
 }
 
 #[test]
 fn there_are_as_many_workers_as_entries_and_no_more() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for number in 0..3 {
         lanes.handle_added(&site, item(number));
     }
@@ -84,16 +100,16 @@ fn there_are_as_many_workers_as_entries_and_no_more() {
     lanes.handle_kick(&site);
     actions(&mut lanes);
     lanes.handle_loaded(&site, (3..100).map(item).collect(), true, None);
-    assert_eq!(actions(&mut lanes).len(), WORKERS_MAX_REMOTE - 3, "a load starts all that it needs");
+    assert_eq!(actions(&mut lanes).len(), WORKERS - 3, "a load starts all that it needs");
 }
 
 #[test]
 fn a_worker_that_leaves_is_not_counted_on() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_added(&site, item(1));
     lanes.take(&site);
-    lanes.handle_finished(NOW, &site, id(1), None);
-    assert!(lanes.take(&site).is_none());
+    lanes.handle_finished(&site, id(1), None);
+    assert!(next(&mut lanes, &site).is_none());
     actions(&mut lanes);
     lanes.handle_added(&site, item(2));
     assert_eq!(actions(&mut lanes), [], "it may still wait for more");
@@ -105,11 +121,11 @@ fn a_worker_that_leaves_is_not_counted_on() {
 
 #[test]
 fn what_came_before_a_worker_began_to_wait_wakes_it() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_added(&site, item(1));
     lanes.take(&site);
-    lanes.handle_finished(NOW, &site, id(1), None);
-    assert!(lanes.take(&site).is_none());
+    lanes.handle_finished(&site, id(1), None);
+    assert!(next(&mut lanes, &site).is_none());
     lanes.handle_added(&site, item(2));
     actions(&mut lanes);
     lanes.handle_worker_idle(&site, true);
@@ -118,7 +134,7 @@ fn what_came_before_a_worker_began_to_wait_wakes_it() {
 
 #[test]
 fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for number in 0..=(WINDOW_MAX as u64) {
         lanes.handle_added(&site, item(number));
     }
@@ -133,29 +149,29 @@ fn what_does_not_fit_the_window_is_loaded_when_there_is_room() {
     };
     assert!(loads(&mut lanes).is_empty());
     for number in 0..WINDOW_MAX as u64 {
-        assert_eq!(lanes.take(&site).unwrap().id, id(number));
-        lanes.handle_finished(NOW, &site, id(number), None);
+        assert_eq!(next(&mut lanes, &site).unwrap().id, id(number));
+        lanes.handle_finished(&site, id(number), None);
     }
     assert_eq!(loads(&mut lanes).len(), 1);
     lanes.handle_loaded(&site, vec![item(WINDOW_MAX as u64)], true, None);
-    assert_eq!(lanes.take(&site).unwrap().id, id(WINDOW_MAX as u64));
+    assert_eq!(next(&mut lanes, &site).unwrap().id, id(WINDOW_MAX as u64));
     assert!(loads(&mut lanes).is_empty());
 }
 
 #[test]
 fn an_entry_under_delivery_is_not_taken_again_by_a_load() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_added(&site, item(1));
     lanes.take(&site);
     lanes.handle_kick(&site);
     lanes.handle_loaded(&site, vec![item(1), item(2)], true, None);
-    assert_eq!(lanes.take(&site).unwrap().id, id(2));
-    assert!(lanes.take(&site).is_none());
+    assert_eq!(next(&mut lanes, &site).unwrap().id, id(2));
+    assert!(next(&mut lanes, &site).is_none());
 }
 
 #[test]
 fn an_overflow_during_a_load_is_not_forgotten() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_kick(&site);
     assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
     lanes.handle_kick(&site);
@@ -166,25 +182,25 @@ fn an_overflow_during_a_load_is_not_forgotten() {
 
 #[test]
 fn a_deferred_entry_is_loaded_at_its_time_and_not_before() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-    lanes.handle_stored(NOW, &site, LATER);
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
+    lanes.handle_stored(&site, LATER);
     assert_eq!(lanes.deadline(), Some(LATER));
-    lanes.handle_time(NOW);
+    time(&mut lanes, NOW);
     assert_eq!(actions(&mut lanes), []);
-    lanes.handle_time(LATER);
+    time(&mut lanes, LATER);
     assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
     assert_eq!(lanes.deadline(), None);
 }
 
 #[test]
 fn an_earlier_due_time_moves_the_wake_up_forward() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
-    lanes.handle_deferred(NOW, &site, LATER);
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
+    lanes.handle_deferred(&site, LATER);
     let sooner = Timestamp::from_millis(30_000);
-    lanes.handle_deferred(NOW, &site, sooner);
-    lanes.handle_deferred(NOW, &site, LATER);
+    lanes.handle_deferred(&site, sooner);
+    lanes.handle_deferred(&site, LATER);
     assert_eq!(lanes.deadline(), Some(sooner));
-    lanes.handle_time(LATER);
+    time(&mut lanes, LATER);
     assert_eq!(lanes.deadline(), None);
 }
 
@@ -194,25 +210,25 @@ fn urgent(number: u64) -> Item {
 
 #[test]
 fn the_higher_priority_leaves_first_and_the_rest_in_order() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for (number, level) in [(1, 0), (2, -4), (3, 4), (4, 0), (5, 9), (6, 4)] {
         lanes.handle_added(&site, Item { priority: MtPriority::new(level).unwrap(), ..item(number) });
     }
-    let order: Vec<_> = std::iter::from_fn(|| lanes.take(&site)).map(|item| item.id).collect();
+    let order: Vec<_> = std::iter::from_fn(|| next(&mut lanes, &site)).map(|item| item.id).collect();
     assert_eq!(order, [5, 3, 6, 1, 4, 2].map(id));
 }
 
 /// RFC 6710 §5: a flood of +9 does not keep the others from their turn.
 #[test]
 fn a_flood_of_urgent_entries_starves_nobody() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     lanes.handle_added(&site, item(1));
     lanes.handle_added(&site, item(2));
     let mut taken = Vec::new();
     for number in 100..200 {
         lanes.handle_added(&site, urgent(number));
         lanes.handle_added(&site, urgent(number + 1000));
-        taken.push(lanes.take(&site).unwrap().id);
+        taken.push(next(&mut lanes, &site).unwrap().id);
     }
     let turn = |number| taken.iter().position(|taken| *taken == id(number));
     let longest = ready::FAVOURED_MAX as usize;
@@ -222,7 +238,7 @@ fn a_flood_of_urgent_entries_starves_nobody() {
 /// The same where the window is full and others wait in the store, which this plays.
 #[test]
 fn a_flood_does_not_keep_what_is_in_the_store_from_being_loaded() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for number in 0..(WINDOW_MAX as u64) {
         lanes.handle_added(&site, urgent(number));
     }
@@ -235,8 +251,8 @@ fn a_flood_does_not_keep_what_is_in_the_store_from_being_loaded() {
         if lanes.load().0 == before {
             stored.push(urgent(number));
         }
-        let taken = lanes.take(&site).unwrap().id;
-        lanes.handle_finished(NOW, &site, taken, None);
+        let taken = next(&mut lanes, &site).unwrap().id;
+        lanes.handle_finished(&site, taken, None);
         if taken == id(5000) {
             return;
         }
@@ -249,12 +265,12 @@ fn a_flood_does_not_keep_what_is_in_the_store_from_being_loaded() {
 
 #[test]
 fn urgent_entries_pass_by_a_full_window_up_to_a_bound() {
-    let (mut lanes, site) = (Lanes::default(), lane("smtp:a:25"));
+    let (mut lanes, site) = (Lanes::new(1000), lane("discard"));
     for number in 0..=(WINDOW_MAX as u64) {
         lanes.handle_added(&site, item(number));
     }
     lanes.handle_added(&site, urgent(9000));
-    assert_eq!(lanes.take(&site).unwrap().id, id(9000));
+    assert_eq!(next(&mut lanes, &site).unwrap().id, id(9000));
     for number in 0..2 * JUMPS_MAX as u64 {
         lanes.handle_added(&site, urgent(10_000 + number));
     }
@@ -266,14 +282,15 @@ fn urgent_entries_pass_by_a_full_window_up_to_a_bound() {
 /// C183: what is awake and what sleeps is bounded, whatever the number of lanes, and each gets its turn.
 #[test]
 fn more_lanes_than_may_be_awake_take_turns() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(1000);
+    lanes.handle_now(NOW);
     lanes.handle_start();
     assert_eq!(actions(&mut lanes), [Action::Search]);
     let count = 2 * ACTIVE_MAX + 10;
     for number in 0..count {
-        lanes.handle_stored(NOW, &lane(&format!("mx:{number}")), NOW);
+        lanes.handle_stored(&lane(&format!("mx:{number}")), NOW);
     }
-    lanes.handle_searched(NOW);
+    lanes.handle_searched();
     assert_eq!((lanes.by_id.len(), lanes.deadline()), (ACTIVE_MAX, None), "there is nothing to wait for");
     let mut loaded = HashSet::new();
     while let Some(action) = lanes.poll() {
@@ -286,7 +303,7 @@ fn more_lanes_than_may_be_awake_take_turns() {
 
 #[test]
 fn a_new_entry_of_a_lane_that_may_not_wake_stays_in_the_store() {
-    let mut lanes = Lanes::default();
+    let mut lanes = Lanes::new(1000);
     for number in 0..ACTIVE_MAX {
         lanes.handle_kick(&lane(&format!("mx:{number}")));
     }
@@ -300,18 +317,19 @@ fn a_new_entry_of_a_lane_that_may_not_wake_stays_in_the_store() {
 
 #[test]
 fn sleepers_that_were_not_kept_are_searched_for_in_time() {
-    let mut lanes = Lanes { sleepers: Sleepers::with_room(2), ..Lanes::default() };
+    let mut lanes = Lanes { sleepers: Sleepers::with_room(2), ..Lanes::new(1000) };
     for (name, due) in [("a", 30), ("b", 10), ("c", 20)] {
-        lanes.handle_deferred(Timestamp::from_millis(1), &lane(name), Timestamp::from_millis(due));
+        lanes.handle_deferred(&lane(name), Timestamp::from_millis(due));
     }
     assert_eq!(lanes.deadline(), Some(Timestamp::from_millis(10)));
-    lanes.handle_time(Timestamp::from_millis(25));
+    time(&mut lanes, Timestamp::from_millis(25));
     assert_eq!(actions(&mut lanes).len(), 2, "b and c are loaded");
     assert_eq!(lanes.deadline(), Some(Timestamp::from_millis(30)));
-    lanes.handle_time(Timestamp::from_millis(30));
+    time(&mut lanes, Timestamp::from_millis(30));
     assert_eq!((actions(&mut lanes), lanes.deadline()), (vec![Action::Search], None));
-    lanes.handle_stored(Timestamp::from_millis(31), &lane("a"), Timestamp::from_millis(30));
+    lanes.handle_now(Timestamp::from_millis(31));
+    lanes.handle_stored(&lane("a"), Timestamp::from_millis(30));
     assert!(matches!(actions(&mut lanes)[..], [Action::Load { .. }]));
-    lanes.handle_searched(Timestamp::from_millis(32));
+    lanes.handle_searched();
     assert_eq!((actions(&mut lanes), lanes.deadline()), (Vec::new(), None));
 }
