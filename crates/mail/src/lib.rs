@@ -23,6 +23,7 @@ pub mod terminal;
 pub mod text;
 mod timestamp;
 pub mod tls_report;
+pub mod verp;
 pub mod webhook;
 pub mod xtext;
 

@@ -9,7 +9,7 @@ use world::tls::{ClientTls, TlsError, Verify};
 
 use crate::{
     policy::limits::ClientLimits,
-    route::{Route, limits::DeliveryLimits, site::OwnHosts},
+    route::{RecipientPattern, Route, limits::DeliveryLimits, site::OwnHosts},
     tls_reports::TlsReporting,
 };
 
@@ -43,6 +43,9 @@ pub struct Config {
     pub report_expire_after: Duration,
     /// The postmaster is told of mail from the null sender that failed.
     pub dead_letters: bool,
+    /// Mail of ours goes abroad under return addresses that name the message.
+    pub verp: bool,
+    pub suppression: Suppressing,
     /// The sender of a message that is still on its way after this long is told, once.
     pub delay_notice_after: Duration,
     pub transport: TransportPolicies,
@@ -94,6 +97,12 @@ impl Config {
             expire_after: Duration::from_hours(5 * 24),
             report_expire_after: Duration::from_hours(2 * 24),
             dead_letters: true,
+            verp: false,
+            suppression: Suppressing {
+                senders: Vec::new(),
+                failures: 2,
+                kept_for: Duration::from_hours(90 * 24),
+            },
             delay_notice_after: Duration::from_hours(4),
             transport: TransportPolicies { dane: true },
             client_tls,
@@ -126,6 +135,16 @@ impl Config {
 pub struct TransportPolicies {
     /// RFC 7672, as far as the resolver validates.
     pub dane: bool,
+}
+
+/// Addresses that mail to failed for good.
+#[derive(Clone, Debug)]
+pub struct Suppressing {
+    /// Whose mail fills the list, and heeds it.
+    pub senders: Vec<RecipientPattern>,
+    /// So many messages that failed.
+    pub failures: u32,
+    pub kept_for: Duration,
 }
 
 /// How mail goes on that an alias leads abroad.

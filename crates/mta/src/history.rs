@@ -21,6 +21,7 @@ pub(crate) async fn prune(mta: Arc<Mta>) {
         let kept_for = mta.config().history_kept_for;
         let before =
             clock.wall().millis().saturating_sub(i64::try_from(kept_for.as_millis()).unwrap_or(i64::MAX));
+        prune_suppressions(&mta).await;
         loop {
             match mta.stores.ledger.prune(mail::Timestamp::from_millis(before), PRUNE_EVENTS_MAX).await {
                 Ok(PRUNE_EVENTS_MAX..) => tokio::task::yield_now().await,
@@ -30,6 +31,19 @@ pub(crate) async fn prune(mta: Arc<Mta>) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// What is known against addresses has its own time.
+async fn prune_suppressions(mta: &Mta) {
+    let (list, now) = (&mta.stores.suppressions, mta.world.clock.wall());
+    let mut after = None;
+    loop {
+        match list.prune(now, after.as_deref(), PRUNE_EVENTS_MAX).await {
+            Ok(Some(next)) => after = Some(next),
+            Ok(None) => return,
+            Err(error) => return tracing::error!(%error, "expired suppressions cannot be removed"),
         }
     }
 }

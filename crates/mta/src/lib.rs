@@ -4,6 +4,7 @@
 //! `docs/message-flow.md` tells it on one page.
 
 pub mod accept;
+mod bounce;
 pub mod config;
 pub mod deliver;
 mod etrn;
@@ -24,6 +25,7 @@ mod queue_ids;
 pub mod route;
 pub mod scheduler;
 mod session;
+mod suppression;
 pub mod terminals;
 #[cfg(test)]
 mod testing;

@@ -278,6 +278,37 @@ fn failures_return_what_ret_says_and_reach_who_asked() {
     }
 }
 
+#[test]
+fn an_alias_with_several_targets_is_expanded_and_a_reply_of_several_lines_comes_whole() {
+    let ports = Ports::take();
+    let _sink = Sink::start(ports.nth(0), &["PIPELINING"], |line| {
+        line.starts_with("RCPT")
+            .then(|| "550-5.1.1 no such mailbox here,\r\n550 5.1.1 ask <far.test>".to_owned())
+    });
+    let server = Server::start(&route_to(ports.nth(0), ""));
+    server.cli_ok(&["alias", "add", "team@example.test", BOB, CAROL]);
+    send(&server, "", &["<team@example.test> NOTIFY=SUCCESS,FAILURE"]);
+    server.mailbox_count(BOB, 1);
+    let reports: Vec<Seen> = server.mailbox(ALICE, 2).iter().filter_map(|report| seen(report)).collect();
+    if reports.is_empty() {
+        return;
+    }
+    let of = |action: &str| reports.iter().find(|report| report.fields[1]["action"] == action).unwrap();
+    assert_eq!(of("expanded").fields[1]["final-recipient"], "rfc822; team@example.test");
+    let failed = of("failed");
+    assert_eq!(failed.fields[1]["final-recipient"], format!("rfc822; {CAROL}"));
+    let code = failed.fields[1]["diagnostic-code"].as_str().unwrap();
+    let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, "smtp; 550-5.1.1 no such mailbox here, 550 5.1.1 ask <far.test>");
+    assert!(
+        failed.text.contains("because there is no such mailbox. You can check the address"),
+        "{}",
+        failed.text
+    );
+    let why = server.cli_ok(&["why", "team@example.test"]);
+    assert!(why.contains("(that is, there is no such mailbox)"), "{why}");
+}
+
 /// What Python's LMTP client was told, by TCP and by the Unix socket.
 fn lmtp(server: &Server, host: &str, port: u16, recipients: &[&str]) -> Option<Value> {
     let python = tools::find("python3", "LMTP with Python")?;

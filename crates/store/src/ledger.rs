@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use mail::{Address, QueueId, Timestamp};
+use mail::{Address, QueueId, Timestamp, cause::Cause};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
@@ -98,6 +98,22 @@ pub enum Event {
         /// `asked`, `kept`, `failed`, or `dropped`: the next host does not know it.
         state: String,
         detail: String,
+    },
+    /// A report of somebody else came back: what became of the recipient after it was handed on.
+    Returned {
+        recipient: String,
+        /// `failed`, `delayed`, `delivered`, …
+        action: String,
+        status: Option<String>,
+        diagnostic: Option<String>,
+        cause: Cause,
+        /// The message that told it.
+        report: QueueId,
+    },
+    /// The recipient had failed often enough to get no more mail from senders that heed the suppression list.
+    Suppressed {
+        recipient: String,
+        until: Timestamp,
     },
 }
 
@@ -227,7 +243,9 @@ impl Event {
                 recipients.extend(message_id);
                 recipients
             }
-            Self::Delivered { recipient, .. } => vec![recipient],
+            Self::Delivered { recipient, .. }
+            | Self::Returned { recipient, .. }
+            | Self::Suppressed { recipient, .. } => vec![recipient],
             Self::Deferred { recipients, .. }
             | Self::Bounced { recipients, .. }
             | Self::Expired { recipients, .. }

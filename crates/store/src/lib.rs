@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod spool;
+pub mod suppressions;
 #[cfg(test)]
 mod testing;
 pub mod tls_reports;
@@ -29,6 +30,7 @@ pub use engine::{
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
 pub use spool::Spool;
+pub use suppressions::Suppressions;
 pub use tls_reports::TlsReports;
 
 /// How often what read, decided and met a conflict reads and decides anew before it gives up.
@@ -43,6 +45,7 @@ pub struct Stores {
     pub directory: Directory,
     pub ledger: Ledger,
     pub tls_reports: TlsReports,
+    pub suppressions: Suppressions,
 }
 
 impl Stores {
@@ -58,6 +61,7 @@ impl Stores {
             directory: Directory::with_password_cost(engine.clone(), cost),
             ledger: Ledger::new(engine.clone()),
             tls_reports: TlsReports::new(engine.clone()),
+            suppressions: Suppressions::new(engine.clone()),
             engine,
         }
     }

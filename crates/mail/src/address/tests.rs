@@ -25,6 +25,11 @@ fn reverse(text: &str) -> Result<(String, &str), AddressError> {
 }
 
 #[test]
+fn the_sender_of_qmails_double_bounces_is_no_address() {
+    assert!("#@[]".parse::<Address>().is_err());
+}
+
+#[test]
 fn quoted_strings_hold_what_they_mean() {
     let cases = [
         (r#""a b"@x.example"#, "a b", r#""a b"@x.example"#),

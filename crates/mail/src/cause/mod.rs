@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::EnhancedStatus;
 
-/// Why a recipient was not delivered to.
+/// Why a recipient was not delivered to. Stored by its place: a new one joins at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// There is no such mailbox.
     NoSuchUser,

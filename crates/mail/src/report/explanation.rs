@@ -8,6 +8,8 @@ use crate::{
     text,
 };
 
+/// Of so long a text further replies are left out.
+const QUOTING_BYTES_MAX: usize = 64 * 1024;
 /// Lines quoted of a reply.
 const QUOTED_LINES_MAX: usize = 20;
 
@@ -93,7 +95,8 @@ fn whom(recipient: &ReportedRecipient) -> String {
 
 /// What the remote host said, set apart from our own words.
 fn quote(recipient: &ReportedRecipient, out: &mut String) {
-    let Some(diagnostic) = &recipient.diagnostic else { return };
+    let diagnostic = recipient.diagnostic.as_ref().filter(|_| out.len() < QUOTING_BYTES_MAX);
+    let Some(diagnostic) = diagnostic else { return };
     let host = recipient.remote_mta.as_deref().unwrap_or("the remote mail system");
     write_wrapped("    ", "    ", &format!("{} said:", text::clean(host.as_bytes())), out);
     for line in diagnostic.lines().filter(|line| !line.trim().is_empty()).take(QUOTED_LINES_MAX) {

@@ -26,6 +26,19 @@ pub enum Action {
     Expanded,
 }
 
+impl Action {
+    /// RFC 3464 §2.3.3
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Delivered => "delivered",
+            Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
+        }
+    }
+}
+
 /// One recipient that a report is about.
 #[derive(Clone, Debug)]
 pub struct ReportedRecipient {

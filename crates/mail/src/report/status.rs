@@ -7,6 +7,8 @@ use crate::{Address, Hold, OriginalRecipient, Timestamp, text, xtext};
 
 /// What is kept of a value, and of a line of a reply.
 const VALUE_BYTES_MAX: usize = 4096;
+/// Of so long a part further replies are left out; the status tells them.
+const DETAILED_BYTES_MAX: usize = 256 * 1024;
 /// Lines kept of a reply.
 const REPLY_LINES_MAX: usize = 20;
 
@@ -51,11 +53,11 @@ impl Fields {
             recipient.original_recipient.as_ref().map(|original| self.original_recipient(original));
         self.optional("Original-Recipient", original.as_deref());
         self.field("Final-Recipient", &self.final_recipient(&recipient.final_recipient));
-        self.field("Action", word(recipient.action));
+        self.field("Action", recipient.action.word());
         self.field("Status", &recipient.status.to_string());
         let remote_mta = recipient.remote_mta.as_ref().map(|name| format!("dns; {name}"));
         self.optional("Remote-MTA", remote_mta.as_deref());
-        if let Some(reply) = &recipient.diagnostic {
+        if let Some(reply) = recipient.diagnostic.as_ref().filter(|_| self.out.len() < DETAILED_BYTES_MAX) {
             self.reply("Diagnostic-Code", reply);
         }
         let last_attempt = recipient.last_attempt_at.map(Timestamp::rfc5322);
@@ -123,15 +125,5 @@ fn requested(hold: Hold) -> String {
     match hold {
         Hold::For(seconds) => format!("for;{seconds}"),
         Hold::Until(at) => format!("until;{at}"),
-    }
-}
-
-fn word(action: Action) -> &'static str {
-    match action {
-        Action::Failed => "failed",
-        Action::Delayed => "delayed",
-        Action::Delivered => "delivered",
-        Action::Relayed => "relayed",
-        Action::Expanded => "expanded",
     }
 }

@@ -253,6 +253,17 @@ fn a_reply_of_several_lines_comes_whole() {
 }
 
 #[test]
+fn a_report_on_many_recipients_stays_short() {
+    let to = "alice@a.example".parse().unwrap();
+    let mut told = recipient("bob@b.example");
+    told.diagnostic = Some(format!("550 5.1.1 {}", "y".repeat(4000)));
+    let recipients = vec![told; 1000];
+    let message = written(&report(&to, &recipients, ORIGINAL));
+    assert!(message.len() < 1_500_000, "{}", message.len());
+    assert_eq!(message.matches("\r\nStatus: 5.1.1\r\n").count(), 1000);
+}
+
+#[test]
 fn what_can_be_done_follows_from_what_the_host_said() {
     let to = "alice@a.example".parse().unwrap();
     let mut told = recipient("bob@b.example");

@@ -17,7 +17,7 @@ use store::{
     spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
 };
 
-use crate::{Mta, accept, planted::Planted, route};
+use crate::{Mta, accept, bounce, planted::Planted, route, suppression};
 use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.
@@ -234,6 +234,9 @@ async fn try_settle(
     }
     record_deliveries(mta, &mut batch, entry, fates, now);
     promises::record(mta, &mut batch, entry, fates, attempt, now);
+    if entry.reverse_path.is_null() && entry.attempts == 0 {
+        bounce::note(mta, &mut batch, entry, now).await?;
+    }
     let missed = entry.missed_deadline(now);
     let end = if missed == Some(ByMode::Return) {
         Some(End::Late)
@@ -244,6 +247,7 @@ async fn try_settle(
     let (lost, kept) = lost_and_kept(entry, fates, end.is_some());
     let mut reporter = Reporter { mta, config: &config, entry, now, entries: Vec::new() };
     reporter.tell_successes(&mut batch, fates).await?;
+    suppression::count_refusals(mta, &mut batch, entry, &lost, now).await?;
     if !lost.is_empty() {
         reporter.tell_failures(&mut batch, &lost, end).await?;
         if mta.has(Planted::BouncesTwice) {

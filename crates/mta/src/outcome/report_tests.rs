@@ -1,11 +1,15 @@
 //! What senders are told, as they get it (RFC 3461 §5.2).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proto::smtp::server::Flavour;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::{
-    route::{Route, Via},
+    route::{NextHost, Route, RouteTls, Via},
     testing::{Site, config},
 };
 
@@ -33,6 +37,32 @@ async fn count(site: &Site, address: &str) -> usize {
 async fn alias(site: &Site, name: &str, targets: &[&str]) {
     let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
     site.stores.directory.add_alias(name, targets, mail::Timestamp::from_millis(1)).await.unwrap();
+}
+
+/// A next host for everybody elsewhere, whose mailboxes are full.
+async fn full_host() -> Route {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(refuse_for_now(BufReader::new(stream)));
+        }
+    });
+    let (host, tls) = ("127.0.0.1".to_owned(), RouteTls::Opportunistic);
+    let next = NextHost { host, port, tls, login: None, lmtp: false };
+    Route { recipient: "*".parse().unwrap(), via: Via::Smtp(Arc::new(next)) }
+}
+
+async fn refuse_for_now(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
+    stream.write_all(b"220 there.example\r\n").await?;
+    let mut line = String::new();
+    while stream.read_line(&mut line).await? > 0 {
+        let refused = line.starts_with("RCPT");
+        let reply = if refused { "450 4.2.2 the mailbox is full" } else { "250 there.example" };
+        stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
+        line.clear();
+    }
+    Ok(())
 }
 
 async fn carol(site: &Site, quota: Option<u64>) {
@@ -202,11 +232,10 @@ fn mail_without_a_sender_is_given_up_sooner() {
 
 #[tokio::test]
 async fn a_delay_is_told_once() {
-    let mut config = config(vec![]);
+    let mut config = config(vec![full_host().await]);
     config.delay_notice_after = Duration::ZERO;
     let site = Site::new(config).await;
-    carol(&site, Some(10)).await;
-    send(&site, "<bob@here.example>", &["<carol@here.example>"]).await;
+    send(&site, "<bob@here.example>", &["<carol@there.example>"]).await;
     let report = site.mail("bob@here.example", 1).await;
     assert!(report.contains("Subject: Your mail is delayed\r\n"), "{report}");
     assert!(report.contains("\r\nAction: delayed\r\nStatus: 4.2.2\r\n"), "{report}");
@@ -224,17 +253,16 @@ async fn a_delay_is_told_once() {
 
 #[tokio::test]
 async fn a_delay_is_not_told_to_who_did_not_ask_nor_before_its_time() {
-    let mut soon = config(vec![]);
+    let mut soon = config(vec![full_host().await]);
     soon.delay_notice_after = Duration::ZERO;
     for (config, sender, notify) in [
         (soon.clone(), "bob@here.example", " NOTIFY=SUCCESS,FAILURE"),
         (soon.clone(), "bob@here.example", " NOTIFY=NEVER"),
         (soon, "", ""),
-        (config(vec![]), "bob@here.example", " NOTIFY=DELAY"),
+        (config(vec![full_host().await]), "bob@here.example", " NOTIFY=DELAY"),
     ] {
         let site = Site::new(config).await;
-        carol(&site, Some(10)).await;
-        send(&site, &format!("<{sender}>"), &[&format!("<carol@here.example>{notify}")]).await;
+        send(&site, &format!("<{sender}>"), &[&format!("<carol@there.example>{notify}")]).await;
         while site.stores.spool.list(None, 1).await.unwrap()[0].attempts < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -245,12 +273,11 @@ async fn a_delay_is_not_told_to_who_did_not_ask_nor_before_its_time() {
 
 #[tokio::test]
 async fn what_is_given_up_has_expired() {
-    let mut config = config(vec![]);
+    let mut config = config(vec![full_host().await]);
     config.expire_after = Duration::from_millis(20);
     config.delay_notice_after = Duration::ZERO;
     let site = Site::new(config).await;
-    carol(&site, Some(10)).await;
-    send(&site, "<bob@here.example>", &["<carol@here.example> NOTIFY=FAILURE"]).await;
+    send(&site, "<bob@here.example>", &["<carol@there.example> NOTIFY=FAILURE"]).await;
     let report = site.mail("bob@here.example", 1).await;
     assert!(report.contains("\r\nAction: failed\r\nStatus: 4.4.7\r\n"), "{report}");
     assert!(
@@ -266,6 +293,27 @@ async fn nobody_is_told_that_thrown_away_mail_was_delivered() {
     send(&site, "<bob@here.example>", &["<x@there.example> NOTIFY=SUCCESS"]).await;
     settled(&site).await;
     assert_eq!(count(&site, "bob@here.example").await, 0);
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_told_in_the_session() {
+    let site = Site::new(config(vec![])).await;
+    carol(&site, Some(400)).await;
+    for (text, reply) in
+        [("a".repeat(20), "250"), ("b".repeat(20), "452 4.2.2"), ("c".repeat(600), "552 5.2.2")]
+    {
+        let mut wire = site.connect("127.0.0.1").await;
+        wire.dialog("C: MAIL FROM:<bob@here.example>\nS: 250\nC: RCPT TO:<carol@here.example>\nS: 250").await;
+        wire.dialog(&format!("C: DATA\nS: 354\nC: {text}\nC: .\nS: {reply}\nC: NOOP\nS: 250")).await;
+        settled(&site).await;
+    }
+    // Who has room gets it; the other is told of in a report, as SMTP has one reply for all.
+    let mut wire = site.connect("127.0.0.1").await;
+    wire.dialog("C: MAIL FROM:<bob@here.example>\nS: 250\nC: RCPT TO:<carol@here.example>\nS: 250").await;
+    wire.dialog("C: RCPT TO:<bob@here.example>\nS: 250\nC: DATA\nS: 354").await;
+    wire.dialog(&format!("C: {}\nC: .\nS: 250", "d".repeat(600))).await;
+    site.mail("bob@here.example", 1).await;
+    assert_eq!(count(&site, "carol@here.example").await, 1);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
-//! After the content, where recipients can be refused one by one: has the mailbox room for this message?
+//! After the content: has the mailbox room for this message?
 
 use mail::Reply;
 use store::{StoreError, Stores, directory::Account};
 
-use crate::route::{LOCAL_LANE, Way};
+use crate::{
+    accept::AcceptedRecipient,
+    route::{LOCAL_LANE, Way},
+};
 
 /// Refuses a recipient if none of its ways can take a message of so many octets now.
 pub async fn check(stores: &Stores, ways: &[Way], octets: u64) -> Result<(), Reply> {
@@ -15,6 +18,17 @@ pub async fn check(stores: &Stores, ways: &[Way], octets: u64) -> Result<(), Rep
         }
     }
     refusal.map_or(Ok(()), Err)
+}
+
+/// The refusal of the message, if none of its recipients can have it: better now than by a report to whoever its sender
+/// is said to be.
+pub async fn check_all(stores: &Stores, recipients: &[AcceptedRecipient], octets: u64) -> Option<Reply> {
+    let mut refusal = None;
+    for recipient in recipients {
+        let refused = check(stores, &recipient.ways, octets).await.err()?;
+        refusal = refusal.or(Some(refused));
+    }
+    refusal
 }
 
 async fn check_way(stores: &Stores, way: &Way, octets: u64) -> Result<(), Reply> {

@@ -19,8 +19,10 @@ mod recipient;
 pub mod rehearsal;
 mod relay;
 pub mod release;
+pub mod repeats;
 mod sender;
 mod success_report;
+mod suppression;
 pub mod terminal;
 pub mod users;
 pub mod verdict;
@@ -48,6 +50,7 @@ use connections::{Admission, Connections};
 pub use domain::patience as names_patience;
 use occurrences::Occurrences;
 use rates::{Countable, Rates};
+use repeats::Repeats;
 pub use verdict::{Kept, Verdict};
 
 /// Answers to one address in an hour: they go to who mail only says it is from.
@@ -64,6 +67,8 @@ pub struct Memory {
     pub answers: Occurrences,
     /// Reports to the postmaster on mail from the null sender.
     pub dead_letters: Occurrences,
+    /// Messages, by Message-ID and recipient.
+    pub repeats: Repeats,
 }
 
 impl Memory {
@@ -73,6 +78,7 @@ impl Memory {
             rates: Rates::new(now),
             answers: Occurrences::new(ANSWERS_MAX),
             dead_letters: Occurrences::new(DEAD_LETTERS_MAX),
+            repeats: Repeats::new(now),
         }
     }
 }
@@ -113,6 +119,7 @@ pub struct Header<'a> {
     pub delivered_to: &'a [String],
     /// RFC 3834 §5: nobody wrote it.
     pub automatic: bool,
+    pub message_id: Option<&'a str>,
 }
 
 /// Judges one client in one phase; what the checks said is in `verdicts`.
@@ -184,6 +191,7 @@ impl Judge<'_> {
         };
         self.note(relay::check(self, path, &destination))?;
         self.note(recipient::check(path, &destination))?;
+        self.note_some(suppression::check(self, reverse_path, path, &destination).await?)?;
         self.note_some(ownership::check(self, path, rcpt).await)?;
         if let Destination::Ways { ways, .. } = &destination {
             self.note_some(list::check(self, ways, reverse_path).await?)?;
@@ -210,6 +218,7 @@ impl Judge<'_> {
     /// The content is here; nothing of it is accepted yet.
     pub async fn data(&mut self, header: &Header<'_>, recipients: &[AcceptedRecipient]) -> Result<(), Reply> {
         self.note_some(loops::check(header, recipients))?;
+        self.note_some(loops::check_repeats(self, header, recipients))?;
         self.note_some(list::check_header(header, recipients))?;
         match header.originators {
             Some(originators) => self.note_some(sender::check_header(self, originators).await),

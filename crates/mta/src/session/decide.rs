@@ -202,14 +202,18 @@ impl Session {
     }
 
     /// Takes out the recipients whose mailbox cannot take the message now: LMTP can refuse them one by one (RFC 2033
-    /// §4.2), SMTP cannot. Returns the refusal, or none, for each that there was; for SMTP one for all.
+    /// §4.2), SMTP all of them only. Returns the refusal, or none, for each that there was; for SMTP one for all.
     async fn refuse_full(
         &mut self,
         recipients: &mut Vec<AcceptedRecipient>,
         octets: u64,
     ) -> Vec<Option<Reply>> {
         if self.flavour != Flavour::Lmtp {
-            return vec![None];
+            let refusal = policy::mailbox::check_all(&self.mta.stores, recipients, octets).await;
+            if refusal.is_some() {
+                recipients.clear();
+            }
+            return vec![refusal];
         }
         let mut refusals = Vec::with_capacity(recipients.len());
         for recipient in std::mem::take(recipients) {

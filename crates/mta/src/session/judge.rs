@@ -82,6 +82,7 @@ impl Session {
             hops: facts.hops,
             delivered_to: &facts.delivered_to,
             automatic: facts.automatic,
+            message_id: facts.message_id.as_deref(),
         };
         let judged = judge.data(&header, &transaction.recipients).await;
         transaction.verdicts.extend(judge.verdicts);

@@ -372,3 +372,19 @@ async fn xforward_is_written_down_and_decides_nothing() {
     proxy.dialog(MESSAGE).await;
     assert!(site.mail("bob@here.example", 2).await.contains("from client.example ([192.0.2.9])"));
 }
+
+#[tokio::test]
+async fn a_message_that_comes_again_and_again_is_put_off() {
+    let site = Site::new(config(vec![])).await;
+    let mut wire = site.connect("192.0.2.1").await;
+    for time in 1..=102 {
+        let reply = if time > 100 { "451 4.4.6" } else { "250" };
+        wire.dialog("C: MAIL FROM:<a@there.example>\nS: 250\nC: RCPT TO:<bob@here.example>\nS: 250").await;
+        wire.dialog(&format!(
+            "C: DATA\nS: 354\nC: Message-ID: <1@there.example>\nC: \nC: x\nC: .\nS: {reply}"
+        ))
+        .await;
+    }
+    wire.dialog("C: MAIL FROM:<a@there.example>\nS: 250\nC: RCPT TO:<bob@here.example>\nS: 250").await;
+    wire.dialog("C: DATA\nS: 354\nC: Message-ID: <2@there.example>\nC: \nC: x\nC: .\nS: 250").await;
+}

@@ -46,6 +46,13 @@ pub fn event(event: &Event) -> (&'static str, String) {
             ("told", format!("the sender was told by {report}: {action} for {}", list(recipients)))
         }
         Event::Promise { promise, state, detail } => ("promise", format!("{promise} {state}: {detail}")),
+        Event::Returned { .. } => ("returned", returned(event)),
+        Event::Suppressed { recipient, until } => (
+            "suppressed",
+            format!(
+                "{recipient} gets no more mail until {until} from senders that heed the suppression list"
+            ),
+        ),
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),
     }
 }
@@ -88,6 +95,19 @@ fn accepted(event: &Event) -> String {
     append(&mut text, ", authenticated as ", identity.as_deref());
     append(&mut text, ", Message-ID ", message_id.as_deref());
     text
+}
+
+/// `it came back for bob@example.org: 550 no (that is, there is no such mailbox); … is the report on it`
+fn returned(event: &Event) -> String {
+    let Event::Returned { recipient, action, status, diagnostic, cause, report } = event else {
+        return String::new();
+    };
+    let said = diagnostic.as_ref().or(status.as_ref()).map(|said| format!(": {said}")).unwrap_or_default();
+    if action != "failed" {
+        return format!("another host reported by {report} for {recipient}: {action}{said}");
+    }
+    let meaning = cause.reason().map(|reason| format!(" (that is, {reason})")).unwrap_or_default();
+    format!("it came back for {recipient}{said}{meaning}; {report} is the report on it")
 }
 
 fn append(text: &mut String, before: &str, more: Option<&str>) {
@@ -203,6 +223,7 @@ fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
             let (to, meaning) = (list(recipients), meaning(reason));
             Some(format!("it was given up for {to} at {at}: {reason}{meaning}{}", told(*report)))
         }
+        Event::Returned { .. } => Some(format!("at {at} {}", returned(event))),
         Event::Operator { action, recipients } if action == "delete" => {
             Some(format!("an operator deleted it for {} at {at}", list(recipients)))
         }

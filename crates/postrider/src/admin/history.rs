@@ -103,7 +103,9 @@ fn event_view(at: Timestamp, event: &Event) -> EventView {
         }
         _ => serde_json::Value::Null,
     };
-    if let (Event::Deferred { until, .. }, Some(object)) = (event, details.as_object_mut()) {
+    if let (Event::Deferred { until, .. } | Event::Suppressed { until, .. }, Some(object)) =
+        (event, details.as_object_mut())
+    {
         object.insert("until".to_owned(), until.rfc3339().into());
     }
     if let (Some((key, id)), Some(object)) = (reports(event), details.as_object_mut()) {
@@ -116,7 +118,7 @@ fn event_view(at: Timestamp, event: &Event) -> EventView {
 fn reports(event: &Event) -> Option<(&'static str, QueueId)> {
     match event {
         Event::Bounced { report, .. } | Event::Expired { report, .. } => report.map(|id| ("report", id)),
-        Event::Told { report, .. } => Some(("report", *report)),
+        Event::Told { report, .. } | Event::Returned { report, .. } => Some(("report", *report)),
         Event::ReportOn { original } => Some(("original", *original)),
         _ => None,
     }

@@ -15,6 +15,7 @@ mod route;
 pub mod selector;
 mod session;
 pub mod socket;
+mod suppressions;
 mod tls_reports;
 
 use std::sync::Arc;
@@ -76,6 +77,9 @@ impl Admin {
                 lists::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }
             AdminRequest::TlsReports { action } => tls_reports::execute(self, action).await,
+            AdminRequest::Suppression { action } => {
+                suppressions::execute(self, action).await.unwrap_or_else(AdminResponse::error)
+            }
             AdminRequest::Session { visitor } => session::rehearse(self, &visitor).await,
             AdminRequest::Route { address } => {
                 route::route(self, &address).await.unwrap_or_else(AdminResponse::error)

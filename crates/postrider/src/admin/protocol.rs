@@ -1,5 +1,6 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
+mod suppression;
 mod tls;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
 use super::selector::Selector;
+pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReportView, TlsReportsAction};
 
 /// Octets of one request line.
@@ -131,6 +133,9 @@ pub enum AdminRequest {
     },
     Why {
         id: String,
+    },
+    Suppression {
+        action: SuppressionAction,
     },
     /// What policy would say to a client.
     Session {
@@ -261,6 +266,11 @@ pub enum AdminResponse {
     },
     Why {
         sentence: String,
+    },
+    /// One page; `next` is what to list after.
+    Suppressions {
+        suppressions: Vec<SuppressionView>,
+        next: Option<String>,
     },
     Route(RouteView),
     Session {

@@ -12,6 +12,7 @@ mod queue;
 mod route;
 mod send;
 mod session;
+mod suppression;
 mod tls_reports;
 
 use std::process::ExitCode;
@@ -79,6 +80,9 @@ enum Command {
     Trace(history::Trace),
     /// In one sentence: where a message is, why, what happens next
     Why(history::Why),
+    /// Addresses that get no more mail
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
     /// What policy would say to a client, rule by rule, sending nothing
     Session(session::SessionCommand),
     /// Where mail to an address would go: rule, hosts, TLS
@@ -132,6 +136,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Trace(command)) => command.run(&common, &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::TlsReports(command)) => ask(&common, false, command.request(), &mut output),
+        Some(Command::Suppression(command)) => command.run(&common, &mut output),
         Some(Command::Session(command)) => {
             let config = common.location.config()?;
             ask_in(Session::open_configured(&config), command.request(), &mut output)
@@ -189,6 +194,9 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Members { members } => list::show_changed(&members, output),
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
+        AdminResponse::Suppressions { suppressions, .. } => {
+            suppression::show_page(&suppressions, &mut *output)
+        }
         AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
         AdminResponse::TlsReports { reports } => tls_reports::show_reports(&reports, output),

@@ -51,6 +51,8 @@ section! {
         queue: Queue;
         /// Reports on mail that could not be delivered.
         reports: Reports;
+        /// Addresses that get no more mail.
+        suppression: Suppression;
         /// Name resolution.
         dns: Dns;
         /// What others are told of how mail from here reaches them under TLS.
@@ -410,6 +412,25 @@ section! {
         /// Whether the postmaster is told of mail from the null sender that could not be delivered, since nobody else may
         /// be; 20 times an hour at most.
         dead_letters: bool = true;
+        /// Whether mail of our domains goes abroad under a return address that names the message (ann+bounce-…), so that a
+        /// report that comes back is known to be about it. Lists elsewhere that know their members by the envelope's
+        /// sender do not know such a one.
+        verp: bool = false;
+    }
+}
+
+section! {
+    /// Addresses that get no more mail, because mail to them failed for good (there is no such user or domain), by the next
+    /// host's reply or by a report that came back. `postrider suppression` shows and changes the list.
+    Suppression "[suppression]" {
+        /// The senders whose mail fills the list and heeds it, such as those of newsletters and notices: addresses or
+        /// domains, "*" for all. Recipients on the list are refused to them. The default is nobody: where people write to
+        /// people, a refusal by the recipient's own host says more.
+        senders: Vec<Pattern> = Vec::new(), example "[\"*@news.example.org\"]";
+        /// So many messages have to fail first.
+        failures: u32 = 2;
+        /// After so long without a failure an address is forgotten.
+        keep_for: Span = Span::seconds(90 * 86_400);
     }
 }
 

@@ -10,7 +10,7 @@ use login::Logins;
 use mta::{
     Mta,
     config::{
-        ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, TlsMode,
+        ClientTlsPair, Disclosure, Forward, Forwarding, ListenerConfig, ProxyNetworks, Suppressing, TlsMode,
         TransportPolicies,
     },
     tls_reports::TlsReporting,
@@ -255,6 +255,8 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         expire_after: config.queue.expire_after.0,
         report_expire_after: config.reports.expire_after.0,
         dead_letters: config.reports.dead_letters,
+        verp: config.reports.verp,
+        suppression: suppression(&config.suppression),
         delay_notice_after: config.queue.delay_notice_after.0,
         transport: TransportPolicies { dane: config.tls_policy.dane },
         client_tls,
@@ -283,6 +285,14 @@ fn proxy_networks(smtp: &options::Smtp) -> ProxyNetworks {
         protocol: networks(&smtp.proxy_networks),
         xclient: networks(&smtp.xclient_networks),
         xforward: networks(&smtp.xforward_networks),
+    }
+}
+
+fn suppression(suppression: &options::Suppression) -> Suppressing {
+    Suppressing {
+        senders: suppression.senders.iter().map(|pattern| pattern.value.clone()).collect(),
+        failures: suppression.failures,
+        kept_for: suppression.keep_for.0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use mail::{MailParameters, Recipient, Reply, Timestamp};
+use mail::{MailParameters, Recipient, Reply, ReversePath, Timestamp};
 use proto::smtp::client::{Cause, Event, Failure, Missing, Outcome, RecipientOutcome, Stage, Transaction};
 use store::spool::QueueEntry;
 
@@ -12,7 +12,7 @@ use super::{
     trail::{Span, Trail},
 };
 use crate::{
-    Mta,
+    Mta, bounce,
     deliver::content::Content,
     outcome::{Fate, Success, Trouble},
     planted::Planted,
@@ -83,6 +83,7 @@ impl Sent {
 /// The recipients without a fate go into the next transaction.
 struct Progress<'a> {
     entry: &'a QueueEntry,
+    reverse_path: ReversePath,
     fates: Vec<Option<Fate>>,
     mail: MailParameters,
     content: Content,
@@ -125,8 +126,13 @@ pub(super) async fn send(
         Ok(content) => content,
         Err(unsent) => return Sent::nothing(fates, &unsent.fate(&connection.host)),
     };
+    let reverse_path = bounce::return_path(mta, entry).await.unwrap_or_else(|error| {
+        tracing::warn!(id = %entry.queue_id, %error, "the return address cannot name the message now");
+        entry.reverse_path.clone()
+    });
     let mut progress = Progress {
         entry,
+        reverse_path,
         fates,
         mail: MailParameters { body: content.body, ..onward_mail(entry, mta.world.clock.wall()) },
         content,
@@ -175,7 +181,7 @@ impl Progress<'_> {
     fn transaction(&self, open: &[usize]) -> Transaction {
         let recipients = open.iter().filter_map(|index| self.entry.recipients.get(*index));
         Transaction {
-            reverse_path: self.entry.reverse_path.clone(),
+            reverse_path: self.reverse_path.clone(),
             mail: self.mail.clone(),
             recipients: recipients
                 .map(|recipient| Recipient {
