@@ -136,6 +136,26 @@ fn only_world_names_sockets_time_and_randomness() {
     report("a call that belongs to `world`", &complaints);
 }
 
+/// What `select!` looks at first is written down: chance would make runs of the simulated internet differ.
+#[test]
+fn races_are_decided_in_order() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        let path = source.path.to_string_lossy().into_owned();
+        // Commands and real programs are not simulated.
+        let is_real = ["xtask/", "crates/postrider/", "crates/world/src/process.rs"];
+        if is_real.iter().any(|real| path.starts_with(real)) {
+            continue;
+        }
+        for (number, pair) in source.lines.windows(2).enumerate() {
+            if pair[0].contains("select! {") && pair[1].trim() != "biased;" {
+                complaints.push(format!("{path}:{}", number + 1));
+            }
+        }
+    }
+    report("a `select!` that is not `biased`", &complaints);
+}
+
 #[test]
 fn functions_stay_short() {
     let mut complaints = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::plan::{Cut, Plan};
 
 /// Runs that a search may take.
-const RUNS_MAX: usize = 300;
+const RUNS_MAX: usize = 150;
 
 /// What to leave in. `fails` plays a plan; the whole plan is known to fail.
 pub fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Cut {

@@ -52,6 +52,8 @@ struct State {
     broken: bool,
     stalled_since: Option<Instant>,
     disturbed: bool,
+    /// How many of its ends were let go of; with both it is over.
+    let_go: u8,
     ended: Option<Instant>,
 }
 
@@ -88,6 +90,7 @@ impl Link {
             broken: false,
             stalled_since: None,
             disturbed: false,
+            let_go: 0,
             ended: None,
         };
         Arc::new(Self { ends, lives, opened: Instant::now(), state: Mutex::new(state) })
@@ -300,7 +303,10 @@ impl Drop for End {
         }
         self.close_way();
         let mut state = self.link.state();
-        state.ended.get_or_insert_with(Instant::now);
+        state.let_go += 1;
+        if state.let_go == 2 {
+            state.ended.get_or_insert_with(Instant::now);
+        }
         let incoming = state.way(1 - self.side);
         incoming.deaf = true;
         if let Some(writer) = incoming.writer.take() {
