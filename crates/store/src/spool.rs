@@ -205,13 +205,30 @@ impl Spool {
         self.entries(range, usize::from(u16::MAX) + 1).await
     }
 
-    /// Entries after `after` in order of ID, held ones too.
+    /// Entries after `after` in order of ID, held ones too; fewer than `limit` only at the end. One that cannot be read is
+    /// passed over, so that it does not hide the others.
     pub async fn list(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<QueueEntry>, StoreError> {
         let mut range = KeyRange::prefix(&[QUEUE_ENTRY]);
         if let Some(after) = after {
             range.start = entry_key(after).key().successor();
         }
-        self.entries(range, limit).await
+        let mut entries = Vec::with_capacity(limit.min(1024));
+        loop {
+            let wanted = limit - entries.len();
+            let found = self.engine.scan(range.clone(), Order::Ascending, wanted).await?;
+            let is_end = found.len() < wanted;
+            for (key, octets) in found {
+                range.start = key.successor();
+                match self.read(key, octets).await {
+                    Ok(entry) => entries.push(entry),
+                    Err(StoreError::Value(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if is_end || entries.len() >= limit {
+                return Ok(entries);
+            }
+        }
     }
 
     /// Lanes with waiting entries and when their first is due, in the lanes' order after `after`. One seek a lane; fewer

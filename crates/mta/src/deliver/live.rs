@@ -15,7 +15,7 @@ use store::{
     spool::{LaneId, QueueEntry, QueuedRecipient},
 };
 
-use super::local;
+use super::{guard::guarded, local};
 use crate::{
     Mta,
     outcome::{self, Fate, Success, Trouble},
@@ -27,13 +27,17 @@ const SHOWN_AT_ONCE: usize = 64;
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId, delivery: Delivery) {
     while let Some(item) = mta.dispatcher.take(mta, lane) {
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        let notice = notice(mta, &entry).await;
-        let fates = entry.recipients.iter();
-        let fates: Vec<_> =
-            fates.map(|recipient| fate(mta, &entry, recipient, delivery, notice.as_ref())).collect();
-        let fates = stream::iter(fates).buffered(SHOWN_AT_ONCE).collect().await;
-        outcome::settle(mta, &entry, fates, None).await;
+        guarded(mta, &entry, settle(mta, &entry, delivery)).await;
     }
+}
+
+async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, delivery: Delivery) {
+    let notice = notice(mta, entry).await;
+    let fates = entry.recipients.iter();
+    let fates: Vec<_> =
+        fates.map(|recipient| fate(mta, entry, recipient, delivery, notice.as_ref())).collect();
+    let fates = stream::iter(fates).buffered(SHOWN_AT_ONCE).collect().await;
+    outcome::settle(mta, entry, fates, None).await;
 }
 
 async fn notice(mta: &Mta, entry: &QueueEntry) -> Result<Arc<Notice>, StoreError> {

@@ -10,6 +10,7 @@ use store::{
     spool::{LaneId, QueueEntry, QueuedRecipient},
 };
 
+use super::guard::guarded;
 use crate::{
     Mta,
     outcome::{self, Append, Fate, Success, Trouble},
@@ -19,12 +20,16 @@ use crate::{
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
     while let Some(item) = mta.dispatcher.take(mta, lane) {
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        let mut fates = Vec::with_capacity(entry.recipients.len());
-        for recipient in &entry.recipients {
-            fates.push(fate(mta, &entry, recipient).await);
-        }
-        outcome::settle(mta, &entry, fates, None).await;
+        guarded(mta, &entry, settle(mta, &entry)).await;
     }
+}
+
+async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>) {
+    let mut fates = Vec::with_capacity(entry.recipients.len());
+    for recipient in &entry.recipients {
+        fates.push(fate(mta, entry, recipient).await);
+    }
+    outcome::settle(mta, entry, fates, None).await;
 }
 
 async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fate {

@@ -4,6 +4,7 @@
 mod content;
 mod discard;
 mod gateway;
+mod guard;
 mod list;
 mod live;
 mod local;
@@ -12,7 +13,7 @@ mod remote;
 mod reroute;
 mod waiting;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mail::Delivery;
 use store::spool::{LaneId, QueueEntry};
@@ -20,6 +21,10 @@ use store::spool::{LaneId, QueueEntry};
 use crate::{Mta, outcome, route, scheduler::Item};
 pub(crate) use remote::{Caller, to_caller};
 pub(crate) use waiting::tell_waiting;
+
+/// Until a read that failed is tried again, and until an entry is that is there and makes no sense.
+const READ_RETRY_DELAY: Duration = Duration::from_mins(1);
+const UNREADABLE_DELAY: Duration = Duration::from_hours(1);
 
 /// Takes items of one lane until there are none.
 pub(crate) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -63,7 +68,10 @@ async fn stored(mta: &Arc<Mta>, lane: &LaneId, item: Item) -> Option<Arc<QueueEn
         }
         Err(error) => {
             tracing::error!(id = %item.id.queue_id, %error, "a queue entry cannot be read; trying again");
-            let again_at = mta.world.clock.wall().plus(std::time::Duration::from_mins(1));
+            // What is damaged, or of a newer release, stays so for a while.
+            let is_unreadable = matches!(error, store::StoreError::Value(_));
+            let delay = if is_unreadable { UNREADABLE_DELAY } else { READ_RETRY_DELAY };
+            let again_at = mta.world.clock.wall().plus(delay);
             mta.dispatcher.finished(mta, lane, item.id, Some(again_at));
             None
         }

@@ -18,14 +18,15 @@ pub(crate) struct Names {
     txt: HashMap<String, Vec<Vec<u8>>>,
     broken: Vec<String>,
     silent: Vec<String>,
+    panicking: Vec<String>,
     secure: bool,
     asked: Mutex<Vec<String>>,
 }
 
 impl Names {
     /// `name A address …`, `name MX preference exchange …`, `name TLSA usage selector matching octet`, `name TXT text …`,
-    /// `name ALIAS name`, `name FAILS`, `name IS SILENT`, `name IS INSECURE`; a line each. The data of a TLSA record is 32
-    /// such octets.
+    /// `name ALIAS name`, `name FAILS`, `name IS SILENT`, `name IS INSECURE`, `name PANICS`; a line each. The data of a TLSA
+    /// record is 32 such octets.
     pub(crate) fn new(zone: &str) -> Self {
         let mut names = Self::default();
         for line in zone.lines() {
@@ -56,6 +57,7 @@ impl Names {
                     names.txt.insert(name.to_owned(), texts.collect());
                 }
                 [name, "IS", "SILENT"] => names.silent.push(name.to_owned()),
+                [name, "PANICS"] => names.panicking.push(name.to_owned()),
                 [name, "FAILS"] => names.broken.push(name.to_owned()),
                 _ => panic!("no record: {line}"),
             }
@@ -83,6 +85,7 @@ impl Names {
         found: Option<&Vec<T>>,
     ) -> Result<Answer<T>, DnsError> {
         self.asked.lock().unwrap().push(format!("{kind} {name}"));
+        assert!(!self.panicking.iter().any(|poison| poison == name), "{name} is poison");
         if self.silent.iter().any(|silent| silent == name) {
             std::future::pending::<()>().await;
         }

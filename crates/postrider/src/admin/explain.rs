@@ -39,6 +39,9 @@ pub fn event(event: &Event) -> (&'static str, String) {
         Event::Operator { action, recipients } if action == "etrn" => {
             ("etrn", format!("a client asked with ETRN to try now, for {}", list(recipients)))
         }
+        Event::Operator { action, recipients } if action == "park" => {
+            ("parked", format!("on hold for {}: delivering it broke off twice", list(recipients)))
+        }
         Event::Operator { action, recipients } => {
             ("operator", format!("an operator's {action}, for {}", list(recipients)))
         }
@@ -163,8 +166,12 @@ fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) 
         entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
     let (to, lane) = (list(&recipients), &entry.lane.0);
     if entry.status == EntryStatus::Held {
+        let last = match &entry.last_error {
+            Some(error) => format!("; the last try met: {error}"),
+            None => String::new(),
+        };
         return format!(
-            "for {to} it is held until an operator lets it go with `postrider queue release {id}`"
+            "for {to} it is held until an operator lets it go with `postrider queue release {id}`{last}"
         );
     }
     if entry.is_ahead_of_time(now) {

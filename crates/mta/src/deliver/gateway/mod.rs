@@ -15,6 +15,7 @@ use store::{
     spool::{LaneId, QueueEntry, QueuedRecipient},
 };
 
+use super::guard::guarded;
 use crate::{
     Config, Mta,
     outcome::{self, Attempt, Fate, Trouble},
@@ -26,7 +27,7 @@ pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
         let config = mta.config();
         if leads_here(&config, &entry) {
-            Box::pin(deliver(mta, &config, &entry)).await;
+            guarded(mta, &entry, deliver(mta, &config, &entry)).await;
         } else {
             super::reroute::reroute(mta, &config, &entry).await;
         }

@@ -17,6 +17,7 @@ use store::{
     spool::{LaneId, QueueEntry},
 };
 
+use super::guard::guarded;
 use crate::{
     Mta,
     outcome::{self, Fate, Success, Trouble},
@@ -51,17 +52,21 @@ impl Settlement {
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
     while let Some(item) = mta.dispatcher.take(mta, lane) {
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        match Box::pin(carry_out(mta, &entry)).await {
-            Ok(Some(settlement)) => {
-                let Settlement { fate, batch, entries } = settlement;
-                outcome::settle_with(mta, &entry, &[fate], batch, entries).await;
-            }
-            // It stays as it is, and comes back.
-            Ok(None) => mta.dispatcher.finished(mta, lane, entry.id(), Some(mta.world.clock.wall())),
-            Err(error) => {
-                let trouble = Trouble::new((4, 3, 0), format!("the list cannot be read: {error}"));
-                outcome::settle(mta, &entry, vec![Fate::Deferred(trouble)], None).await;
-            }
+        guarded(mta, &entry, settle(mta, lane, &entry)).await;
+    }
+}
+
+async fn settle(mta: &Arc<Mta>, lane: &LaneId, entry: &Arc<QueueEntry>) {
+    match Box::pin(carry_out(mta, entry)).await {
+        Ok(Some(settlement)) => {
+            let Settlement { fate, batch, entries } = settlement;
+            outcome::settle_with(mta, entry, &[fate], batch, entries).await;
+        }
+        // It stays as it is, and comes back.
+        Ok(None) => mta.dispatcher.finished(mta, lane, entry.id(), Some(mta.world.clock.wall())),
+        Err(error) => {
+            let trouble = Trouble::new((4, 3, 0), format!("the list cannot be read: {error}"));
+            outcome::settle(mta, entry, vec![Fate::Deferred(trouble)], None).await;
         }
     }
 }

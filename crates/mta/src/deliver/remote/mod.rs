@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use store::spool::{LaneId, QueueEntry};
 
+use super::guard::guarded;
 use crate::{
     Mta,
     outcome::{self, Fate},
@@ -35,7 +36,8 @@ pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
         };
         let Some(item) = item else { break };
         let Some(entry) = super::entry_of(mta, lane, item).await else { continue };
-        held = Box::pin(deliver(mta, held, &entry)).await;
+        let delivered = guarded(mta, &entry, deliver(mta, held.take(), &entry)).await;
+        held = delivered.flatten();
     }
     if let Some(held) = held {
         held.connection.quit().await;
