@@ -78,6 +78,19 @@ impl Server {
         server
     }
 
+    /// Trusts the certificates of this PEM file and no others, from its next start on.
+    pub fn trust(&mut self, roots: &Path) {
+        self.roots = Some(roots.to_owned());
+    }
+
+    /// With nothing but the configuration that is written for it; empty, and not running.
+    pub fn configured(write: impl FnOnce(&Self) -> String) -> Self {
+        let server =
+            Self { directory: TempDir::new().unwrap(), ports: Ports::take(), child: None, roots: None };
+        fs::write(server.config(), write(&server)).unwrap();
+        server
+    }
+
     /// Configured, empty, and not running.
     pub fn prepare(more: &str, data_dir: &Path) -> Self {
         let server =
@@ -148,6 +161,11 @@ impl Server {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap()
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// None while it runs.
