@@ -1,6 +1,7 @@
 //! The next hop as a test wants it: an SMTP server that does what a script says and keeps what it is given.
 
 use std::{
+    collections::BTreeSet,
     io::{self, BufRead, BufReader, Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -19,11 +20,23 @@ pub struct Message {
     pub content: Vec<u8>,
     /// By BDAT rather than DATA.
     pub chunked: bool,
+    /// Which connection it came over, counted from 0.
+    pub connection: usize,
 }
 
 /// What a script is asked: the command line, `connect` for the greeting, or `.` for the end of the content.
 /// None leaves the usual answer.
 pub type Script = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// In place of a reply: the connection ends without a word.
+pub const HANG_UP: &str = "(hangs up)";
+/// In place of the reply to the content: the message is kept, and the reply lost.
+pub const LOSE_REPLY: &str = "(takes it and hangs up)";
+
+/// In place of 354: the connection ends after so many octets of content.
+pub fn hang_up_after(octets: usize) -> String {
+    format!("354 {HANG_UP} {octets}")
+}
 
 #[derive(Debug)]
 pub struct Sink {
@@ -39,6 +52,8 @@ struct Shared {
     connections: Mutex<Vec<TcpStream>>,
     messages: Mutex<Vec<Message>>,
     commands: Mutex<Vec<String>>,
+    /// Connections that ended with QUIT.
+    left: Mutex<BTreeSet<usize>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -72,6 +87,7 @@ impl Sink {
             connections: Mutex::default(),
             messages: Mutex::default(),
             commands: Mutex::default(),
+            left: Mutex::default(),
         });
         let acceptor = thread::spawn({
             let shared = shared.clone();
@@ -82,6 +98,11 @@ impl Sink {
 
     pub fn messages(&self) -> Vec<Message> {
         self.shared.messages.lock().unwrap().clone()
+    }
+
+    /// Connections that their client ended with QUIT.
+    pub fn left(&self) -> BTreeSet<usize> {
+        self.shared.left.lock().unwrap().clone()
     }
 
     /// Every command line of every connection, in the order they came.
@@ -110,11 +131,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(stream) = stream else { continue };
-        shared.connections.lock().unwrap().push(stream.try_clone().unwrap());
+        let mut connections = shared.connections.lock().unwrap();
+        let number = connections.len();
+        connections.push(stream.try_clone().unwrap());
+        drop(connections);
         let shared = shared.clone();
         thread::spawn(move || {
             // A client that leaves is none of our concern.
-            let _ = Connection { reader: BufReader::new(stream), shared, message: None }.serve();
+            let _ = Connection { reader: BufReader::new(stream), shared, message: None, number }.serve();
         });
     }
 }
@@ -123,6 +147,7 @@ struct Connection {
     reader: BufReader<TcpStream>,
     shared: Arc<Shared>,
     message: Option<Message>,
+    number: usize,
 }
 
 impl Connection {
@@ -149,7 +174,13 @@ impl Connection {
             "EHLO" => self.answer(line, &self.greeting())?,
             "MAIL" => {
                 let code = self.answer(line, "250 2.1.0 sender")?;
-                let message = Message { from: argument, to: Vec::new(), content: Vec::new(), chunked: false };
+                let message = Message {
+                    from: argument,
+                    to: Vec::new(),
+                    content: Vec::new(),
+                    chunked: false,
+                    connection: self.number,
+                };
                 self.message = (code < 300).then_some(message);
                 code
             }
@@ -168,6 +199,7 @@ impl Connection {
                 self.answer(line, "250 2.0.0 reset")?
             }
             "QUIT" => {
+                self.shared.left.lock().unwrap().insert(self.number);
                 self.answer(line, "221 2.0.0 bye")?;
                 return Ok(false);
             }
@@ -183,18 +215,36 @@ impl Connection {
 
     /// Says what the script wants said, else the usual; the code.
     fn answer(&mut self, asked: &str, usual: &str) -> io::Result<u16> {
+        self.say(asked, usual).map(|(code, _)| code)
+    }
+
+    fn say(&mut self, asked: &str, usual: &str) -> io::Result<(u16, String)> {
         let reply = (self.shared.script)(asked).unwrap_or_else(|| usual.to_owned());
+        if reply == HANG_UP {
+            self.hang_up()?;
+        }
         self.reader.get_mut().write_all(format!("{reply}\r\n").as_bytes())?;
-        Ok(reply.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0))
+        let code = reply.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Ok((code, reply))
+    }
+
+    fn hang_up(&self) -> io::Result<u16> {
+        self.reader.get_ref().shutdown(Shutdown::Both)?;
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 
     fn data(&mut self, line: &str) -> io::Result<u16> {
         if self.message.as_ref().is_none_or(|message| message.to.is_empty()) {
             return self.answer(line, "503 5.5.1 no recipients");
         }
-        let code = self.answer(line, "354 go on")?;
+        let (code, said) = self.say(line, "354 go on")?;
         if code != 354 {
             return Ok(code);
+        }
+        if let Some((_, octets)) = said.split_once(HANG_UP) {
+            let octets = octets.trim().parse().unwrap();
+            io::copy(&mut (&mut self.reader).take(octets), &mut io::sink())?;
+            return self.hang_up();
         }
         let mut content = Vec::new();
         loop {
@@ -234,9 +284,12 @@ impl Connection {
     fn end(&mut self) -> io::Result<u16> {
         let message = self.message.take();
         let reply = (self.shared.script)(".").unwrap_or_else(|| "250 2.0.0 taken".to_owned());
-        if reply.starts_with('2') {
+        if reply.starts_with('2') || reply == LOSE_REPLY {
             // Before the reply, so that whoever sees the reply finds the message.
             self.shared.messages.lock().unwrap().extend(message);
+        }
+        if reply == LOSE_REPLY || reply == HANG_UP {
+            return self.hang_up();
         }
         self.reader.get_mut().write_all(format!("{reply}\r\n").as_bytes())?;
         Ok(reply.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0))
