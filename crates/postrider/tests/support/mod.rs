@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod certificates;
+pub mod control;
 pub mod dialog;
 pub mod load;
 pub mod ports;

@@ -1,5 +1,6 @@
 //! Postfix itself: `master` and its daemons, from the package that `cargo xtask test` only unpacks. Configuration, queue,
 //! mailboxes, log and port are its own; nothing of the host's is read or written.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
     env, fs,
