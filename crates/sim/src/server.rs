@@ -339,7 +339,7 @@ fn config(plan: &Plan, number: usize) -> Result<Config, Box<dyn std::error::Erro
         };
         routes.push(Route { recipient: RecipientPattern::ANY, via: Via::Smtp(Arc::new(via)) });
     }
-    let mx = MxDelivery { port: 25, tls: RouteTls::Opportunistic, private_addresses: false };
+    let mx = MxDelivery { port: 25, tls: RouteTls::Opportunistic, private_addresses: false, backup: false };
     routes.push(Route { recipient: RecipientPattern::ANY, via: Via::Mx(Arc::new(mx)) });
     let mut config = Config::new(&host)?;
     config.own = OwnHosts { names: [host].into(), addresses: [server_ip(number)].into() };

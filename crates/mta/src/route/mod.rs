@@ -84,6 +84,8 @@ pub struct MxDelivery {
     /// Hosts may have loopback, link-local and private addresses. The domain name system is not ours: without this, what it
     /// says leads nobody into our own networks.
     pub private_addresses: bool,
+    /// Their mail is taken from anybody: this host is one of them, and keeps it while better ones are away.
+    pub backup: bool,
 }
 
 /// A fixed next hop.
@@ -292,6 +294,12 @@ pub(crate) fn is_site(lane: &LaneId) -> bool {
 /// The operator made what this lane leads to the mail's last stop, so that taking it from anybody is not relaying.
 fn ends_here(lane: &LaneId) -> bool {
     gateway::is_gateway(lane) || lane.0.starts_with(LMTP_LANES)
+}
+
+/// This host keeps mail for the address while better hosts are away (RFC 5321 §5.1), whoever brings it.
+pub fn is_kept_for(routes: &[Route], address: &Address) -> bool {
+    let route = choose(routes, address);
+    route.is_some_and(|route| matches!(&route.via, Via::Mx(delivery) if delivery.backup))
 }
 
 /// The first route that matches.

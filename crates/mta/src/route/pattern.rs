@@ -21,6 +21,11 @@ impl RecipientPattern {
     /// Every address.
     pub const ANY: Self = Self { local_part: None, domain: DomainPattern::Any };
 
+    /// It names no domain.
+    pub fn is_of_any_domain(&self) -> bool {
+        self.domain == DomainPattern::Any
+    }
+
     pub fn matches(&self, address: &Address) -> bool {
         let local_part_fits =
             self.local_part.as_ref().is_none_or(|wanted| address.local_part().to_lowercase() == *wanted);

@@ -24,6 +24,9 @@ pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreE
     let (verdict, ways) = match destination {
         Destination::Ways { ways, foreign } => {
             let verdict = match (foreign, &ways[..]) {
+                (true, _) if route::is_kept_for(&routing.routes, &address) => {
+                    "relayed for anybody, as a backup MX does"
+                }
                 (true, _) => "relayed",
                 (false, [only]) if &*only.lane.0 == route::LOCAL_LANE => "delivered here",
                 (false, [only]) if only.address == address && route::pickup_domain(&only.lane).is_some() => {

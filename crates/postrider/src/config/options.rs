@@ -319,6 +319,10 @@ section! {
         port: Option<u16> = None, example "587";
         /// Whether hosts found by MX may have private and loopback addresses; nobody else's records should lead there.
         private_addresses: bool = false;
+        /// For via "mx": whether mail for these recipients is taken from anybody, because this host is a backup MX of their
+        /// domain. It goes to the hosts that their MX records prefer to this one (its hostname), and waits while none of
+        /// them answers.
+        backup_mx: bool = false;
         /// TLS towards it: opportunistic takes it if offered, and keeps to what the host's side says ([tls_policy]); required
         /// insists on a valid certificate, dane on a key that DNSSEC proves.
         tls: RouteTls = RouteTls::Opportunistic;

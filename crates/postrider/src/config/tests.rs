@@ -176,6 +176,14 @@ fn options_are_checked_together() {
     for (text, expected) in [
         ("[[route]]\nrecipient = \"*\"\nvia = \"smtp\"\n", "7:7: via = \"smtp\" needs host"),
         (
+            "[[route]]\nrecipient = \"*\"\nvia = \"mx\"\nbackup_mx = true\n",
+            "6:13: backup_mx takes mail from anybody",
+        ),
+        (
+            "[[route]]\nrecipient = \"*@a.example\"\nvia = \"hold\"\nbackup_mx = true\n",
+            "8:13: backup_mx is for via = \"mx\"",
+        ),
+        (
             "[[route]]\nrecipient = \"*\"\nvia = \"reject\"\nprivate_addresses = true\n",
             "8:21: private_addresses is for via = \"mx\"",
         ),

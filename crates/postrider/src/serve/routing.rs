@@ -19,7 +19,8 @@ const LMTP_PORT: u16 = 24;
 
 /// As configured; what none of them matches goes by MX.
 pub fn routes(config: &Config) -> Vec<Route> {
-    let by_mx = MxDelivery { port: SMTP_PORT, tls: RouteTls::Opportunistic, private_addresses: false };
+    let by_mx =
+        MxDelivery { port: SMTP_PORT, tls: RouteTls::Opportunistic, private_addresses: false, backup: false };
     let rest = Route { recipient: RecipientPattern::ANY, via: Via::Mx(Arc::new(by_mx)) };
     config.route.iter().map(route).chain([rest]).collect()
 }
@@ -30,6 +31,7 @@ fn route(route: &options::Route) -> Route {
             port: route.port.unwrap_or(SMTP_PORT),
             tls: tls(route.tls),
             private_addresses: route.private_addresses,
+            backup: route.backup_mx,
         })),
         options::Via::Smtp | options::Via::Lmtp => Via::Smtp(Arc::new(smarthost(route))),
         options::Via::Pipe => Via::Pipe(Arc::new(pipe(route))),

@@ -8,10 +8,11 @@ use crate::config::options::{Posted, Route, RouteTls, Via};
 /// An option that means something for some ways only, and whether it says something.
 type Key = (&'static str, fn(&Route) -> bool, &'static [Via]);
 
-const KEYS: [Key; 15] = [
+const KEYS: [Key; 16] = [
     ("host", |route| route.host.is_some(), &[Via::Smtp, Via::Lmtp]),
     ("port", |route| route.port.is_some(), &[Via::Mx, Via::Smtp, Via::Lmtp]),
     ("private_addresses", |route| route.private_addresses, &[Via::Mx]),
+    ("backup_mx", |route| route.backup_mx, &[Via::Mx]),
     ("tls", |route| route.tls != RouteTls::Opportunistic, &[Via::Mx, Via::Smtp, Via::Lmtp]),
     ("username", |route| route.username.is_some(), &[Via::Smtp, Via::Lmtp]),
     ("password_file", |route| route.password_file.is_some(), &[Via::Smtp, Via::Lmtp]),
@@ -45,6 +46,11 @@ pub(super) fn check_route(route: &Route, at: &dyn Fn(&str) -> Range<usize>, prob
         Via::Http => check_webhook(route, at, problems),
         Via::Capture => check_mailbox(route, at, problems),
         Via::Mx | Via::Hold | Via::Discard | Via::Reject => {}
+    }
+    if route.backup_mx && route.recipient.value.is_of_any_domain() {
+        let message =
+            "backup_mx takes mail from anybody, so it needs the domains meant: recipient = \"*@example.org\"";
+        problems.add(at("recipient"), message);
     }
     if route.timeout.0.is_zero() {
         problems.add(at("timeout"), "timeout must be more than 0");
