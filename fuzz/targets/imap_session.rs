@@ -35,7 +35,8 @@ fn play(octets: &[u8], piece_bytes: usize) -> Vec<u8> {
                 None => return said,
             },
             Step::StartTls => server.handle_tls_failed(),
-            Step::Close => return said,
+            // What follows is compressed, or else dropped.
+            Step::Close | Step::Event(Event::StartCompression) => return said,
             Step::Event(event) => answer(&mut server, event),
         }
     }
@@ -51,12 +52,11 @@ fn answer(server: &mut Server, event: Event) {
         Event::Authenticate(credentials) if credentials.password.len() == 1 => server.answer_authenticated(),
         Event::Authenticate(_) | Event::Scram(_) | Event::External(_) => server.answer_authentication_failed(),
         Event::Unauthenticate => server.answer_unauthenticated(),
-        Event::StartCompression => server.handle_compression_started(),
         Event::Append(AppendEvent::Literal { .. }) => server.go_ahead(),
         Event::Append(AppendEvent::End) | Event::Command(_) | Event::More | Event::IdleEnded => {
             server.complete(&Status::ok("done"));
         }
-        Event::Append(_) => {}
+        Event::Append(_) | Event::StartCompression => {}
     }
 }
 

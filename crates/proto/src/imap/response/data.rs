@@ -129,7 +129,7 @@ pub enum StatusValue {
     Nil,
 }
 
-/// RFC 4731, RFC 9394. What is `None` was not asked for, or there is nothing.
+/// RFC 4731, RFC 5267, RFC 9394. What is `None` was not asked for, or there is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ESearch {
     pub tag: String,
@@ -137,12 +137,29 @@ pub struct ESearch {
     pub min: Option<u32>,
     pub max: Option<u32>,
     pub count: Option<u64>,
-    /// In ascending order.
-    pub all: Option<NumberSet>,
-    /// In the order of the sort (RFC 5267 §3).
-    pub sorted: Option<Vec<u32>>,
-    pub partial: Option<(PartialRange, NumberSet)>,
+    pub all: Option<Found>,
+    pub partial: Option<(PartialRange, Found)>,
     pub modseq: Option<u64>,
+}
+
+/// Message numbers or UIDs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Of SEARCH.
+    Ascending(NumberSet),
+    /// Of SORT.
+    Sorted(Vec<u32>),
+}
+
+impl Found {
+    /// `None`: there is nothing.
+    fn text(&self) -> Option<String> {
+        let text = match self {
+            Self::Ascending(numbers) => numbers.to_string(),
+            Self::Sorted(numbers) => numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+        };
+        Some(text).filter(|text| !text.is_empty())
+    }
 }
 
 /// A message of a thread (RFC 5256 §4). Each stands before those that answer it, which are one deeper; a list and no
@@ -326,17 +343,13 @@ impl Writer<'_> {
             self.put(&format!(" COUNT {count}"));
         }
         // RFC 4731 §3.1: without results there is no ALL.
-        if let Some(all) = found.all.as_ref().filter(|all| !all.is_empty()) {
+        if let Some(all) = found.all.as_ref().and_then(Found::text) {
             self.put(&format!(" ALL {all}"));
         }
-        if let Some(sorted) = found.sorted.as_ref().filter(|sorted| !sorted.is_empty()) {
-            let numbers: Vec<String> = sorted.iter().map(u32::to_string).collect();
-            self.put(&format!(" ALL {}", numbers.join(",")));
-        }
-        if let Some((range, numbers)) = &found.partial {
+        if let Some((range, found)) = &found.partial {
             let sign = if range.from_end { "-" } else { "" };
-            let numbers = if numbers.is_empty() { "NIL".to_owned() } else { numbers.to_string() };
-            self.put(&format!(" PARTIAL ({sign}{}:{sign}{} {numbers})", range.first, range.last));
+            let found = found.text().unwrap_or("NIL".to_owned());
+            self.put(&format!(" PARTIAL ({sign}{}:{sign}{} {found})", range.first, range.last));
         }
         if let Some(modseq) = found.modseq {
             self.put(&format!(" MODSEQ {modseq}"));

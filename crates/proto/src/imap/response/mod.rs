@@ -12,7 +12,7 @@ mod structure;
 mod tests;
 mod text;
 
-pub use data::{Data, ESearch, ListAttribute, ListEntry, Namespaces, StatusValue, ThreadNode};
+pub use data::{Data, ESearch, Found, ListAttribute, ListEntry, Namespaces, StatusValue, ThreadNode};
 pub use fetch::{ContentName, FetchData};
 pub use status::{Code, Condition, Status};
 

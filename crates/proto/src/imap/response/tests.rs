@@ -131,7 +131,7 @@ fn search_results() {
         min: Some(2),
         max: Some(9),
         count: Some(3),
-        all: Some(set(&[2, 3, 9])),
+        all: Some(Found::Ascending(set(&[2, 3, 9]))),
         modseq: Some(7),
         ..ESearch::default()
     };
@@ -142,11 +142,13 @@ fn search_results() {
     let range = PartialRange { first: 1.try_into().unwrap(), last: 10.try_into().unwrap(), from_end: true };
     let none = ESearch {
         tag: "a".into(),
-        all: Some(NumberSet::default()),
-        partial: Some((range, NumberSet::default())),
+        all: Some(Found::Ascending(NumberSet::default())),
+        partial: Some((range, Found::Sorted(vec![]))),
         ..ESearch::default()
     };
     assert_eq!(data(&Data::ESearch(Box::new(none))), "* ESEARCH (TAG \"a\") PARTIAL (-1:-10 NIL)\r\n");
+    let sorted = ESearch { tag: "a".into(), all: Some(Found::Sorted(vec![5, 3, 4])), ..ESearch::default() };
+    assert_eq!(data(&Data::ESearch(Box::new(sorted))), "* ESEARCH (TAG \"a\") ALL 5,3,4\r\n");
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub enum Extension {
     Compress,
     CondStore,
     CreateSpecialUse,
+    ESort,
     InProgress,
     ListMetadata,
     ListMyRights,
@@ -40,12 +41,13 @@ pub enum Extension {
 }
 
 impl Extension {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Acl,
         Self::Catenate,
         Self::Compress,
         Self::CondStore,
         Self::CreateSpecialUse,
+        Self::ESort,
         Self::InProgress,
         Self::ListMetadata,
         Self::ListMyRights,
@@ -75,6 +77,7 @@ impl Extension {
             Self::Compress => "COMPRESS=DEFLATE",
             Self::CondStore => "CONDSTORE",
             Self::CreateSpecialUse => "CREATE-SPECIAL-USE",
+            Self::ESort => "ESORT",
             Self::InProgress => "INPROGRESS",
             Self::ListMetadata => "LIST-METADATA",
             Self::ListMyRights => "LIST-MYRIGHTS",

@@ -2,12 +2,11 @@
 
 use super::{
     super::{
-        command::{Command, Fetch, FetchItem, Search, SearchKey, StatusItem, Tagged},
-        error::CommandError,
+        command::{Command, Tagged},
         reader::Reader,
         response::{Code, Condition, Data, Status},
     },
-    Extension,
+    Extension, offers,
     session::{Activity, Kind, Phase, Running, Server},
 };
 use crate::machine::Tls;
@@ -15,8 +14,9 @@ use crate::machine::Tls;
 impl Server {
     pub(super) fn handle_command(&mut self, tagged: Tagged) {
         let Tagged { tag, command } = tagged;
-        if needed(&command).is_some_and(|extension| !self.config.extensions.has(extension)) {
-            return self.answer(&tag, &Status::bad(&CommandError::Unknown.to_string()));
+        let needed = offers::needed(&command);
+        if needed.iter().any(|extension| !self.config.extensions.has(*extension)) {
+            return self.answer(&tag, &Status::bad("there is no such thing here"));
         }
         match command {
             Command::Capability => {
@@ -69,7 +69,8 @@ impl Server {
         if let Err(status) = self.check(&command) {
             return self.answer(&tag, &status);
         }
-        self.note_condstore(&command);
+        // RFC 7162 §3.1: who asks for mod-sequences wants to hear of them.
+        self.enabled.condstore |= offers::needed(&command).contains(&Extension::CondStore);
         match command {
             Command::Enable(names) => {
                 let new = self.enable(&names);
@@ -127,57 +128,6 @@ impl Server {
             return Err(Status::bad("ENABLE QRESYNC comes first"));
         }
         Ok(())
-    }
-
-    /// RFC 7162 §3.1: who asks for mod-sequences wants to hear of them.
-    fn note_condstore(&mut self, command: &Command) {
-        let asks = match command {
-            Command::Select(select) => select.condstore || select.qresync.is_some(),
-            Command::Status { items, .. } => items.contains(&StatusItem::HighestModSeq),
-            Command::Fetch { fetch, .. } => wants_modseq(fetch),
-            Command::Store { store, .. } => store.unchanged_since.is_some(),
-            Command::Search { search, .. } => searches_modseq(search),
-            _ => false,
-        };
-        self.enabled.condstore |= asks && self.config.extensions.has(Extension::CondStore);
-    }
-}
-
-fn wants_modseq(fetch: &Fetch) -> bool {
-    fetch.modifiers.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
-}
-
-fn searches_modseq(search: &Search) -> bool {
-    let mut keys: Vec<&SearchKey> = search.keys.iter().collect();
-    while let Some(key) = keys.pop() {
-        match key {
-            SearchKey::ModSeq(_) => return true,
-            SearchKey::Not(key) => keys.push(key),
-            SearchKey::Or(either) => keys.extend([&either.0, &either.1]),
-            SearchKey::And(all) => keys.extend(all),
-            _ => {}
-        }
-    }
-    false
-}
-
-/// The extension that has brought the command.
-fn needed(command: &Command) -> Option<Extension> {
-    match command {
-        Command::GetAcl(_)
-        | Command::SetAcl { .. }
-        | Command::DeleteAcl { .. }
-        | Command::ListRights { .. }
-        | Command::MyRights(_) => Some(Extension::Acl),
-        Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota { .. } => Some(Extension::Quota),
-        Command::GetMetadata(_) | Command::SetMetadata { .. } => Some(Extension::Metadata),
-        Command::GenUrlAuth(_) | Command::ResetKey { .. } | Command::UrlFetch(_) => Some(Extension::UrlAuth),
-        Command::Notify(_) => Some(Extension::Notify),
-        Command::Compress => Some(Extension::Compress),
-        Command::Unauthenticate => Some(Extension::Unauthenticate),
-        Command::Sort { .. } => Some(Extension::Sort),
-        Command::Thread { .. } => Some(Extension::Thread),
-        _ => None,
     }
 }
 

@@ -21,8 +21,7 @@ pub enum Event {
     /// Whom a client wants to act as that shows a certificate; empty means whom the certificate names. Answer like
     /// `Authenticate`.
     External(String),
-    /// Carry it out: write data, then `complete`. Of the commands of the extensions only those come that the
-    /// configuration offers. With IDLE nothing is completed until [`Event::IdleEnded`].
+    /// Carry it out: write data, then `complete`. Nothing comes of an extension that the configuration does not offer. With IDLE nothing is completed until [`Event::IdleEnded`].
     Command(Tagged),
     /// What was written of the answer has been taken: go on with it.
     More,

@@ -12,6 +12,7 @@ mod config;
 mod dispatch;
 mod event;
 mod login;
+mod offers;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -105,7 +105,7 @@ fn what_is_not_offered_is_not_known() {
     {
         assert_eq!(
             driver.say(&format!("a {command}\r\n")),
-            "a BAD there is no such command\r\n",
+            "a BAD there is no such thing here\r\n",
             "{command}"
         );
     }
