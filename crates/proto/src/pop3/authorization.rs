@@ -7,7 +7,7 @@ use super::{
     maildrop::Maildrop,
     server::{Activity, Login},
 };
-use crate::sasl::{self, Channel, Credentials, Mechanism, Nonce, SaslServer, SaslStep, TokenHint};
+use crate::sasl::{self, Channel, Credentials, Exchange, Mechanism, Nonce, TokenHint, Turn};
 
 impl Server {
     /// TLS was agreed; the session starts over, without a greeting (RFC 2595 §4).
@@ -31,22 +31,22 @@ impl Server {
 
     /// The user's verifier, or one that stands in where there is no such user, and a nonce never used before.
     pub fn answer_scram_verifier(&mut self, verifier: ScramVerifier, nonce: &Nonce) {
-        if !matches!(self.activity, Activity::AwaitingScramVerifier(..)) {
-            return;
+        self.resume(|exchange| exchange.verifier(verifier, nonce));
+    }
+
+    fn resume(&mut self, next: impl FnOnce(Exchange) -> Result<Turn, Exchange>) {
+        match std::mem::replace(&mut self.activity, Activity::AwaitingCommand) {
+            Activity::LoggingIn(exchange) => match next(exchange) {
+                Ok(turn) => self.take_turn(turn),
+                Err(exchange) => self.activity = Activity::LoggingIn(exchange),
+            },
+            other => self.activity = other,
         }
-        let activity = std::mem::replace(&mut self.activity, Activity::AwaitingCommand);
-        let Activity::AwaitingScramVerifier(_, mut exchange) = activity else { return };
-        let step = exchange.verifier(verifier, nonce);
-        self.take_sasl_step(exchange, step);
     }
 
     /// The password is right and the maildrop is ours. `listing` is what the session will see of it.
     pub fn answer_authenticated(&mut self, listing: &MaildropListing) {
-        let unproven = match &self.activity {
-            Activity::FinishingScram(outcome) => !outcome.proven,
-            activity => matches!(activity, Activity::AwaitingScramVerifier(..)),
-        };
-        if unproven {
+        if matches!(&self.activity, Activity::LoggingIn(exchange) if !exchange.may_succeed()) {
             return self.answer_authentication_failed();
         }
         if !self.authentication_answered() {
@@ -67,13 +67,7 @@ impl Server {
 
     /// The token is not good; the client is told how to get a better one before it is told so.
     pub fn answer_token_refused(&mut self, hint: &TokenHint) {
-        if !matches!(self.activity, Activity::CheckingToken(..)) {
-            return;
-        }
-        let activity = std::mem::replace(&mut self.activity, Activity::AwaitingCommand);
-        let Activity::CheckingToken(_, mut exchange) = activity else { return };
-        let step = exchange.refuse_token(hint);
-        self.take_sasl_step(exchange, step);
+        self.resume(|exchange| exchange.refuse_token(hint));
     }
 
     /// Another session has the maildrop (RFC 1939 §4, RFC 2449 §8.1.2).
@@ -98,14 +92,7 @@ impl Server {
     }
 
     fn authentication_answered(&mut self) -> bool {
-        let awaited = matches!(
-            self.activity,
-            Activity::Authenticating(_)
-                | Activity::AuthenticatingExternally(_)
-                | Activity::AwaitingScramVerifier(..)
-                | Activity::CheckingToken(..)
-                | Activity::FinishingScram(_)
-        );
+        let awaited = matches!(&self.activity, Activity::LoggingIn(exchange) if !exchange.awaits_client());
         if awaited {
             self.activity = Activity::AwaitingCommand;
         }
@@ -153,47 +140,37 @@ impl Server {
         let decoded = initial_response.map(|argument| sasl::decode_initial_response(argument.as_bytes()));
         match decoded.transpose() {
             Ok(initial_response) => {
-                let (server, step) =
-                    SaslServer::start(mechanism, initial_response.as_deref(), &self.channel.binding);
-                self.take_sasl_step(server, step);
+                let turn = Exchange::start(mechanism, initial_response.as_deref(), &self.channel.binding);
+                self.take_turn(turn);
             }
             Err(error) => self.reply_bad_command(&error.to_string()),
         }
     }
 
-    pub(super) fn handle_sasl_line(&mut self, mut server: SaslServer, line: &[u8]) {
+    pub(super) fn handle_sasl_line(&mut self, exchange: Exchange, line: &[u8]) {
         match sasl::decode_line(line) {
-            Ok(Some(response)) => {
-                let step = server.response(&response);
-                self.take_sasl_step(server, step);
-            }
+            Ok(Some(response)) => self.take_turn(exchange.respond(&response)),
             // RFC 5034 §4
             Ok(None) => self.reply_bad_command("the authentication is cancelled"),
             Err(error) => self.reply_bad_command(&error.to_string()),
         }
     }
 
-    fn take_sasl_step(&mut self, server: SaslServer, step: SaslStep) {
-        match step {
-            SaslStep::Challenge(challenge) => {
+    fn take_turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Challenge(challenge, exchange) => {
                 self.write_line(&format!("+ {}", sasl::encode(&challenge)));
-                self.activity = Activity::AwaitingSaslResponse(server);
+                self.activity = Activity::LoggingIn(exchange);
             }
-            SaslStep::Credentials(credentials) => self.authenticate(Some(credentials)),
-            SaslStep::ScramUser(user) => {
-                self.activity = Activity::AwaitingScramVerifier(Box::new(user), server);
-            }
-            SaslStep::External(name) => self.activity = Activity::AuthenticatingExternally(name),
-            SaslStep::Token(token) => self.activity = Activity::CheckingToken(Box::new(token), server),
-            SaslStep::TokenRefused => self.refuse_login(),
-            SaslStep::ScramDone(outcome) => self.activity = Activity::FinishingScram(Box::new(outcome)),
-            SaslStep::Malformed => self.reply_bad_command("that is no message of this mechanism"),
+            Turn::Ask(exchange) => self.activity = Activity::LoggingIn(exchange),
+            Turn::Refused => self.refuse_login(),
+            Turn::Malformed => self.reply_bad_command("that is no message of this mechanism"),
         }
     }
 
     fn authenticate(&mut self, credentials: Option<Credentials>) {
         match credentials {
-            Some(credentials) => self.activity = Activity::Authenticating(Box::new(credentials)),
+            Some(credentials) => self.activity = Activity::LoggingIn(Exchange::password(credentials)),
             // No account can have such a name or password.
             None => self.refuse_login(),
         }

@@ -19,7 +19,7 @@ pub use maildrop::{MaildropEntry, MaildropListing};
 pub use server::Server;
 
 pub use crate::machine::Tls;
-use crate::sasl::{BearerToken, Credentials, ScramOutcome, ScramUser};
+use crate::sasl::{BearerToken, Credentials, Question, ScramOutcome, ScramUser};
 
 /// RFC 1939 §3: the autologout timer is at least this long.
 pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_mins(10);
@@ -69,6 +69,18 @@ pub enum Event {
     /// QUIT: remove these messages in one batch and release the maildrop. Comes with an empty list too. Answer with
     /// `answer_committed` or `answer_commit_failed`.
     Commit { deleted: Vec<u32> },
+}
+
+impl From<Question> for Event {
+    fn from(question: Question) -> Self {
+        match question {
+            Question::Password(credentials) => Self::Authenticate(credentials),
+            Question::ScramVerifier(user) => Self::ScramVerifier(user),
+            Question::Token(token) => Self::Token(token),
+            Question::ScramDone(outcome) => Self::Scram(outcome),
+            Question::External(name) => Self::External(name),
+        }
+    }
 }
 
 #[cfg(test)]

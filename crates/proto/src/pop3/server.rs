@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     machine::{Machine, Step},
-    sasl::{BearerToken, Channel, Credentials, SaslServer, ScramOutcome, ScramUser},
+    sasl::{Channel, Exchange},
 };
 
 /// One POP3 session, from the greeting to the end. Holds little while it waits.
@@ -40,17 +40,8 @@ pub struct Server {
 pub(super) enum Activity {
     Greeting,
     AwaitingCommand,
-    AwaitingSaslResponse(SaslServer),
-    /// Boxed, like the next three: a session that waits should be small.
-    Authenticating(Box<Credentials>),
-    AwaitingScramVerifier(Box<ScramUser>, SaslServer),
-    CheckingToken(Box<BearerToken>, SaslServer),
-    FinishingScram(Box<ScramOutcome>),
-    AuthenticatingExternally(String),
-    Listing {
-        column: Column,
-        next: u32,
-    },
+    LoggingIn(Exchange),
+    Listing { column: Column, next: u32 },
     Retrieving(Retrieval),
     Committing,
     StartingTls,
@@ -116,19 +107,12 @@ impl Server {
     fn advance(&mut self) -> Progress {
         match &self.activity {
             Activity::Greeting => self.greet(),
-            Activity::AwaitingCommand | Activity::AwaitingSaslResponse(_) => return self.read_line(),
+            Activity::AwaitingCommand => return self.read_line(),
+            Activity::LoggingIn(exchange) => match exchange.question() {
+                Some(question) => return Progress::Event(question.into()),
+                None => return self.read_line(),
+            },
             Activity::Listing { column, next } => self.write_listing(*column, *next),
-            Activity::Authenticating(credentials) => {
-                return Progress::Event(Event::Authenticate((**credentials).clone()));
-            }
-            Activity::AwaitingScramVerifier(user, _) => {
-                return Progress::Event(Event::ScramVerifier((**user).clone()));
-            }
-            Activity::CheckingToken(token, _) => return Progress::Event(Event::Token((**token).clone())),
-            Activity::FinishingScram(outcome) => return Progress::Event(Event::Scram((**outcome).clone())),
-            Activity::AuthenticatingExternally(name) => {
-                return Progress::Event(Event::External(name.clone()));
-            }
             Activity::Retrieving(retrieval) => return Progress::Event(retrieval.event()),
             Activity::Committing => {
                 let deleted = self.maildrop.as_ref().map(Maildrop::deleted).unwrap_or_default();
@@ -148,7 +132,7 @@ impl Server {
     }
 
     fn read_line(&mut self) -> Progress {
-        let in_sasl = matches!(self.activity, Activity::AwaitingSaslResponse(_));
+        let in_sasl = matches!(self.activity, Activity::LoggingIn(_));
         let bytes_max =
             |line: &[u8]| if in_sasl { AUTH_LINE_BYTES_MAX } else { command::line_bytes_max(line) };
         let Some(line) = self.input.next(bytes_max) else { return self.await_input() };
@@ -177,7 +161,7 @@ impl Server {
 
     fn handle_line(&mut self, line: &BytesMut) {
         match std::mem::replace(&mut self.activity, Activity::AwaitingCommand) {
-            Activity::AwaitingSaslResponse(server) => self.handle_sasl_line(server, line),
+            Activity::LoggingIn(exchange) => self.handle_sasl_line(exchange, line),
             _ => match command::parse(line) {
                 Ok(command) => self.handle_command(&command),
                 Err(error @ CommandError::Http) => self.reply_and_close(&error.to_string()),

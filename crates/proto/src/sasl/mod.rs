@@ -1,12 +1,13 @@
 //! SASL mechanisms (RFC 4422) as machines: SCRAM (RFC 5802, RFC 7677), EXTERNAL (RFC 4422 appendix A), PLAIN
 //! (RFC 4616), LOGIN (draft-murchison-sasl-login).
 //!
-//! [`SaslServer`] and [`SaslClient`] work on decoded octets. What SMTP (RFC 4954 §4) and POP3 (RFC 5034 §4) put
-//! around them on the wire is the same in both and stands in [`encode`], [`decode_line`] and
+//! [`SaslServer`] and [`SaslClient`] work on decoded octets. What SMTP (RFC 4954 §4), POP3 (RFC 5034 §4) and IMAP
+//! (RFC 9051 §6.2.2) put around them on the wire is the same in all and stands in [`encode`], [`decode_line`] and
 //! [`decode_initial_response`].
 
 mod client;
 mod encoding;
+mod exchange;
 mod oauth;
 mod scram;
 mod server;
@@ -15,6 +16,7 @@ use std::fmt;
 
 pub use client::SaslClient;
 pub use encoding::{DecodeError, decode_initial_response, decode_line, encode, encode_initial_response};
+pub(crate) use exchange::{Exchange, Question, Turn};
 use mail::scram::ScramHash;
 pub use oauth::{BearerToken, TokenForm, TokenHint};
 pub use scram::{ChannelBinding, NONCE_BYTES, Nonce, ScramOutcome, ScramUser};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::command::{AppendMessage, AppendStart, Tagged};
-use crate::sasl::{BearerToken, Credentials, ScramOutcome, ScramUser};
+use crate::sasl::{BearerToken, Credentials, Question, ScramOutcome, ScramUser};
 
 /// What the machine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,4 +53,16 @@ pub enum AppendEvent {
     End,
     /// The client broke off, or broke the rules: nothing is to be kept.
     Aborted,
+}
+
+impl From<Question> for Event {
+    fn from(question: Question) -> Self {
+        match question {
+            Question::Password(credentials) => Self::Authenticate(credentials),
+            Question::ScramVerifier(user) => Self::ScramVerifier(user),
+            Question::Token(token) => Self::Token(token),
+            Question::ScramDone(outcome) => Self::Scram(outcome),
+            Question::External(name) => Self::External(name),
+        }
+    }
 }

@@ -8,42 +8,13 @@ use super::{
         reader::RawLine,
         response::{Code, Status},
     },
-    Event, LOGIN_FAILURES_MAX,
+    LOGIN_FAILURES_MAX,
     session::{Activity, Phase, Progress, Server},
 };
 use crate::{
     machine::Tls,
-    sasl::{
-        self, BearerToken, Channel, Credentials, Mechanism, Nonce, SaslServer, SaslStep, ScramOutcome,
-        ScramUser, TokenHint,
-    },
+    sasl::{self, Channel, Credentials, Exchange, Mechanism, Nonce, TokenHint, Turn},
 };
-
-/// How far a login has come.
-#[derive(Debug)]
-pub(super) enum Exchange {
-    /// The client has been challenged.
-    AwaitingResponse(SaslServer),
-    Password(Credentials),
-    ScramVerifier(ScramUser, SaslServer),
-    Token(BearerToken, SaslServer),
-    ScramDone(ScramOutcome),
-    External(String),
-}
-
-impl Exchange {
-    /// What the driver is asked; `None`: the client is.
-    pub(super) fn event(&self) -> Option<Event> {
-        Some(match self {
-            Self::AwaitingResponse(_) => return None,
-            Self::Password(credentials) => Event::Authenticate(credentials.clone()),
-            Self::ScramVerifier(user, _) => Event::ScramVerifier(user.clone()),
-            Self::Token(token, _) => Event::Token(token.clone()),
-            Self::ScramDone(outcome) => Event::Scram(outcome.clone()),
-            Self::External(name) => Event::External(name.clone()),
-        })
-    }
-}
 
 impl Server {
     /// What the TLS connection gives to SASL: the mechanisms with `-PLUS` and EXTERNAL. To be set as soon as TLS is
@@ -54,14 +25,7 @@ impl Server {
 
     /// The client is who it says.
     pub fn answer_authenticated(&mut self) {
-        let Activity::LoggingIn { exchange, .. } = &self.activity else { return };
-        let unproven = match &**exchange {
-            Exchange::AwaitingResponse(_) => return,
-            Exchange::ScramVerifier(..) => true,
-            Exchange::ScramDone(outcome) => !outcome.proven,
-            Exchange::Password(_) | Exchange::Token(..) | Exchange::External(_) => false,
-        };
-        if unproven {
+        if matches!(&self.activity, Activity::LoggingIn { exchange, .. } if !exchange.may_succeed()) {
             return self.answer_authentication_failed();
         }
         if let Some(tag) = self.end_login() {
@@ -94,40 +58,28 @@ impl Server {
 
     /// The user's verifier, or one that stands in where there is no such user, and a nonce never used before.
     pub fn answer_scram_verifier(&mut self, verifier: ScramVerifier, nonce: &Nonce) {
-        self.resume(|exchange| match exchange {
-            Exchange::ScramVerifier(_, mut server) => {
-                let step = server.verifier(verifier, nonce);
-                Ok((server, step))
-            }
-            other => Err(other),
-        });
+        self.resume(|exchange| exchange.verifier(verifier, nonce));
     }
 
     /// The token is not good; the client is told how to get a better one before it is told so.
     pub fn answer_token_refused(&mut self, hint: &TokenHint) {
-        self.resume(|exchange| match exchange {
-            Exchange::Token(_, mut server) => {
-                let step = server.refuse_token(hint);
-                Ok((server, step))
-            }
-            other => Err(other),
-        });
+        self.resume(|exchange| exchange.refuse_token(hint));
     }
 
-    fn resume(&mut self, next: impl FnOnce(Exchange) -> Result<(SaslServer, SaslStep), Exchange>) {
+    fn resume(&mut self, next: impl FnOnce(Exchange) -> Result<Turn, Exchange>) {
         match std::mem::replace(&mut self.activity, Activity::AwaitingCommand) {
-            Activity::LoggingIn { tag, exchange } => match next(*exchange) {
-                Ok((server, step)) => self.take_sasl_step(tag, server, step),
-                Err(exchange) => self.activity = Activity::LoggingIn { tag, exchange: Box::new(exchange) },
+            Activity::LoggingIn { tag, exchange } => match next(exchange) {
+                Ok(turn) => self.take_turn(tag, turn),
+                Err(exchange) => self.activity = Activity::LoggingIn { tag, exchange },
             },
             other => self.activity = other,
         }
     }
 
-    /// The tag, if a login is under way; it is over then.
+    /// The tag, if the driver was asked about a login; it is over then.
     fn end_login(&mut self) -> Option<String> {
         match std::mem::replace(&mut self.activity, Activity::AwaitingCommand) {
-            Activity::LoggingIn { tag, .. } => Some(tag),
+            Activity::LoggingIn { tag, exchange } if !exchange.awaits_client() => Some(tag),
             other => {
                 self.activity = other;
                 None
@@ -160,7 +112,9 @@ impl Server {
             return self.want_privacy(&tag);
         }
         match credentials {
-            Some(credentials) => self.activity = logging_in(tag, Exchange::Password(credentials)),
+            Some(credentials) => {
+                self.activity = Activity::LoggingIn { tag, exchange: Exchange::password(credentials) };
+            }
             // No account can have such a name or password.
             None => self.refuse_login(&tag),
         }
@@ -182,9 +136,8 @@ impl Server {
         let decoded = initial_response.map(|argument| sasl::decode_initial_response(argument.0.as_bytes()));
         match decoded.transpose() {
             Ok(initial_response) => {
-                let (server, step) =
-                    SaslServer::start(mechanism, initial_response.as_deref(), &self.channel.binding);
-                self.take_sasl_step(tag, server, step);
+                let turn = Exchange::start(mechanism, initial_response.as_deref(), &self.channel.binding);
+                self.take_turn(tag, turn);
             }
             Err(error) => self.answer(&tag, &Status::bad(&error.to_string())),
         }
@@ -200,39 +153,25 @@ impl Server {
             Some(RawLine::Complete(line)) => line,
         };
         match std::mem::replace(&mut self.activity, Activity::AwaitingCommand) {
-            Activity::LoggingIn { tag, exchange } => match (sasl::decode_line(&line), *exchange) {
-                (Ok(Some(response)), Exchange::AwaitingResponse(mut server)) => {
-                    let step = server.response(&response);
-                    self.take_sasl_step(tag, server, step);
-                }
-                (Ok(_), _) => self.answer(&tag, &Status::bad("the authentication is cancelled")),
-                (Err(error), _) => self.answer(&tag, &Status::bad(&error.to_string())),
+            Activity::LoggingIn { tag, exchange } => match sasl::decode_line(&line) {
+                Ok(Some(response)) => self.take_turn(tag, exchange.respond(&response)),
+                Ok(None) => self.answer(&tag, &Status::bad("the authentication is cancelled")),
+                Err(error) => self.answer(&tag, &Status::bad(&error.to_string())),
             },
             other => self.activity = other,
         }
         Progress::More
     }
 
-    fn take_sasl_step(&mut self, tag: String, server: SaslServer, step: SaslStep) {
-        let exchange = match step {
-            SaslStep::Challenge(challenge) => {
+    fn take_turn(&mut self, tag: String, turn: Turn) {
+        match turn {
+            Turn::Challenge(challenge, exchange) => {
                 self.encoder.continuation(&sasl::encode(&challenge));
-                Exchange::AwaitingResponse(server)
+                self.activity = Activity::LoggingIn { tag, exchange };
             }
-            SaslStep::Credentials(credentials) => Exchange::Password(credentials),
-            SaslStep::ScramUser(user) => Exchange::ScramVerifier(user, server),
-            SaslStep::External(name) => Exchange::External(name),
-            SaslStep::Token(token) => Exchange::Token(token, server),
-            SaslStep::ScramDone(outcome) => Exchange::ScramDone(outcome),
-            SaslStep::TokenRefused => return self.refuse_login(&tag),
-            SaslStep::Malformed => {
-                return self.answer(&tag, &Status::bad("that is no message of this mechanism"));
-            }
-        };
-        self.activity = logging_in(tag, exchange);
+            Turn::Ask(exchange) => self.activity = Activity::LoggingIn { tag, exchange },
+            Turn::Refused => self.refuse_login(&tag),
+            Turn::Malformed => self.answer(&tag, &Status::bad("that is no message of this mechanism")),
+        }
     }
-}
-
-fn logging_in(tag: String, exchange: Exchange) -> Activity {
-    Activity::LoggingIn { tag, exchange: Box::new(exchange) }
 }

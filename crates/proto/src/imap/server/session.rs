@@ -14,11 +14,10 @@ use super::{
     BAD_COMMANDS_MAX, COMMAND_BYTES_MAX, COMMAND_BYTES_MAX_BEFORE_LOGIN, Config, Enabled, Event,
     IDLE_TIMEOUT_MIN, LITERAL_MINUS_BYTES_MAX, OUTPUT_BYTES_MAX, SKIPPED_BYTES_MAX,
     append::Append,
-    login::Exchange,
 };
 use crate::{
     machine::{Machine, Step},
-    sasl::Channel,
+    sasl::{Channel, Exchange},
 };
 
 /// One IMAP session, from the greeting to the end. Holds little while it waits.
@@ -61,7 +60,7 @@ pub(super) enum Activity {
     /// Boxed, like others: a session that waits should be small.
     LoggingIn {
         tag: String,
-        exchange: Box<Exchange>,
+        exchange: Exchange,
     },
     Starting(Box<Tagged>, Running),
     Running(Running),
@@ -146,8 +145,8 @@ impl Server {
         match &mut self.activity {
             Activity::Greeting => self.greet(),
             Activity::AwaitingCommand => return self.read_command(),
-            Activity::LoggingIn { exchange, .. } => match exchange.event() {
-                Some(event) => return Progress::Event(event),
+            Activity::LoggingIn { exchange, .. } => match exchange.question() {
+                Some(question) => return Progress::Event(question.into()),
                 None => return self.read_sasl_line(),
             },
             Activity::Starting(..) => return self.start(),
