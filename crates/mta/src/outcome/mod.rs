@@ -432,6 +432,8 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
 mod deadline_tests;
 #[cfg(test)]
 mod report_tests;
+#[cfg(test)]
+mod waiting_tests;
 
 #[cfg(test)]
 mod tests {

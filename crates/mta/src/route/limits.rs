@@ -53,6 +53,33 @@ pub struct SourceAddresses {
     pub v6: Option<Ipv6Addr>,
 }
 
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceAddress(pub IpAddr);
+
+impl std::str::FromStr for SourceAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not an address: write \"192.0.2.1\" or \"2001:db8::1\"");
+        text.parse().map(Self).map_err(|_| wrong())
+    }
+}
+
+impl FromIterator<SourceAddress> for SourceAddresses {
+    /// Of several of a family the last.
+    fn from_iter<T: IntoIterator<Item = SourceAddress>>(addresses: T) -> Self {
+        let mut source = Self::default();
+        for SourceAddress(address) in addresses {
+            match address {
+                IpAddr::V4(address) => source.v4 = Some(address),
+                IpAddr::V6(address) => source.v6 = Some(address),
+            }
+        }
+        source
+    }
+}
+
 impl SourceAddresses {
     pub fn towards(&self, peer: IpAddr) -> Option<IpAddr> {
         match peer {

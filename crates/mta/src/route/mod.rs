@@ -286,6 +286,11 @@ pub(crate) fn is_pickup(lane: &LaneId) -> bool {
     pickup_domain(lane).is_some()
 }
 
+/// Hosts that we connect to, or a domain whose hosts are looked for.
+pub fn leads_to_hosts(lane: &LaneId) -> bool {
+    is_site(lane) || lane.0.starts_with(DOMAIN_LANE)
+}
+
 /// Hosts that we connect to.
 pub(crate) fn is_site(lane: &LaneId) -> bool {
     [MX_LANES, SMTP_LANES, LMTP_LANES].iter().any(|beginning| lane.0.starts_with(beginning))

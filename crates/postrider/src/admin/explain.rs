@@ -10,8 +10,14 @@ use store::{
     spool::{EntryStatus, LaneId, QueueEntry},
 };
 
-/// Who fetches what waits in a lane.
-pub type Fetchers = HashMap<LaneId, String>;
+/// What lanes wait for.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// Who fetches what waits there.
+    pub fetchers: HashMap<LaneId, String>,
+    /// The sites that cannot be reached.
+    pub sites: HashMap<LaneId, String>,
+}
 
 /// The kind of an event, and one line that tells it.
 pub fn event(event: &Event) -> (&'static str, String) {
@@ -148,10 +154,10 @@ pub fn why(
     id: QueueId,
     entries: &[QueueEntry],
     events: &[(Timestamp, Event)],
-    fetchers: &Fetchers,
+    waits: &Waits,
     now: Timestamp,
 ) -> Option<String> {
-    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, fetchers, now)).collect();
+    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, waits, now)).collect();
     if parts.is_empty() {
         parts.extend(settled(events));
     }
@@ -161,7 +167,7 @@ pub fn why(
     if parts.is_empty() { None } else { Some(format!("{id}: {}.", parts.join("; "))) }
 }
 
-fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) -> String {
+fn queued(id: QueueId, entry: &QueueEntry, waits: &Waits, now: Timestamp) -> String {
     let recipients: Vec<String> =
         entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
     let (to, lane) = (list(&recipients), &entry.lane.0);
@@ -181,7 +187,7 @@ fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) 
             entry.release_at
         );
     }
-    if let Some(fetcher) = fetchers.get(&entry.lane) {
+    if let Some(fetcher) = waits.fetchers.get(&entry.lane) {
         let last = match &entry.last_error {
             Some(error) if entry.attempts > 0 => format!(", whose last call met: {error}"),
             _ => String::new(),
@@ -197,6 +203,12 @@ fn queued(id: QueueId, entry: &QueueEntry, fetchers: &Fetchers, now: Timestamp) 
         TlsDemand::Required => ", and goes to hosts that keep it to TLS only (REQUIRETLS)",
         _ => "",
     };
+    if let Some(site) = waits.sites.get(&entry.lane) {
+        return format!(
+            "for {to} it waits for {site}, or goes at once with `postrider queue retry {id}`{}",
+            deadline(entry, now)
+        );
+    }
     let next = if entry.due > now { format!("in {}", span(entry.due.since(now))) } else { "now".to_owned() };
     format!(
         "for {to} it waits in lane {lane} {reason}{tls}; the next try is due {next}, or at once with `postrider queue retry {id}`{}",
@@ -282,6 +294,6 @@ mod tests {
 
     #[test]
     fn nothing_known_is_nothing_said() {
-        assert_eq!(why(QueueId::from_u64(1), &[], &[], &Fetchers::new(), Timestamp::from_millis(0)), None);
+        assert_eq!(why(QueueId::from_u64(1), &[], &[], &Waits::default(), Timestamp::from_millis(0)), None);
     }
 }

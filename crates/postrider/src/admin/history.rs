@@ -1,13 +1,20 @@
 //! What happened to a message, from its ledger.
 
+use std::collections::HashMap;
+
 use mail::{QueueId, Timestamp};
-use store::{StoreError, ledger::Event, spool::QueueEntry};
+use store::{
+    StoreError,
+    ledger::Event,
+    spool::{LaneId, QueueEntry},
+};
 
 use super::{
     Admin,
-    explain::{self, Fetchers},
+    explain::{self, Waits},
     protocol::{AdminResponse, EventView, HistoryView},
     queue::view,
+    sites,
 };
 
 /// Messages shown for one address or Message-ID.
@@ -41,16 +48,18 @@ pub async fn why(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError>
     let Some(id) = ids(admin, term).await?.into_iter().next() else { return Ok(unknown()) };
     let entries = admin.stores.spool.entries_of(id).await?;
     let events = admin.stores.ledger.events(id).await?;
-    let fetchers = fetchers(admin, &entries).await?;
-    Ok(match explain::why(id, &entries, &events, &fetchers, admin.world.clock.wall()) {
+    let sites =
+        entries.iter().filter_map(|entry| Some((entry.lane.clone(), sites::wait(admin, entry)?.words)));
+    let waits = Waits { fetchers: fetchers(admin, &entries).await?, sites: sites.collect() };
+    Ok(match explain::why(id, &entries, &events, &waits, admin.world.clock.wall()) {
         Some(sentence) => AdminResponse::Why { sentence },
         None => unknown(),
     })
 }
 
 /// Who fetches what waits in each lane that is fetched.
-async fn fetchers(admin: &Admin, entries: &[QueueEntry]) -> Result<Fetchers, StoreError> {
-    let mut fetchers = Fetchers::new();
+async fn fetchers(admin: &Admin, entries: &[QueueEntry]) -> Result<HashMap<LaneId, String>, StoreError> {
+    let mut fetchers = HashMap::new();
     for entry in entries {
         let domain = mta::route::pickup_domain(&entry.lane).and_then(|name| name.parse().ok());
         if let Some(domain) = domain
@@ -77,7 +86,7 @@ async fn history(admin: &Admin, id: QueueId) -> Result<HistoryView, StoreError> 
     Ok(HistoryView {
         id: id.to_string(),
         events: events.iter().flat_map(|(at, event)| event_views(*at, event)).collect(),
-        queued: queued.iter().map(|entry| view(entry, now)).collect(),
+        queued: queued.iter().map(|entry| view(admin, entry, now)).collect(),
     })
 }
 

@@ -14,6 +14,7 @@ mod queue;
 mod route;
 pub mod selector;
 mod session;
+mod sites;
 pub mod socket;
 mod suppressions;
 mod tls_reports;
@@ -60,6 +61,7 @@ impl Admin {
                     .await
                     .map_or_else(AdminResponse::error, AdminResponse::Queue)
             }
+            AdminRequest::QueueSites => sites::list(self).await.unwrap_or_else(AdminResponse::error),
             AdminRequest::Trace { term, follow } => {
                 history::trace(self, &term, follow).await.unwrap_or_else(AdminResponse::error)
             }

@@ -1,5 +1,6 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
+mod site;
 mod suppression;
 mod tls;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
 use super::selector::Selector;
+pub use site::{HostView, LimitsView, RouteView, SiteView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReportView, TlsReportsAction};
 
@@ -124,6 +126,8 @@ pub enum AdminRequest {
         dry_run: bool,
         after: Option<Cursor>,
     },
+    /// The sites that mail waits for or goes to.
+    QueueSites,
     /// Histories of a queue ID, or of the latest messages with this address or Message-ID.
     Trace {
         term: String,
@@ -261,6 +265,9 @@ pub enum AdminResponse {
         members: Vec<String>,
     },
     Queue(QueuePage),
+    Sites {
+        sites: Vec<SiteView>,
+    },
     Histories {
         histories: Vec<HistoryView>,
     },
@@ -397,6 +404,9 @@ pub struct EntryView {
     pub priority: i8,
     /// Who has to come for it, where nothing is tried from here.
     pub waits_for: Option<String>,
+    /// The site that cannot be reached, and when it is probed.
+    #[serde(default)]
+    pub waits_for_site: Option<String>,
     pub last_error: Option<String>,
 }
 
@@ -428,42 +438,6 @@ pub struct RuleView {
     pub inputs: BTreeMap<String, String>,
     /// Why it lets pass, or `refused: ` and the reply.
     pub outcome: String,
-}
-
-/// Where mail to an address goes, and what decided it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteView {
-    pub address: String,
-    /// `delivered here`, `relayed`, `refused: …`
-    pub verdict: String,
-    /// The route that refuses it.
-    pub rule: Option<String>,
-    /// More than one if an alias has several targets.
-    pub ways: Vec<WayView>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WayView {
-    pub address: String,
-    pub lane: String,
-    /// The `[[route]]` that decides; none for mailboxes here.
-    pub rule: Option<String>,
-    pub tls: Option<String>,
-    /// In the order of preference.
-    pub hosts: Vec<HostView>,
-    /// DNSSEC proves that these are the hosts.
-    pub proven: bool,
-    /// Why there are none.
-    pub trouble: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostView {
-    pub host: String,
-    pub preference: Option<u16>,
-    pub port: u16,
-    pub addresses: Vec<String>,
-    pub trouble: Option<String>,
 }
 
 /// Everything known about one message.

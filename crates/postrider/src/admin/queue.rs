@@ -16,6 +16,7 @@ use super::{
     Admin,
     protocol::{Cursor, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage},
     selector::{Selector, Status},
+    sites,
 };
 
 /// Who carries out changes: the server that runs on these stores, or nobody if none does.
@@ -38,7 +39,7 @@ pub async fn execute(
     let mut page = QueuePage { next, ..QueuePage::default() };
     for entry in entries.iter().filter(|entry| selector.matches(entry, now)) {
         match operation(action) {
-            None => page.entries.push(view(entry, now)),
+            None => page.entries.push(view(admin, entry, now)),
             Some(Operation::Delete) if !selector.covers(entry) => {
                 page.shared += 1;
                 continue;
@@ -93,8 +94,10 @@ fn applies(operation: Operation, entry: &QueueEntry, now: Timestamp) -> bool {
     }
 }
 
-pub fn view(entry: &QueueEntry, now: Timestamp) -> EntryView {
+pub fn view(admin: &Admin, entry: &QueueEntry, now: Timestamp) -> EntryView {
     let held = Status::of(entry, now) == Status::Held;
+    let site = sites::wait(admin, entry).filter(|_| !held);
+    let next_probe_at = site.as_ref().and_then(|site| site.next_probe_at);
     let fetched = mta::route::pickup_domain(&entry.lane).filter(|_| !held);
     let if_late = entry.mail.deliver_by.map(|by| match by.mode {
         ByMode::Return => "returned".to_owned(),
@@ -113,8 +116,10 @@ pub fn view(entry: &QueueEntry, now: Timestamp) -> EntryView {
         lane: entry.lane.0.to_string(),
         attempts: entry.attempts,
         accepted_at: entry.accepted_at.rfc3339(),
-        next_attempt_at: (!held && fetched.is_none()).then(|| entry.due.rfc3339()),
+        next_attempt_at: (!held && fetched.is_none())
+            .then(|| entry.due.max(next_probe_at.unwrap_or(entry.due)).rfc3339()),
         waits_for: fetched.map(|domain| format!("ATRN from {domain}")),
+        waits_for_site: site.map(|site| site.words),
         held_until: entry.is_ahead_of_time(now).then(|| entry.release_at.rfc3339()),
         deliver_by: entry.deadline.map(|deadline| deadline.at.rfc3339()),
         if_late,

@@ -8,7 +8,8 @@ use store::{StoreError, spool::LaneId};
 
 use super::{
     Admin,
-    protocol::{AdminResponse, HostView, RouteView, WayView},
+    protocol::{AdminResponse, HostView, LimitsView, RouteView, WayView},
+    sites,
 };
 
 pub async fn route(admin: &Admin, address: &str) -> Result<AdminResponse, StoreError> {
@@ -67,6 +68,7 @@ async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &La
         hosts: Vec::new(),
         proven: false,
         trouble: None,
+        limits: None,
     };
     if *lane.0 == *route::LOCAL_LANE {
         return way;
@@ -81,6 +83,7 @@ async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &La
         Some(Via::Smtp(host)) => {
             way.tls = Some(tls_words(host.tls).to_owned());
             way.hosts.push(look_up(admin, &host.host, None, host.port).await);
+            way.limits = Some(limits(routing, &way, address, false));
         }
         Some(Via::Mx(delivery)) => by_mx(admin, routing, address, delivery, &mut way).await,
         _ => {}
@@ -103,9 +106,16 @@ async fn by_mx(
             for host in site.hosts() {
                 way.hosts.push(look_up(admin, &host.exchange, Some(host.preference), delivery.port).await);
             }
+            way.limits = Some(limits(routing, way, address, true));
         }
         Err(error) => way.trouble = Some(format!("{} {error}", error.status())),
     }
+}
+
+/// By the hosts, and by MX by the recipient's domain.
+fn limits(routing: &mta::Config, way: &WayView, address: &Address, by_mx: bool) -> LimitsView {
+    let hosts: Vec<&str> = way.hosts.iter().map(|host| &*host.host).collect();
+    sites::limits(routing, routing.delivery.place(&hosts, &[address], by_mx))
 }
 
 async fn look_up(admin: &Admin, host: &str, preference: Option<u16>, port: u16) -> HostView {

@@ -12,6 +12,7 @@ mod queue;
 mod route;
 mod send;
 mod session;
+mod sites;
 mod suppression;
 mod tls_reports;
 
@@ -154,7 +155,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
 }
 
 /// One request, its response shown.
-fn ask(common: &Common, create: bool, request: AdminRequest, output: &mut Output) -> Result<(), Failure> {
+pub fn ask(common: &Common, create: bool, request: AdminRequest, output: &mut Output) -> Result<(), Failure> {
     let data_dir = common.location.data_dir()?;
     ask_in(Session::open(&data_dir, create), request, output)
 }
@@ -193,6 +194,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::List(found) => list::show_list(&found, output),
         AdminResponse::Members { members } => list::show_changed(&members, output),
         AdminResponse::Queue(page) => queue::show_entries(&page.entries, output),
+        AdminResponse::Sites { sites } => sites::show(&sites, output),
         AdminResponse::Histories { histories } => history::show(&histories, output),
         AdminResponse::Suppressions { suppressions, .. } => {
             suppression::show_page(&suppressions, &mut *output)

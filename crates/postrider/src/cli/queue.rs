@@ -20,6 +20,8 @@ pub enum QueueCommand {
     List(Selection),
     /// What waits, with everything known about it
     Show(Selection),
+    /// The sites that mail goes to or waits for: connections, limits, and what keeps it
+    Sites,
     /// Try waiting messages now instead of at their time
     Retry(Change),
     /// Keep messages back until they are released
@@ -95,6 +97,7 @@ impl QueueCommand {
         match self {
             Self::List(selection) => list(common, selection, output, show_entry_line),
             Self::Show(selection) => list(common, selection, output, show_entry),
+            Self::Sites => super::ask(common, false, AdminRequest::QueueSites, output),
             Self::Retry(change) => change.run(common, QueueAction::Retry, output),
             Self::Hold(change) => change.run(common, QueueAction::Hold, output),
             Self::Release(change) => change.run(common, QueueAction::Release, output),
@@ -235,7 +238,13 @@ fn show_entry_line(entry: &EntryView, output: &mut Output) -> Result<(), Failure
         entry.sender,
         entry.recipients.join(", ")
     ))?;
-    match &entry.last_error {
+    match entry
+        .waits_for_site
+        .as_ref()
+        .map(|site| format!("waits for {site}"))
+        .as_ref()
+        .or(entry.last_error.as_ref())
+    {
         Some(error) => output.line(format_args!("               {error}")),
         None => Ok(()),
     }
@@ -266,6 +275,9 @@ fn show_entry(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
         field("priority", &entry.priority.to_string())?;
     }
     field("next try", &next(entry, "when released"))?;
+    if let Some(site) = &entry.waits_for_site {
+        field("waits for", site)?;
+    }
     field("last error", entry.last_error.as_deref().unwrap_or("none"))?;
     field("history", &format!("postrider trace {}", entry.id))?;
     output.line("")

@@ -1,11 +1,13 @@
 //! `route`.
 
+use std::fmt::Write;
+
 use clap::Args;
 
 use super::Output;
 use crate::{
     Failure,
-    admin::protocol::{AdminRequest, HostView, RouteView, WayView},
+    admin::protocol::{AdminRequest, HostView, LimitsView, RouteView, WayView},
 };
 
 #[derive(Debug, Args)]
@@ -43,10 +45,30 @@ fn show_way(route: &RouteView, way: &WayView, output: &mut Output) -> Result<(),
     if let Some(trouble) = &way.trouble {
         output.line(format_args!("  but    {trouble}"))?;
     }
+    if let Some(limits) = &way.limits {
+        output.line(format_args!("  limits {}", limits_words(limits)))?;
+    }
     if way.proven {
         output.line("  DNSSEC proves that these are the hosts:")?;
     }
     way.hosts.iter().try_for_each(|host| show_host(host, output))
+}
+
+/// `[delivery]: 20 connections, 1000 messages over each, 1000 recipients at once`
+fn limits_words(limits: &LimitsView) -> String {
+    let LimitsView { rule, connections_max, messages_per_connection_max, recipients_per_message_max, .. } =
+        limits;
+    let mut words = format!(
+        "{rule}: {connections_max} connections, {messages_per_connection_max} messages over each, \
+         {recipients_per_message_max} recipients at once"
+    );
+    if let Some(rate) = &limits.rate {
+        let _ = write!(words, ", {rate} messages");
+    }
+    if !limits.source_addresses.is_empty() {
+        let _ = write!(words, ", from {}", limits.source_addresses.join(" and "));
+    }
+    words
 }
 
 fn show_host(host: &HostView, output: &mut Output) -> Result<(), Failure> {

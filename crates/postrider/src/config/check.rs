@@ -13,6 +13,7 @@ use world::ListenAddress;
 use route::check_route;
 
 use super::{
+    delivery::has_two_of_a_family,
     options::{AskedFor, Config, Listener, ListenerTls, OAuth, Service, Tls, TlsSource},
     problem::Problems,
     types::HostName,
@@ -35,6 +36,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     for (index, route) in config.route.iter().enumerate() {
         check_route(route, &|key| span_in(root, "route", Some(index), key), problems);
     }
+    check_sources(config, root, problems);
     check_oauth(&config.oauth, &|key| span_in(root, "oauth", None, key), problems);
     check_numbers(config, root, problems);
 }
@@ -120,6 +122,19 @@ fn check_tls(tls: &Tls, root: &DeTable<'_>, problems: &mut Problems) {
                     .add(span_in(root, "tls", None, key), format!("{key} needs mode = \"files\" in [tls]"));
             }
             (TlsSource::Files, true) | (TlsSource::SelfSigned, false) => {}
+        }
+    }
+}
+
+fn check_sources(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
+    let usual = (&config.delivery.source_address, span_in(root, "delivery", None, "source_address"));
+    let of_sites = config.destination.iter().enumerate().map(|(index, destination)| {
+        let at = span_in(root, "destination", Some(index), "source_address");
+        (&destination.source_address, at)
+    });
+    for (addresses, at) in of_sites.chain([usual]) {
+        if has_two_of_a_family(addresses) {
+            problems.add(at, "source_address takes one address of IPv4 and one of IPv6");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `postrider.toml`: read, checked, explained. Every option is defined once, in [`options`].
 
 mod check;
+pub mod delivery;
 pub mod limits;
 pub mod options;
 pub mod problem;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use world::{ListenAddress, http::HttpUrl};
 
 use super::{
+    delivery::{Delivery, Destination},
     limits::Limits,
     section::section,
     types::{
@@ -47,6 +48,10 @@ section! {
         tls_policy: TlsPolicy;
         /// Mail that an alias leads to another system.
         forward: Forward;
+        /// How much of us other hosts get, if no [[destination]] says otherwise.
+        delivery: Delivery;
+        /// Limits for certain sites; the first section that matches decides.
+        destination: Vec<Destination> = Vec::new();
         /// How long delivery is tried.
         queue: Queue;
         /// Reports on mail that could not be delivered.

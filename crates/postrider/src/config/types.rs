@@ -28,6 +28,8 @@ pub struct Parsed<T> {
 pub type NameServer = Parsed<world::dns::NameServer>;
 pub type Network = Parsed<mta::config::Network>;
 pub type Pattern = Parsed<mta::route::RecipientPattern>;
+pub type Site = Parsed<mta::route::limits::DestinationPattern>;
+pub type SourceAddress = Parsed<mta::route::limits::SourceAddress>;
 pub type Text = Parsed<mta::route::template::Template>;
 pub type Fingerprint = Parsed<world::tls::Fingerprint>;
 pub type SolicitationClass = Parsed<mta::config::SolicitationClass>;
@@ -282,6 +284,8 @@ text_setting!(
     "listen address such as \"0.0.0.0:25\", \"[::]:25\" or \"unix:/path\"",
     str::parse
 );
+text_setting!(Site, "site such as \"example.com\" or \"host:*.example.com\"", Site::parse);
+text_setting!(SourceAddress, "address such as \"192.0.2.1\" or \"2001:db8::1\"", SourceAddress::parse);
 text_setting!(Text, "text, in which ${recipient} and other names may stand", Text::parse);
 text_setting!(Fingerprint, "SHA-256 fingerprint of 64 hexadecimal digits", Fingerprint::parse);
 text_setting!(SolicitationClass, "class such as \"net.example:ADV\"", SolicitationClass::parse);

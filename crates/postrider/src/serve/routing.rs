@@ -97,7 +97,7 @@ fn capture(route: &options::Route) -> Option<Capture> {
     Some(Capture { mailbox: route.mailbox.as_ref()?.parse().ok()? })
 }
 
-fn tls(tls: options::RouteTls) -> RouteTls {
+pub fn tls(tls: options::RouteTls) -> RouteTls {
     match tls {
         options::RouteTls::None => RouteTls::None,
         options::RouteTls::Opportunistic => RouteTls::Opportunistic,

@@ -250,7 +250,7 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         own: routing::own_hosts(config),
         routes: routing::routes(config),
         forward: forward(&config.forward),
-        delivery: mta::route::limits::DeliveryLimits::default(),
+        delivery: config.delivery.limits(&config.destination),
         retry_delays: config.queue.retry_delays.iter().map(|delay| delay.0).collect(),
         expire_after: config.queue.expire_after.0,
         report_expire_after: config.reports.expire_after.0,

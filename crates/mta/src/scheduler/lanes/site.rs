@@ -293,6 +293,10 @@ impl SiteControl {
         self.trouble.as_ref()
     }
 
+    pub(super) fn is_known(&self) -> bool {
+        self.rule.is_some()
+    }
+
     pub(super) fn connections_max(&self) -> usize {
         self.limits.connections_max
     }

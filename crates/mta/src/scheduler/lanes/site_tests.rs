@@ -305,7 +305,7 @@ fn of_several_rules_for_one_site_the_first_holds() {
     assert_eq!(play.lanes.at(at(0)).handle_rule(&play.lane, rule(3), &limits(9)), rule(3));
     assert_eq!(play.lanes.at(at(0)).handle_rule(&play.lane, rule(1), &limits(1)), rule(1));
     assert_eq!(play.lanes.at(at(0)).handle_rule(&play.lane, rule(3), &limits(9)), rule(1));
-    assert_eq!(play.lanes.site(&play.lane).unwrap().connections_max, 1);
+    assert_eq!(play.lanes.site(&play.lane).unwrap().connections_max, Some(1));
     let reloaded = RulePlace { version: 2, place: 5 };
     assert_eq!(play.lanes.at(at(0)).handle_rule(&play.lane, reloaded, &limits(7)), reloaded);
 }

@@ -27,7 +27,8 @@ pub struct SiteView {
     pub connections: usize,
     /// How many it may have now, and at most.
     pub connections_allowed: usize,
-    pub connections_max: usize,
+    /// None before its rule is known.
+    pub connections_max: Option<usize>,
     pub trouble: Option<SiteTrouble>,
 }
 
@@ -240,7 +241,7 @@ impl Away {
             in_delivery: 0,
             connections: 0,
             connections_allowed: self.site.workers_max(),
-            connections_max: self.site.connections_max(),
+            connections_max: self.site.is_known().then(|| self.site.connections_max()),
             trouble: self.site.trouble().cloned(),
         }
     }
