@@ -2,6 +2,7 @@
 
 mod connections;
 mod debian;
+mod destinations;
 mod group;
 mod hostile;
 mod load;
@@ -55,7 +56,7 @@ impl Options {
                 "--only" => options.only.push(one_of(
                     argument,
                     arguments.next(),
-                    &["accept", "deliver", "relay", "memory", "hostile"],
+                    &["accept", "deliver", "relay", "memory", "hostile", "destinations"],
                 )?),
                 "--only-peer" => options.only_peer.push(one_of(
                     argument,
@@ -76,7 +77,7 @@ impl Options {
 
     fn wants_scenario(&self, name: &str) -> bool {
         if self.only.is_empty() {
-            !(self.quick && matches!(name, "memory" | "hostile"))
+            !(self.quick && matches!(name, "memory" | "hostile" | "destinations"))
         } else {
             self.only.iter().any(|only| only == name)
         }
@@ -157,6 +158,9 @@ fn measure_all(options: &Options, bench: &Bench) -> Result<ExitCode> {
     }
     if options.wants_scenario("hostile") {
         hostile::measure(options, &mut peers, &mut report)?;
+    }
+    if options.wants_scenario("destinations") {
+        destinations::measure(options, &mut peers, &mut report)?;
     }
     print!("{}", report.render());
     println!("\neach run as a line of JSON: {}", bench.dir.join("results.jsonl").display());

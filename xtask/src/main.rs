@@ -22,7 +22,7 @@ cargo xtask COMMAND
       --seconds N        how long each target runs (default 20)
   bench [OPTIONS]        Postfix and Postrider side by side (needs root; see bench/README.md)
       --quick            fewer cells, one short run each
-      --only SCENARIO    accept | deliver | relay | memory | hostile (may be repeated)
+      --only SCENARIO    accept | deliver | relay | memory | hostile | destinations (may be repeated)
       --only-peer PEER   ceiling | postfix | postrider (may be repeated)
       --seconds N        how long one run should last (default 5)
       --repeats N        runs per cell and peer; medians are reported (default 3)

@@ -1,10 +1,12 @@
 //! What the benchmark asks of a server under test.
 
+use std::process::Child;
+
 use super::Bench;
 use super::group::View;
 use super::load::Sink;
 use super::scenario::Mode;
-use crate::error::Result;
+use crate::error::{Result, fail};
 
 const CEILING_PORT: u16 = 2798;
 
@@ -14,6 +16,18 @@ pub trait Peer {
     fn supports(&self, mode: Mode) -> bool;
     /// Starts with an empty queue and empty mailboxes, and returns when the port answers.
     fn start(&mut self, mode: Mode) -> Result<()>;
+    /// It can be told a route for each of many sites.
+    fn takes_routes(&self) -> bool {
+        false
+    }
+    /// As [`start`](Self::start), with these `[[route]]` sections.
+    fn start_with_routes(&mut self, _routes: &str) -> Result<()> {
+        fail!("{} takes no routes", self.name())
+    }
+    /// A server on all addresses of this machine that throws mail away and ends after so many messages.
+    fn sink(&self, _port: u16, _messages: Option<u32>) -> Result<Child> {
+        fail!("{} has no sink", self.name())
+    }
     fn stop(&mut self);
     fn view(&self) -> View;
     /// Messages in the mailbox that `Mode::Deliver` fills.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::Bench;
@@ -53,12 +53,12 @@ impl Postrider {
         fs::write(&self.log, "").context(self.log.display())
     }
 
-    fn configure(&self, mode: Mode) -> Result<()> {
+    fn configure(&self, routes: String) -> Result<()> {
         let words = [
             ("DATA_DIR", self.data.to_string_lossy().into_owned()),
             ("SMTP_PORT", SMTP_PORT.to_string()),
             ("POP3_PORT", POP3_PORT.to_string()),
-            ("ROUTE", route(mode)),
+            ("ROUTE", routes),
         ];
         let words: Vec<(&str, &str)> = words.iter().map(|(word, value)| (*word, value.as_str())).collect();
         let text = self.bench.template("postrider.toml", &words)?;
@@ -69,6 +69,13 @@ impl Postrider {
         let mut command = Command::new(&self.program);
         command.args(words).arg("--config").arg(&self.config);
         command
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        let program = self.program.to_string_lossy().into_owned();
+        let config = self.config.to_string_lossy().into_owned();
+        self.group.spawn(&[program.as_str(), "serve", "--config", config.as_str()], &self.log)?;
+        wait_for_greeting(SMTP_PORT, &mut self.group, &self.log)
     }
 
     fn add_account(&self) -> Result<()> {
@@ -120,14 +127,32 @@ impl Peer for Postrider {
     fn start(&mut self, mode: Mode) -> Result<()> {
         self.stop();
         self.wipe()?;
-        self.configure(mode)?;
+        self.configure(route(mode))?;
         if mode == Mode::Deliver {
             self.add_account()?;
         }
-        let program = self.program.to_string_lossy().into_owned();
-        let config = self.config.to_string_lossy().into_owned();
-        self.group.spawn(&[program.as_str(), "serve", "--config", config.as_str()], &self.log)?;
-        wait_for_greeting(SMTP_PORT, &mut self.group, &self.log)
+        self.serve()
+    }
+
+    fn takes_routes(&self) -> bool {
+        true
+    }
+
+    fn start_with_routes(&mut self, routes: &str) -> Result<()> {
+        self.stop();
+        self.wipe()?;
+        self.configure(routes.to_owned())?;
+        self.serve()
+    }
+
+    fn sink(&self, port: u16, messages: Option<u32>) -> Result<Child> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]).arg(&self.program);
+        command.args(["bench", "sink", "--listen", &format!("0.0.0.0:{port}")]);
+        if let Some(messages) = messages {
+            command.args(["--max-messages", &messages.to_string()]);
+        }
+        command.stdout(Stdio::null()).spawn().context("the sink")
     }
 
     fn stop(&mut self) {

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::destinations::{self, DestinationsRecord};
 use super::group::Memory;
 use super::hostile::{self, CrowdRecord};
 use super::measure::DISTURBANCE_MAX;
@@ -43,6 +44,7 @@ pub struct Report {
     records: Vec<Record>,
     memory: Vec<MemoryRecord>,
     crowds: Vec<CrowdRecord>,
+    destinations: Vec<DestinationsRecord>,
     failures: u32,
 }
 
@@ -77,6 +79,7 @@ impl Report {
             records: Vec::new(),
             memory: Vec::new(),
             crowds: Vec::new(),
+            destinations: Vec::new(),
             failures: 0,
         })
     }
@@ -99,6 +102,13 @@ impl Report {
         println!("  {record}");
         self.write(&record)?;
         self.crowds.push(record);
+        Ok(())
+    }
+
+    pub fn add_destinations(&mut self, record: DestinationsRecord) -> Result<()> {
+        println!("  {record}");
+        self.write(&record)?;
+        self.destinations.push(record);
         Ok(())
     }
 
@@ -139,6 +149,9 @@ impl Report {
         out.extend(self.memory.iter().map(|record| format!("  {record}\n")));
         if let Some(summary) = hostile::summary(&self.crowds) {
             let _ = writeln!(out, "\nhostile, medians\n  {summary}");
+        }
+        if let Some(summary) = destinations::summary(&self.destinations) {
+            let _ = writeln!(out, "\ndestinations, medians\n  {summary}");
         }
         let disturbed = self.records.iter().filter(|run| run.others > DISTURBANCE_MAX).count();
         if disturbed > 0 {
