@@ -28,7 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mta", &["mail", "proto", "world", "store", "login"]),
     ("access", &["mail", "proto", "world", "store", "login"]),
     ("sim", &["mail", "proto", "world", "store", "login", "mta", "access"]),
-    ("postrider", &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access"]),
+    ("web", &["mail", "world", "store"]),
+    ("postrider", &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access", "web"]),
 ];
 
 /// What only `world` may name, and what to use instead.

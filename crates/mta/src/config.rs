@@ -65,6 +65,8 @@ pub struct Config {
     /// MTRK is offered (RFC 3885).
     pub tracking: bool,
     pub tls_reporting: TlsReporting,
+    /// `https://lists.example.org`: where the web server is reached; none: nobody is led there.
+    pub web_url: Option<Arc<str>>,
     /// Histories older than this are forgotten.
     pub history_kept_for: Duration,
     #[cfg(feature = "planted")]
@@ -114,6 +116,7 @@ impl Config {
             no_soliciting: mail::Solicitation::default(),
             tracking: false,
             tls_reporting: TlsReporting::default(),
+            web_url: None,
             history_kept_for: Duration::from_hours(30 * 24),
             #[cfg(feature = "planted")]
             planted: None,

@@ -2,10 +2,12 @@
 
 mod answer;
 mod token;
+mod unsubscribe;
 mod verp;
 
 pub use answer::{Answer, Command, command};
 pub use token::{TokenError, Wish, read_token, token};
+pub use unsubscribe::{read_unsubscribe_token, unsubscribe_token};
 pub use verp::{Verp, return_address};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -39,6 +41,8 @@ pub struct ListHeader<'a> {
     pub takes_posts: bool,
     /// One may join by mail.
     pub takes_subscriptions: bool,
+    /// Each copy gets [`unsubscribe_fields`] of its own.
+    pub one_click: bool,
 }
 
 impl ListHeader<'_> {
@@ -52,7 +56,7 @@ impl ListHeader<'_> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let (name, host) = self.parts();
+        let (name, host) = parts(self.address);
         let mut field = |name: &str, value: &str| {
             out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         };
@@ -69,7 +73,6 @@ impl ListHeader<'_> {
         field("List-Id", &format!("{phrase}{gap}<{name}.{host}>"));
         // RFC 2369 §3
         field("List-Help", &format!("<mailto:{name}-request@{host}?subject=help>"));
-        field("List-Unsubscribe", &format!("<mailto:{name}-unsubscribe@{host}>"));
         if self.takes_subscriptions {
             field("List-Subscribe", &format!("<mailto:{name}-subscribe@{host}>"));
         }
@@ -81,19 +84,35 @@ impl ListHeader<'_> {
         field("List-Owner", &format!("<mailto:{name}-owner@{host}>"));
         // RFC 3834 §2: what automatic responders know not to answer.
         field("Precedence", "list");
+        if !self.one_click {
+            out.extend_from_slice(unsubscribe_fields(self.address, None).as_bytes());
+        }
     }
 
     /// Whether a message with this header section has been through the list.
     pub fn has_seen(&self, section: &[u8]) -> bool {
-        let (name, host) = self.parts();
+        let (name, host) = parts(self.address);
         let own = format!("{name}@{host}");
         header::values(section, "Delivered-To").any(|value| value.eq_ignore_ascii_case(own.as_bytes()))
     }
+}
 
-    fn parts(&self) -> (&str, String) {
-        let host = self.address.domain().map(crate::Domain::to_lookup).unwrap_or_default();
-        (self.address.local_part(), host)
+/// How to leave a list: with one click at `url` (RFC 8058) where there is one, and by mail.
+pub fn unsubscribe_fields(list: &Address, url: Option<&str>) -> String {
+    let (name, host) = parts(list);
+    let by_mail = format!("<mailto:{name}-unsubscribe@{host}>");
+    match url {
+        // RFC 8058 §3.1: one HTTPS address, and the word that says what a POST there does.
+        Some(url) => format!(
+            "List-Unsubscribe: <{url}>,\r\n {by_mail}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+        ),
+        None => format!("List-Unsubscribe: {by_mail}\r\n"),
     }
+}
+
+fn parts(list: &Address) -> (&str, String) {
+    let host = list.domain().map(crate::Domain::to_lookup).unwrap_or_default();
+    (list.local_part(), host)
 }
 
 /// RFC 3834 §5: something without a person behind it.

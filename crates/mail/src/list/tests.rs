@@ -10,7 +10,7 @@ fn address(text: &str) -> Address {
 }
 
 fn header<'a>(address: &'a Address, title: Option<&'a str>) -> ListHeader<'a> {
-    ListHeader { address, title, takes_posts: true, takes_subscriptions: true }
+    ListHeader { address, title, takes_posts: true, takes_subscriptions: true, one_click: false }
 }
 
 #[test]
@@ -22,11 +22,11 @@ fn the_fields_of_a_list_replace_those_of_another() {
     let expected = "Delivered-To: club@here.example\r\n\
         List-Id: \"The \\\"club\\\"\" <club.here.example>\r\n\
         List-Help: <mailto:club-request@here.example?subject=help>\r\n\
-        List-Unsubscribe: <mailto:club-unsubscribe@here.example>\r\n\
         List-Subscribe: <mailto:club-subscribe@here.example>\r\n\
         List-Post: <mailto:club@here.example>\r\n\
         List-Owner: <mailto:club-owner@here.example>\r\n\
         Precedence: list\r\n\
+        List-Unsubscribe: <mailto:club-unsubscribe@here.example>\r\n\
         Received: x\r\nSubject: hi\r\n\r\nList-Id: body\r\n";
     assert_eq!(out, expected);
     assert!(header(&club, None).has_seen(out.as_bytes()));

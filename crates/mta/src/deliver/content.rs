@@ -13,6 +13,7 @@ use mail::{
 use proto::smtp::client::Capabilities;
 use store::{StoreError, spool::QueueEntry};
 
+use super::list::leaving;
 use crate::{
     Mta,
     outcome::{Fate, Trouble},
@@ -124,13 +125,15 @@ impl Source {
     }
 }
 
-/// RFC 6758 §3: the priority, for a host that does not take it with MAIL. No such field came in with the message.
-fn prefix(entry: &QueueEntry, host: &Capabilities) -> Vec<u8> {
+/// What a member of a list is told in front of its copy, and RFC 6758 §3: the priority, for a host that does not take it
+/// with MAIL. No such field came in with the message.
+async fn prefix(mta: &Mta, entry: &QueueEntry, host: &Capabilities) -> Result<Vec<u8>, StoreError> {
+    let mut fields = leaving::fields(mta, &mta.config(), entry).await?;
     let priority = entry.priority();
-    if host.mt_priority || priority == MtPriority::NORMAL {
-        return Vec::new();
+    if !host.mt_priority && priority != MtPriority::NORMAL {
+        fields.extend_from_slice(format!("MT-Priority: {priority}\r\n").as_bytes());
     }
-    format!("MT-Priority: {priority}\r\n").into_bytes()
+    Ok(fields)
 }
 
 /// Converts one more piece, or the end; returns the converter if there is more to come.
@@ -155,7 +158,7 @@ impl Content {
         host: &Capabilities,
         chunking: bool,
     ) -> Result<Self, Unsent> {
-        let source = Source::open(mta, entry, prefix(entry, host)).await?;
+        let source = Source::open(mta, entry, prefix(mta, entry, host).await?).await?;
         let (scan, bytes) = source.scan(None).await?;
         let section = source.first.get(..mail::header::body_start(&source.first));
         let header_is_ascii = section.is_some_and(<[u8]>::is_ascii);

@@ -11,6 +11,7 @@ use store::{
 };
 
 use super::guard::guarded;
+use super::list::leaving;
 use crate::{
     Mta,
     outcome::{self, Append, Fate, Success, Trouble},
@@ -72,10 +73,14 @@ pub(super) async fn deliver(
         Ok(false) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
         Err(error) => return unreadable(&error),
     }
+    let leaving = match leaving::fields(mta, &mta.config(), entry).await {
+        Ok(fields) => fields,
+        Err(error) => return unreadable(&error),
+    };
     let record = MessageRecord {
         blob: entry.blob,
         blob_bytes: entry.blob_bytes,
-        prefix: final_headers(entry, recipient),
+        prefix: [&final_headers(entry, recipient)[..], &leaving].concat().into(),
         internal_date: mta.world.clock.wall(),
         flags: Flags::default(),
         keywords: Vec::new(),

@@ -19,6 +19,8 @@ use super::{
     types::HostName,
 };
 
+/// RFC 8461 §3.2
+const STS_MAX_AGE_SECONDS: u64 = 31_557_600;
 /// What goes into one line of the reply to EHLO (RFC 5321 §4.5.3.1.5).
 const NO_SOLICITING_BYTES_MAX: usize = 480;
 
@@ -38,6 +40,7 @@ pub fn check(config: &Config, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     }
     check_sources(config, root, problems);
     check_oauth(&config.oauth, &|key| span_in(root, "oauth", None, key), problems);
+    check_web(config, root, problems);
     check_numbers(config, root, problems);
 }
 
@@ -56,13 +59,17 @@ fn check_listeners(config: &Config, root: &DeTable<'_>, problems: &mut Problems)
             problems
                 .add(at("address"), "port 25 is for SMTP; LMTP takes another port, such as 24, or a socket");
         }
-        if listener.refuse.is_some() && matches!(listener.service, Service::Pop3 | Service::Pop3s) {
+        if listener.refuse.is_some() && !listener.service.takes_mail() {
             problems
                 .add(at("refuse"), "refuse is for smtp, submission and lmtp; remove the listener instead");
         }
         if listener.proxy_protocol && config.smtp.proxy_networks.is_empty() {
             let message = "proxy_protocol = true needs the proxies' addresses in proxy_networks in [smtp]";
             problems.add(at("proxy_protocol"), message);
+        }
+        let is_web = matches!(listener.service, Service::Http | Service::Https);
+        if is_web && listener.tls == Some(ListenerTls::Starttls) {
+            problems.add(at("tls"), "http has no STARTTLS; https is under TLS from the start");
         }
         check_asking(config, listener, &at, problems);
     }
@@ -86,10 +93,26 @@ fn check_asking(
     if listener.tls == Some(ListenerTls::None) {
         problems.add(at("client_certificates"), "client certificates come with TLS, and tls = \"none\" here");
     }
-    if matches!(listener.service, Service::Smtp | Service::Lmtp) {
+    if matches!(listener.service, Service::Smtp | Service::Lmtp | Service::Http | Service::Https) {
         let message =
             "client certificates are for logging in, which submission, submissions, pop3 and pop3s offer";
         problems.add(at("client_certificates"), message);
+    }
+}
+
+/// RFC 8461 §3.2
+fn check_web(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
+    let policy = &config.mta_sts;
+    let is_wrong = |name: &&String| HostName::parse(name.strip_prefix("*.").unwrap_or(name)).is_err();
+    if let Some(wrong) = policy.mx.iter().find(is_wrong) {
+        let message = format!("{wrong:?} is no host name, and no \"*.\" with one behind it");
+        problems.add(span_in(root, "mta_sts", None, "mx"), message);
+    }
+    if config.web.base_url.as_ref().is_some_and(|url| url.to_string().contains('?')) {
+        problems.add(span_in(root, "web", None, "base_url"), "base_url has no query: paths are added to it");
+    }
+    if policy.max_age.0.as_secs() > STS_MAX_AGE_SECONDS {
+        problems.add(span_in(root, "mta_sts", None, "max_age"), "max_age may be a year at most");
     }
 }
 

@@ -60,6 +60,10 @@ section! {
         suppression: Suppression;
         /// Name resolution.
         dns: Dns;
+        /// What is asked for over HTTP, by listeners with service http and https.
+        web: Web;
+        /// Our own policy of MTA-STS.
+        mta_sts: MtaSts;
         /// What others are told of how mail from here reaches them under TLS.
         tls_reports: TlsReports;
         /// The log on standard error.
@@ -74,7 +78,7 @@ section! {
         service: Service, example "\"smtp\"";
         /// IP address and port, or a Unix socket.
         address: ListenAddress, example "\"0.0.0.0:25\"";
-        /// When TLS begins. Without it: implicit for submissions and pop3s, else starttls.
+        /// When TLS begins. Without it: implicit for submissions, pop3s and https, none for http, else starttls.
         tls: Option<ListenerTls> = None, example "\"starttls\"";
         /// Whether a proxy in front of it tells the client's address (PROXY protocol, version 1 or 2). Then only the proxies
         /// of proxy_networks in [smtp] may connect, and each connection has to begin so.
@@ -95,8 +99,15 @@ choice! {
 choice! {
     /// What a listener speaks.
     Service { Smtp "smtp", Submission "submission", Submissions "submissions", Lmtp "lmtp", Odmr "odmr",
-        Pop3 "pop3", Pop3s "pop3s";
-        later "imap", "imaps", "managesieve", "http", "https" }
+        Pop3 "pop3", Pop3s "pop3s", Http "http", Https "https";
+        later "imap", "imaps", "managesieve" }
+}
+
+impl Service {
+    /// It speaks SMTP or LMTP.
+    pub fn takes_mail(self) -> bool {
+        !matches!(self, Self::Pop3 | Self::Pop3s | Self::Http | Self::Https)
+    }
 }
 
 choice! {
@@ -462,6 +473,34 @@ section! {
 choice! {
     /// Whether answers are validated.
     Dnssec { Auto "auto", Validate "validate", Off "off" }
+}
+
+section! {
+    /// What is asked for over HTTP, by listeners with service http and https.
+    Web "[web]" {
+        /// Where people's browsers and mail programs reach it. With it members of mailing lists can leave with one click
+        /// (RFC 8058).
+        base_url: Option<HttpUrl> = None, example "\"https://lists.example.org\"";
+    }
+}
+
+section! {
+    /// Our own policy of MTA-STS (RFC 8461), served by listeners with service https as mta-sts. before each hosted domain,
+    /// for which a certificate is needed. Others heed it once a TXT record at _mta-sts. of the domain tells of it.
+    MtaSts "[mta_sts]" {
+        /// What others are to do with hosts that do not prove to be ours: not deliver there, deliver and report, or nothing
+        /// any more. Without it no policy is served.
+        mode: Option<StsMode> = None, example "\"testing\"";
+        /// The hosts that the MX records of hosted domains name, or patterns of them. Without it: our own name.
+        mx: Vec<String> = Vec::new(), example "[\"mx1.example.org\", \"*.mx.example.org\"]";
+        /// How long others keep to it without looking again.
+        max_age: Span = Span::seconds(7 * 86_400);
+    }
+}
+
+choice! {
+    /// What others are to do.
+    StsMode { Enforce "enforce", Testing "testing", None "none" }
 }
 
 section! {

@@ -18,6 +18,7 @@ use mta::{
 use proto::smtp::server::{Flavour, Limits};
 use store::Stores;
 use tokio::task::JoinSet;
+use web::{Mode, StsPolicy, Web};
 use world::{
     Listener, Shutdown, World,
     tls::{ClientTls, Keyring, ServerTls, Verify},
@@ -47,6 +48,7 @@ pub struct Services {
     mta: Arc<Mta>,
     logins: Arc<Logins>,
     certificates: Arc<Certificates>,
+    web: Arc<Web>,
     pop3: Vec<Pop3Slot>,
     listeners: Vec<ListenerView>,
     tasks: JoinSet<()>,
@@ -71,47 +73,60 @@ impl Services {
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
         let pop3_service =
             Arc::new(Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone()));
+        let web = Web::new(stores.clone(), world.clone(), web_options(config), shutdown.clone());
+        let web = Arc::new(web);
         let mut services = Self {
             world: world.clone(),
             mta,
             logins,
             certificates,
+            web,
             pop3: Vec::new(),
             listeners: Vec::new(),
             tasks: JoinSet::new(),
         };
         services.tasks.spawn(services.certificates.clone().watch(shutdown.clone()));
         for (listener, options) in bound {
-            let (service, address) = (options.service, listener.local());
-            tracing::info!(%service, %address, "listening");
-            services
-                .listeners
-                .push(ListenerView { service: service.to_string(), address: address.to_string() });
-            let listener =
-                if options.proxy_protocol { services.behind_proxy(listener, world) } else { listener };
-            let tls = tls_mode(options, services.certificates.keyring())?;
-            if let Some(flavour) = flavour(service) {
-                let listener_config = ListenerConfig {
-                    flavour,
-                    tls,
-                    refusal: options.refuse.as_ref().map(|refusal| Arc::new(refusal.0.clone())),
-                };
-                let serve = services.mta.clone().serve(listener, listener_config);
-                services.tasks.spawn(serve);
-            } else {
-                let offer = Pop3Listener::new(&config.hostname.0, tls);
-                services.serve_pop3(&pop3_service, listener, offer, shutdown);
-            }
+            services.serve(listener, options, config, &pop3_service, shutdown)?;
         }
         Ok(services)
     }
 
-    fn behind_proxy(&self, listener: Box<dyn Listener>, world: &World) -> Box<dyn Listener> {
+    fn serve(
+        &mut self,
+        listener: Box<dyn Listener>,
+        options: &options::Listener,
+        config: &Config,
+        pop3: &Arc<Pop3Service>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let (service, address) = (options.service, listener.local());
+        tracing::info!(%service, %address, "listening");
+        self.listeners.push(ListenerView { service: service.to_string(), address: address.to_string() });
+        let listener = if options.proxy_protocol { self.behind_proxy(listener) } else { listener };
+        let tls = tls_mode(options, self.certificates.keyring())?;
+        match (flavour(service), service) {
+            (Some(flavour), _) => {
+                let refusal = options.refuse.as_ref().map(|refusal| Arc::new(refusal.0.clone()));
+                let listener_config = ListenerConfig { flavour, tls, refusal };
+                self.tasks.spawn(self.mta.clone().serve(listener, listener_config));
+            }
+            (None, Service::Http | Service::Https) => {
+                self.tasks.spawn(self.web.clone().listen(listener, tls));
+            }
+            (None, _) => {
+                self.serve_pop3(pop3, listener, Pop3Listener::new(&config.hostname.0, tls), shutdown)
+            }
+        }
+        Ok(())
+    }
+
+    fn behind_proxy(&self, listener: Box<dyn Listener>) -> Box<dyn Listener> {
         let mta = self.mta.clone();
         let is_believed = move |ip| {
             mta.config().proxies.protocol.iter().any(|network: &mta::config::Network| network.contains(ip))
         };
-        Box::new(ProxiedListener::new(listener, Box::new(is_believed), world.clock.clone()))
+        Box::new(ProxiedListener::new(listener, Box::new(is_believed), self.world.clock.clone()))
     }
 
     fn serve_pop3(
@@ -148,6 +163,7 @@ impl Services {
         }
         self.logins.reload(limits, tokens);
         self.mta.reload(mta_config);
+        self.web.reload(web_options(config));
         Ok(())
     }
 
@@ -194,7 +210,7 @@ fn flavour(service: Service) -> Option<Flavour> {
         Service::Submission | Service::Submissions => Some(Flavour::Submission),
         Service::Lmtp => Some(Flavour::Lmtp),
         Service::Odmr => Some(Flavour::Odmr),
-        Service::Pop3 | Service::Pop3s => None,
+        Service::Pop3 | Service::Pop3s | Service::Http | Service::Https => None,
     }
 }
 
@@ -205,8 +221,8 @@ fn tls_mode(listener: &options::Listener, keyring: &Keyring) -> Result<TlsMode, 
         ServerTls::new(keyring, world::tls::ListenerTls { protocols, asks_certificate }).map_err(Failure::new)
     };
     Ok(match (listener.tls, listener.service) {
-        (Some(ListenerTls::None), _) => TlsMode::None,
-        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s) => {
+        (Some(ListenerTls::None), _) | (None, Service::Http) => TlsMode::None,
+        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s | Service::Https) => {
             TlsMode::Implicit(server_tls()?)
         }
         (Some(ListenerTls::Starttls) | None, _) => TlsMode::Starttls(server_tls()?),
@@ -219,6 +235,7 @@ fn alpn_names(service: Service) -> &'static [&'static str] {
         Service::Smtp | Service::Submission | Service::Submissions | Service::Odmr => &["smtp", "esmtp"],
         Service::Lmtp => &["lmtp", "smtp"],
         Service::Pop3 | Service::Pop3s => &["pop3"],
+        Service::Http | Service::Https => &["http/1.1"],
     }
 }
 
@@ -268,8 +285,25 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         no_soliciting: no_soliciting(&config.smtp),
         tracking: config.smtp.mtrk,
         tls_reporting: tls_reporting(&config.tls_reports),
+        web_url: config.web.base_url.as_ref().map(|url| url.to_string().trim_end_matches('/').into()),
         history_kept_for: HISTORY_KEPT_FOR,
     })
+}
+
+/// What the web server is to serve.
+fn web_options(config: &Config) -> web::Options {
+    let policy = &config.mta_sts;
+    let mx = if policy.mx.is_empty() { vec![config.hostname.0.clone()] } else { policy.mx.clone() };
+    let mta_sts = policy.mode.map(|mode| StsPolicy {
+        mode: match mode {
+            options::StsMode::Enforce => Mode::Enforce,
+            options::StsMode::Testing => Mode::Testing,
+            options::StsMode::None => Mode::None,
+        },
+        mx,
+        max_age: policy.max_age.0,
+    });
+    web::Options { mta_sts }
 }
 
 fn tls_reporting(reports: &options::TlsReports) -> TlsReporting {

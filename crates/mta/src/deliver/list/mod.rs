@@ -4,6 +4,7 @@
 mod answer;
 mod bounce;
 mod copies;
+pub(super) mod leaving;
 mod post;
 mod request;
 #[cfg(test)]

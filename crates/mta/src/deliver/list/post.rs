@@ -37,7 +37,7 @@ pub(super) async fn begin(
     if rest.is_empty() && beginning.len() as u64 != entry.blob_bytes {
         return Ok(Settlement::failed((5, 3, 4), "its header section is too long for a list"));
     }
-    let fields = list_header(list);
+    let fields = list_header(list, mta.config().web_url.is_some());
     if let Some(refused) = refusal(entry, &fields, section) {
         return Ok(refused);
     }
@@ -85,12 +85,13 @@ fn onward(mail: &MailParameters) -> MailParameters {
     }
 }
 
-fn list_header(list: &MailingList) -> ListHeader<'_> {
+fn list_header(list: &MailingList, one_click: bool) -> ListHeader<'_> {
     ListHeader {
         address: &list.address,
         title: list.title.as_deref(),
         takes_posts: list.posting != Posting::Owners,
         takes_subscriptions: list.subscription == Subscription::Open,
+        one_click,
     }
 }
 
