@@ -115,3 +115,39 @@ fn without_a_contact_nothing_is_sent() {
     assert!(refused.said().contains("[tls_reports] names no contact"), "{}", refused.said());
     assert!(server.cli_ok(&["tls-reports", "list"]).contains("no sessions with other hosts were counted"));
 }
+
+/// One that Python packed.
+const PACK: &str = "import gzip, json, smtplib, sys\n\
+    from email.message import EmailMessage\n\
+    report = {'organization-name': 'Far \\x1b[2J', 'contact-info': 'tls@far.test', 'report-id': '1',\n    \
+        'date-range': {'start-datetime': '2026-11-25T00:00:00Z', 'end-datetime': '2026-11-25T23:59:59Z'},\n    \
+        'policies': [{'policy': {'policy-type': 'sts', 'policy-domain': 'example.test', 'mx-host': 'mx.example.test'},\n        \
+            'summary': {'total-successful-session-count': 7, 'total-failure-session-count': 3},\n        \
+            'failure-details': [{'result-type': 'certificate-expired', 'failed-session-count': 3,\n            \
+                'receiving-mx-hostname': 'mx.example.test', 'failure-reason-code': 'X509_V_ERR'}]}]}\n\
+    octets = gzip.compress(json.dumps(report).encode()) if sys.argv[3] == 'report' else gzip.compress(b' ' * (64 << 20))\n\
+    message = EmailMessage()\n\
+    message['From'], message['To'], message['Subject'] = 'tls@far.test', sys.argv[2], 'a report'\n\
+    message.add_attachment(octets, maintype='application', subtype='tlsrpt+gzip', filename='r.json.gz')\n\
+    with smtplib.SMTP('127.0.0.1', int(sys.argv[1])) as smtp:\n    smtp.send_message(message)\n";
+
+#[test]
+fn reports_of_others_say_who_failed_to_reach_us_and_why() {
+    let Some(python) = tools::find("python3", "reports of others") else { return };
+    let server = Server::start(&format!("[tls_reports]\naddress = \"{BOB}\"\n"));
+    let port = server.port("smtp").to_string();
+    let nothing = server.cli_ok(&["tls-reports", "received"]);
+    assert!(nothing.contains("no reports were received"), "{nothing}");
+    tools::python(&python, PACK, &[&port, BOB, "bomb"], b"").ok("a bomb");
+    tools::python(&python, PACK, &[&port, BOB, "report"], b"").ok("a report");
+    tools::python(&python, PACK, &[&port, ALICE, "report"], b"").ok("a report to somebody else");
+    server.mailbox(BOB, 2);
+    let received = server.cli_json(&["tls-reports", "received"]);
+    assert_eq!(received.as_array().unwrap().len(), 1, "{received}");
+    assert_eq!(received[0]["organization"], "Far \\u{1b}[2J");
+    assert_eq!(received[0]["policies"][0]["failures"], 3);
+    let shown = server.cli_ok(&["tls-reports", "received"]);
+    for word in ["certificate-expired", "mx.example.test", "X509_V_ERR", "sts: 7 as it asks for, 3 failed"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}

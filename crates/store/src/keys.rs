@@ -26,6 +26,7 @@
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
 //! | 0x60 | TLS sessions | day u32, lookup form of the domain | [`crate::tls_reports::TlsDay`] |
 //! | 0x50 | suppression | lookup form of the address | [`crate::suppressions::Suppression`] |
+//! | 0x61 | received TLS report | queue ID u64 | [`crate::tls_received::ReceivedReport`] |
 //! | 0xF0–0xFF | the engine's own | | |
 //!
 //! Counters are named by an octet and a number or text:
@@ -74,6 +75,7 @@ pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
 pub const TLS_DAY: u8 = 0x60;
 pub const SUPPRESSION: u8 = 0x50;
+pub const TLS_RECEIVED: u8 = 0x61;
 /// Tags from here on belong to the engine.
 pub const ENGINE_FIRST: u8 = 0xF0;
 

@@ -15,6 +15,7 @@ pub mod spool;
 pub mod suppressions;
 #[cfg(test)]
 mod testing;
+pub mod tls_received;
 pub mod tls_reports;
 pub mod value;
 

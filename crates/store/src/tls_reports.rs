@@ -166,7 +166,7 @@ impl TlsCounts {
 /// The counts over an engine; cheap to clone. One task writes them.
 #[derive(Clone, Debug)]
 pub struct TlsReports {
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
 }
 
 impl TlsReports {

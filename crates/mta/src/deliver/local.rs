@@ -16,6 +16,7 @@ use crate::{
     Mta,
     outcome::{self, Append, Fate, Success, Trouble},
     policy::{self, ownership::Doubt},
+    tls_reports,
 };
 
 pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
@@ -73,6 +74,7 @@ pub(super) async fn deliver(
         Ok(false) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
         Err(error) => return unreadable(&error),
     }
+    tls_reports::receive::look(mta, &mta.config(), entry, recipient).await;
     let leaving = match leaving::fields(mta, &mta.config(), entry).await {
         Ok(fields) => fields,
         Err(error) => return unreadable(&error),

@@ -5,6 +5,7 @@
 //! fails: no report leads to another.
 
 mod counter;
+pub(crate) mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,8 @@ pub struct TlsReporting {
     pub organization: Option<String>,
     /// Who answers for the reports, and sends them.
     pub contact: Option<Address>,
+    /// Mail to it is read for reports on us.
+    pub address: Option<Address>,
     /// Reports by HTTPS may go to hosts with private addresses.
     pub private_addresses: bool,
 }

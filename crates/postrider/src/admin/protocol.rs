@@ -13,7 +13,7 @@ use store::directory::Service;
 use super::selector::Selector;
 pub use site::{HostView, LimitsView, RouteView, SiteView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
-pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReportView, TlsReportsAction};
+pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
 
 /// Octets of one request line.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -288,6 +288,9 @@ pub enum AdminResponse {
     },
     TlsReports {
         reports: Vec<TlsReportView>,
+    },
+    TlsReceived {
+        reports: Vec<TlsReceivedView>,
     },
     /// For an attached terminal.
     Message {

@@ -1,6 +1,9 @@
 //! Reports on TLS: what was counted, and sending what is due.
 
-use mail::tls_report::Report;
+use mail::{
+    Timestamp,
+    tls_report::{PolicyResult, Report},
+};
 use mta::tls_reports::{Outcome, SendNow};
 use store::{
     StoreError,
@@ -9,7 +12,10 @@ use store::{
 
 use super::{
     Admin, QueueHand,
-    protocol::{AdminResponse, TlsDayView, TlsFailureView, TlsPolicyView, TlsReportView, TlsReportsAction},
+    protocol::{
+        AdminResponse, TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView,
+        TlsReportsAction,
+    },
 };
 
 /// Days and domains that are told at once.
@@ -24,6 +30,7 @@ pub async fn execute(admin: &Admin, action: TlsReportsAction) -> AdminResponse {
             Ok(domain) => list(admin, Some(&domain.to_lookup())).await,
             Err(_) => return AdminResponse::error(format_args!("{domain:?} is not a domain")),
         },
+        TlsReportsAction::Received => received(admin).await,
         TlsReportsAction::SendNow { today, dry_run } => {
             return send_now(admin, SendNow { today, dry_run }).await;
         }
@@ -56,6 +63,43 @@ async fn list(admin: &Admin, domain: Option<&str>) -> Result<AdminResponse, Stor
     Ok(AdminResponse::TlsDays { days })
 }
 
+/// The latest first.
+async fn received(admin: &Admin) -> Result<AdminResponse, StoreError> {
+    let kept = admin.stores.tls_reports.received().await?;
+    let reports = kept.iter().filter_map(|kept| Some((kept.at, kept.report()?)));
+    let view = |(at, report): (Timestamp, Report)| TlsReceivedView {
+        received_at: at.rfc3339_seconds(),
+        organization: report.organization_name.clone(),
+        from: report.date_range.start_datetime.clone(),
+        until: report.date_range.end_datetime.clone(),
+        policies: report.policies.iter().map(reported).collect(),
+        report: serde_json::to_value(&report).unwrap_or_default(),
+    };
+    Ok(AdminResponse::TlsReceived { reports: reports.map(view).collect() })
+}
+
+fn reported(result: &PolicyResult) -> TlsPolicyView {
+    TlsPolicyView {
+        policy: result.policy.policy_type.clone(),
+        domain: result.policy.policy_domain.clone(),
+        strings: result.policy.policy_string.clone(),
+        mx_hosts: result.policy.mx_host.clone(),
+        successes: result.summary.total_successful_session_count,
+        failures: result.summary.total_failure_session_count,
+        kinds: result
+            .failure_details
+            .iter()
+            .map(|detail| TlsFailureView {
+                result: detail.result_type.clone(),
+                host: detail.receiving_mx_hostname.clone(),
+                ip: detail.receiving_ip.clone(),
+                reason: detail.failure_reason_code.clone().or_else(|| detail.additional_information.clone()),
+                count: detail.failed_session_count,
+            })
+            .collect(),
+    }
+}
+
 fn view(day: Day, domain: &str, stored: &TlsDay, details: bool) -> TlsDayView {
     TlsDayView {
         day: day.to_string(),
@@ -63,7 +107,7 @@ fn view(day: Day, domain: &str, stored: &TlsDay, details: bool) -> TlsDayView {
         sessions: stored.counts.sessions(),
         failures: stored.counts.failures(),
         report: words(&stored.report),
-        policies: details.then(|| stored.counts.0.iter().map(policy).collect()),
+        policies: details.then(|| stored.counts.0.iter().map(|counts| policy(domain, counts)).collect()),
     }
 }
 
@@ -79,8 +123,9 @@ fn words(state: &ReportState) -> String {
     }
 }
 
-fn policy(counts: &PolicyCounts) -> TlsPolicyView {
+fn policy(domain: &str, counts: &PolicyCounts) -> TlsPolicyView {
     TlsPolicyView {
+        domain: domain.to_owned(),
         policy: counts.policy.kind.word().to_owned(),
         strings: counts.policy.strings.clone(),
         mx_hosts: counts.policy.mx_hosts.clone(),

@@ -201,6 +201,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         }
         AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
+        AdminResponse::TlsReceived { reports } => tls_reports::show_received(&reports, output),
         AdminResponse::TlsReports { reports } => tls_reports::show_reports(&reports, output),
         AdminResponse::Route(route) => route::show(&route, output),
         AdminResponse::Why { sentence } => history::show_why(&sentence, output),

@@ -5,7 +5,10 @@ use clap::Subcommand;
 use super::Output;
 use crate::{
     Failure,
-    admin::protocol::{AdminRequest, TlsDayView, TlsFailureView, TlsReportView, TlsReportsAction},
+    admin::protocol::{
+        AdminRequest, TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView,
+        TlsReportsAction,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -14,6 +17,8 @@ pub enum TlsReportsCommand {
     List,
     /// The days of one domain: policies, failures, what became of the report
     Show { domain: String },
+    /// What others report: who failed to reach us under TLS, and why
+    Received,
     /// Send reports that wait, whatever their time
     SendNow {
         /// What was counted today too: a report on a part of the day
@@ -30,6 +35,7 @@ impl TlsReportsCommand {
         let action = match self {
             Self::List => TlsReportsAction::List,
             Self::Show { domain } => TlsReportsAction::Show { domain },
+            Self::Received => TlsReportsAction::Received,
             Self::SendNow { today, dry_run } => TlsReportsAction::SendNow { today, dry_run },
         };
         AdminRequest::TlsReports { action }
@@ -51,14 +57,15 @@ pub fn show_days(days: &[TlsDayView], output: &mut Output) -> Result<(), Failure
     if output.is_json() {
         return Ok(());
     }
-    days.iter().filter(|day| day.policies.is_some()).try_for_each(|day| show_policies(day, output))
+    days.iter()
+        .try_for_each(|day| show_policies(&day.day, day.policies.as_deref().unwrap_or_default(), output))
 }
 
-fn show_policies(day: &TlsDayView, output: &mut Output) -> Result<(), Failure> {
-    for policy in day.policies.iter().flatten() {
+fn show_policies(when: &str, policies: &[TlsPolicyView], output: &mut Output) -> Result<(), Failure> {
+    for policy in policies {
         output.line(format_args!(
-            "\n{} {}: {} as it asks for, {} failed",
-            day.day, policy.policy, policy.successes, policy.failures
+            "\n{when} {}, {}: {} as it asks for, {} failed",
+            policy.domain, policy.policy, policy.successes, policy.failures
         ))?;
         for text in &policy.strings {
             output.line(format_args!("  {text}"))?;
@@ -79,6 +86,31 @@ fn show_policies(day: &TlsDayView, output: &mut Output) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Who failed to reach us, and why.
+pub fn show_received(reports: &[TlsReceivedView], output: &mut Output) -> Result<(), Failure> {
+    let sum = |report: &TlsReceivedView, count: fn(&TlsPolicyView) -> u64| {
+        report.policies.iter().map(count).fold(0_u64, u64::saturating_add).to_string()
+    };
+    let row = |report: &TlsReceivedView| {
+        vec![
+            report.from.clone(),
+            report.organization.clone(),
+            sum(report, |policy| policy.successes),
+            sum(report, |policy| policy.failures),
+        ]
+    };
+    let nothing = "no reports were received; [tls_reports] names the address that they are sent to";
+    output.listing(reports, &["FROM", "REPORTED BY", "SUCCEEDED", "FAILED"], row, nothing)?;
+    if output.is_json() {
+        return Ok(());
+    }
+    reports.iter().try_for_each(|report| {
+        let failed = report.policies.iter().filter(|policy| policy.failures > 0);
+        let failed: Vec<TlsPolicyView> = failed.cloned().collect();
+        show_policies(&format!("{}, {}:", report.from, report.organization), &failed, output)
+    })
 }
 
 pub fn show_reports(reports: &[TlsReportView], output: &mut Output) -> Result<(), Failure> {

@@ -511,6 +511,9 @@ section! {
         contact: Option<MailAddress> = None, example "\"postmaster@example.org\"";
         /// Who reports. Without it: the contact's domain.
         organization: Option<String> = None, example "\"Example Organization\"";
+        /// The address here that others send such reports to, as the TXT record at _smtp._tls. of a hosted domain says
+        /// ("v=TLSRPTv1; rua=mailto:…"). They are delivered to it, and what they say is shown by `tls-reports received`.
+        address: Option<MailAddress> = None, example "\"tls-reports@example.org\"";
         /// Whether reports by HTTPS may go to hosts with private and loopback addresses; nobody else's records should lead
         /// there.
         private_addresses: bool = false;

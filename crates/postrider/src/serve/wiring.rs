@@ -115,7 +115,7 @@ impl Services {
                 self.tasks.spawn(self.web.clone().listen(listener, tls));
             }
             (None, _) => {
-                self.serve_pop3(pop3, listener, Pop3Listener::new(&config.hostname.0, tls), shutdown)
+                self.serve_pop3(pop3, listener, Pop3Listener::new(&config.hostname.0, tls), shutdown);
             }
         }
         Ok(())
@@ -310,6 +310,7 @@ fn tls_reporting(reports: &options::TlsReports) -> TlsReporting {
     TlsReporting {
         organization: reports.organization.clone(),
         contact: reports.contact.as_ref().map(|contact| contact.0.clone()),
+        address: reports.address.as_ref().map(|address| address.0.clone()),
         private_addresses: reports.private_addresses,
     }
 }

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum TlsReportsAction {
     List,
-    Show { domain: String },
-    SendNow { today: bool, dry_run: bool },
+    Show {
+        domain: String,
+    },
+    /// What others report on us.
+    Received,
+    SendNow {
+        today: bool,
+        dry_run: bool,
+    },
 }
 
 /// What sessions with the hosts of one domain came to on one day.
@@ -28,6 +35,8 @@ pub struct TlsDayView {
 pub struct TlsPolicyView {
     /// `tlsa`, `sts` or `no-policy-found`.
     pub policy: String,
+    /// Whose it is.
+    pub domain: String,
     pub strings: Vec<String>,
     pub mx_hosts: Vec<String>,
     pub successes: u64,
@@ -43,6 +52,18 @@ pub struct TlsFailureView {
     pub ip: Option<String>,
     pub reason: Option<String>,
     pub count: u64,
+}
+
+/// A report of others on how their mail reached us. Nobody vouches for who sent it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TlsReceivedView {
+    pub received_at: String,
+    pub organization: String,
+    pub from: String,
+    pub until: String,
+    pub policies: Vec<TlsPolicyView>,
+    /// As it was sent.
+    pub report: serde_json::Value,
 }
 
 /// A report that was sent, or would be.
