@@ -8,6 +8,7 @@ pub mod problem;
 pub mod reference;
 pub mod section;
 pub mod types;
+pub mod web;
 
 use std::path::{Path, PathBuf};
 
