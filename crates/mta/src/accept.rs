@@ -217,6 +217,7 @@ fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
             delay_told: false,
             release_at,
             deadline,
+            rerouted: false,
         })
         .collect()
 }

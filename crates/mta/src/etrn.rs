@@ -1,7 +1,7 @@
 //! ETRN: what waits for a node is tried now, on a connection of our own along its route (RFC 1985).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Config, Mta,
     policy::{Client, users},
-    queue::Operation,
+    queue::{Operation, Order},
     route::{self, Destination},
 };
 
@@ -137,7 +137,7 @@ async fn run(mta: Arc<Mta>, mut page: Vec<EntryId>, mut walk: Walk) {
     let Ok(_turn) = mta.etrn.runs.acquire().await else { return };
     while !page.is_empty() && !mta.shutdown.is_given() {
         for id in page {
-            if let Err(error) = mta.operate(id, Operation::Etrn).await {
+            if let Err(error) = mta.operate(id, &Order::from(Operation::Etrn)).await {
                 tracing::error!(id = %id.queue_id, %error, "an entry cannot be made due; it keeps its time");
             }
         }
@@ -152,7 +152,18 @@ impl Walk {
     async fn next(&mut self, mta: &Mta) -> Result<Vec<EntryId>, StoreError> {
         let spool = &mta.stores.spool;
         match self {
-            Self::Node(walk) => spool.walk(walk, PAGE_ENTRIES_MAX).await,
+            Self::Node(walk) => {
+                // An entry with several recipients there is one that waits.
+                let mut entries = BTreeSet::new();
+                while entries.len() < PAGE_ENTRIES_MAX {
+                    let found = spool.walk(walk, PAGE_ENTRIES_MAX - entries.len()).await?;
+                    if found.is_empty() {
+                        break;
+                    }
+                    entries.extend(found);
+                }
+                Ok(entries.into_iter().collect())
+            }
             Self::Lane(lane, after) => {
                 let found = spool.due(lane, *after, FOREVER, PAGE_ENTRIES_MAX).await?;
                 *after = found.last().map(|last| (last.at, last.id)).or(*after);

@@ -22,6 +22,7 @@ pub mod policy;
 mod promise;
 pub mod queue;
 mod queue_ids;
+mod renewal;
 pub mod route;
 pub mod scheduler;
 mod session;
@@ -77,7 +78,31 @@ impl Mta {
         shutdown: Shutdown,
     ) -> Result<Arc<Self>, store::StoreError> {
         stores.directory.make_seal(&*world.entropy).await?;
-        let mta = Arc::new(Self {
+        let mta = Self::new(config, stores, logins, world, shutdown);
+        mta.dispatcher.start(&mta);
+        tokio::spawn(history::prune(mta.clone()));
+        tokio::spawn(tls_reports::run(mta.clone()));
+        tokio::spawn(renewal::run(mta.clone()));
+        Ok(mta)
+    }
+
+    /// One that delivers nothing: for what an operator does while no server runs.
+    pub fn at_rest(config: Config, stores: Stores, world: World) -> Arc<Self> {
+        let logins = Arc::new(Logins::new(stores.directory.clone(), &world, login::Limits::default()));
+        let (_, shutdown) = world::ShutdownTrigger::new();
+        let mta = Self::new(config, stores, logins, world, shutdown);
+        mta.dispatcher.tell(&mta, scheduler::Lanes::handle_shutdown);
+        mta
+    }
+
+    fn new(
+        config: Config,
+        stores: Stores,
+        logins: Arc<Logins>,
+        world: World,
+        shutdown: Shutdown,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             queue_ids: QueueIds::new(&*world.entropy),
             dispatcher: Dispatcher::new(config.delivery.connections_max),
             memory: policy::Memory::new(world.clock.now()),
@@ -90,11 +115,7 @@ impl Mta {
             logins,
             world,
             shutdown,
-        });
-        mta.dispatcher.start(&mta);
-        tokio::spawn(history::prune(mta.clone()));
-        tokio::spawn(tls_reports::run(mta.clone()));
-        Ok(mta)
+        })
     }
 
     /// The configuration in force; sessions and deliveries take it anew for each message.

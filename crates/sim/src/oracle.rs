@@ -170,7 +170,7 @@ fn disagreements(aliases: &Aliases, histories: &Histories, waiting: &[QueueEntry
                 Event::Bounced { recipients, .. } | Event::Expired { recipients, .. } => {
                     add(recipients, |ends| &mut ends.failed);
                 }
-                Event::Operator { action, recipients } if action == "delete" => {
+                Event::Operator { action, recipients, .. } if action == "delete" => {
                     add(recipients, |ends| &mut ends.deleted);
                 }
                 _ => {}
@@ -321,7 +321,7 @@ impl Case<'_> {
                         if silent { way.dropped += 1 } else { way.bounced += 1 }
                     }
                 }
-                Event::Operator { action, recipients } if action == "delete" => {
+                Event::Operator { action, recipients, .. } if action == "delete" => {
                     for recipient in self.targets(recipients) {
                         self.way(&tag, &recipient).deleted += 1;
                     }

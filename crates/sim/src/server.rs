@@ -10,7 +10,7 @@ use login::Logins;
 use mta::{
     Config, Mta,
     config::{ListenerConfig, TlsMode},
-    queue::Operation,
+    queue::{Done, Operation},
     route::{MxDelivery, NextHost, RecipientPattern, Route, RouteTls, Via, site::OwnHosts},
 };
 use proto::smtp::server::Flavour;
@@ -255,14 +255,12 @@ impl Server {
                 Doing::Delete(_) => Operation::Delete,
                 Doing::Hold(..) => Operation::Hold,
             };
-            let done = running.mta.operate(entry.id(), operation).await;
-            journal.note(
-                &name,
-                format!("operator: {operation:?} {}: {}", entry.queue_id, done.is_ok_and(|it| it.is_some())),
-            );
+            let done = running.mta.operate(entry.id(), &operation.clone().into()).await;
+            let changed = matches!(done, Ok(Done::Changed { .. }));
+            journal.note(&name, format!("operator: {operation:?} {}: {changed}", entry.queue_id));
             if let Doing::Hold(_, lasts) = does {
                 tokio::time::sleep(lasts).await;
-                let _ = running.mta.operate(entry.id(), Operation::Release).await;
+                let _ = running.mta.operate(entry.id(), &Operation::Release.into()).await;
             }
         });
     }
@@ -273,7 +271,7 @@ impl Server {
         let held = |entry: &QueueEntry| entry.status == EntryStatus::Held;
         let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
         for entry in waiting.iter().filter(|entry| held(entry)) {
-            let _ = running.mta.operate(entry.id(), Operation::Release).await;
+            let _ = running.mta.operate(entry.id(), &Operation::Release.into()).await;
         }
     }
 

@@ -5,7 +5,10 @@
 //! | 0x01 | counter | name | u64, big endian |
 //! | 0x10 | queue entry | queue ID u64, part u16 | [`crate::spool::QueueEntry`] |
 //! | 0x11 | due | lane, 0x00, due time i64 ms, queue ID u64, part u16 | empty |
-//! | 0x12 | waiting for a node | domain's lookup form with its labels from the right, 0x00, queue ID u64, part u16 | empty |
+//! | 0x12 | recipient's domain, of releases before 0x13 | | empty |
+//! | 0x13 | queue entry by recipient | domain's lookup form with its labels from the right, 0x00, 1 octet: 0 waits to go to another host, 1 else, hash of the address u32, queue ID u64, part u16 | empty |
+//! | 0x14 | queue entry by sender | hash of the domain u32, hash of the address u32, queue ID u64, part u16 | empty |
+//! | 0x15 | queue entry held | lane, 0x00, queue ID u64, part u16 | empty |
 //! | 0x20 | domain | lookup form | [`crate::directory::DomainRecord`] |
 //! | 0x21 | account | lookup form of the address | [`crate::directory::Account`] |
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
@@ -35,6 +38,7 @@
 //! | --- | --- |
 //! | `A` | accounts ever made: the last [`crate::mailbox::AccountId`] |
 //! | `D`, domain | accounts, aliases and lists of a domain |
+//! | `Q` | nothing: the version of the indexes that every queue entry is in |
 //! | `L` | lists ever made: the last [`crate::directory::ListId`] |
 //! | `P`, list u64 | members of a list |
 //! | `T`, account u64 | turn domains of an account |
@@ -54,7 +58,10 @@ use crate::engine::{Key, StoreError};
 pub const COUNTER: u8 = 0x01;
 pub const QUEUE_ENTRY: u8 = 0x10;
 pub const DUE: u8 = 0x11;
-pub const QUEUE_NODE: u8 = 0x12;
+pub const OLD_QUEUE_NODE: u8 = 0x12;
+pub const QUEUE_RECIPIENT: u8 = 0x13;
+pub const QUEUE_SENDER: u8 = 0x14;
+pub const QUEUE_HELD: u8 = 0x15;
 pub const DOMAIN: u8 = 0x20;
 pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
@@ -83,6 +90,7 @@ pub(crate) mod counter {
     pub(crate) const ACCOUNT_ID: u8 = b'A';
     pub(crate) const DOMAIN_USERS: u8 = b'D';
     pub(crate) const LIST_ID: u8 = b'L';
+    pub(crate) const QUEUE_INDEX: u8 = b'Q';
     pub(crate) const LIST_MEMBERS: u8 = b'P';
     pub(crate) const TURN_DOMAINS: u8 = b'T';
     pub(crate) const UID_VALIDITY: u8 = b'V';
@@ -158,6 +166,17 @@ pub struct KeyReader<'a>(&'a [u8]);
 impl<'a> KeyReader<'a> {
     pub fn new(key: &'a Key) -> Result<Self, StoreError> {
         key.as_slice().split_first().map(|(_, rest)| Self(rest)).ok_or_else(malformed)
+    }
+
+    /// The last octets of a key, whatever stands before them.
+    pub fn end_of(key: &'a Key, length: usize) -> Result<Self, StoreError> {
+        let start =
+            key.as_slice().len().checked_sub(length).filter(|start| *start > 0).ok_or_else(malformed)?;
+        key.as_slice().get(start..).map(Self).ok_or_else(malformed)
+    }
+
+    pub fn u8(&mut self) -> Result<u8, StoreError> {
+        self.take().map(u8::from_be_bytes)
     }
 
     pub fn u16(&mut self) -> Result<u16, StoreError> {

@@ -76,10 +76,12 @@ pub enum Event {
         reason: String,
         report: Option<QueueId>,
     },
-    /// An operator's hand: `hold`, `release`, `retry`, `delete`.
+    /// An operator's hand: `hold`, `release`, `retry`, `reroute to …`, `bounce`, `delete`.
     Operator {
         action: String,
         recipients: Vec<String>,
+        /// In the operator's words.
+        reason: Option<String>,
     },
     /// This message reports on that one.
     ReportOn {
@@ -130,10 +132,12 @@ impl Value for Event {
     const NAME: &'static str = "ledger event";
     const VERSION: u8 = 3;
 
-    /// Version 1 had one verdict an event, without inputs; attempts were shorter until version 3. All else was the same.
+    /// Version 1 had one verdict an event, without inputs; until version 3 attempts were shorter, and operators gave no reason.
+    /// All else was the same.
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
         const VERDICT: u8 = 1;
         const ATTEMPT: u8 = 2;
+        const OPERATOR: u8 = 7;
         let decoded = match (version, octets.split_first()) {
             (1, Some((&VERDICT, fields))) => postcard::from_bytes(fields).map(|(rule, outcome)| {
                 Self::Verdicts { verdicts: vec![Verdict { rule, inputs: Vec::new(), outcome }] }
@@ -141,6 +145,8 @@ impl Value for Event {
             (1 | 2, Some((&ATTEMPT, fields))) => {
                 postcard::from_bytes::<OldAttempt>(fields).map(|old| Self::Attempt(Box::new(old.into())))
             }
+            (1 | 2, Some((&OPERATOR, fields))) => postcard::from_bytes(fields)
+                .map(|(action, recipients)| Self::Operator { action, recipients, reason: None }),
             (1 | 2, _) => postcard::from_bytes(octets),
             _ => return Err(unknown_version::<Self>(version)),
         };
@@ -322,6 +328,15 @@ mod tests {
         let Event::Attempt(attempt) = Event::decode(&old).unwrap() else { panic!("it was an attempt") };
         assert_eq!((attempt.host.as_deref(), attempt.duration_ms), (Some("a.example"), 7));
         assert_eq!((attempt.outcome.as_str(), attempt.timing), ("250 ok", Timing::default()));
+        let mut old = postcard::to_extend(&("hold", ["bob@example.org"].as_slice()), vec![2, 7]).unwrap();
+        let held = Event::Operator {
+            action: "hold".to_owned(),
+            recipients: vec!["bob@example.org".to_owned()],
+            reason: None,
+        };
+        assert_eq!(Event::decode(&old).unwrap(), held);
+        old[0] = 1;
+        assert_eq!(Event::decode(&old).unwrap(), held);
         let judged = verdicts("relay", &[("client", "192.0.2.1")]);
         assert_eq!(Event::decode(&judged.encode()).unwrap(), judged);
         assert!(Event::decode(&[9, 0]).unwrap_err().to_string().contains("newer"));

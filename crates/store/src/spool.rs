@@ -3,8 +3,11 @@
 //! One entry holds the recipients of one message that travel together (one lane), and everything needed to deliver or
 //! bounce them, so that entries are settled without touching each other. Each holds one reference to the body.
 
+mod find;
+mod index;
 mod nodes;
 mod old;
+mod renew;
 
 use std::sync::Arc;
 
@@ -21,7 +24,9 @@ use crate::{
     keys::{DUE, KeyBuilder, KeyReader, QUEUE_ENTRY},
     value::{Value, unknown_version},
 };
+pub use find::{AccessPath, Criterion, Found, Place};
 pub use nodes::NodeWalk;
+pub use renew::Renewal;
 
 /// The queue over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -64,6 +69,8 @@ pub struct QueueEntry {
     /// asked for (RFC 4865).
     pub release_at: Timestamp,
     pub deadline: Option<Deadline>,
+    /// An operator put it into this lane: until it is settled routes do not count.
+    pub rerouted: bool,
 }
 
 /// RFC 2852: until when the message is to be delivered; what happens then is in `mail.deliver_by`.
@@ -98,20 +105,20 @@ pub enum EntryStatus {
 
 impl Value for QueueEntry {
     const NAME: &'static str = "queue entry";
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
-        let read = |octets: &[u8]| {
-            let old = postcard::from_bytes::<old::EntryV2>(octets);
-            old.map(Self::from).map_err(|error| {
-                StoreError::Value(format!("a {} of version {version} cannot be read: {error}", Self::NAME))
-            })
+        let second = |octets: &[u8]| postcard::from_bytes::<old::EntryV2>(octets).map(Self::from);
+        let read = match version {
+            1 => second(&[octets, &[0]].concat()),
+            2 => second(octets),
+            // It ended before `rerouted`.
+            3 => postcard::from_bytes(&[octets, &[0]].concat()),
+            _ => return Err(unknown_version::<Self>(version)),
         };
-        match version {
-            1 => read(&[octets, &[0]].concat()),
-            2 => read(octets),
-            _ => Err(unknown_version::<Self>(version)),
-        }
+        read.map_err(|error| {
+            StoreError::Value(format!("a {} of version {version} cannot be read: {error}", Self::NAME))
+        })
     }
 }
 
@@ -156,7 +163,7 @@ impl Spool {
         if let Some(due) = due_key(entry) {
             batch.put(due, due_value(entry));
         }
-        nodes::index(batch, None, Some(entry));
+        index::update(batch, None, Some(entry));
         batch.references(entry.blob, 1);
     }
 
@@ -168,7 +175,7 @@ impl Spool {
         if let Some(due) = due_key(entry) {
             batch.delete(due);
         }
-        nodes::index(batch, Some(entry), None);
+        index::update(batch, Some(entry), None);
         batch.references(entry.blob, -1);
     }
 
@@ -183,7 +190,7 @@ impl Spool {
         if let Some(due) = due_key(new) {
             batch.put(due, due_value(new));
         }
-        nodes::index(batch, Some(old), Some(new));
+        index::update(batch, Some(old), Some(new));
     }
 
     /// The batch conflicts if the stored entry differs from this one; nothing of it changes.
@@ -304,7 +311,7 @@ impl Spool {
             let mut batch = Batch::new();
             batch.check(key.clone(), Expect::Equals(octets));
             batch.put(key, entry.encode());
-            nodes::index(&mut batch, None, Some(&entry));
+            index::update(&mut batch, None, Some(&entry));
             match self.engine.commit(batch).await {
                 Ok(_) | Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Full) => return Err(StoreError::Full),
@@ -351,5 +358,7 @@ fn read_due_key(key: &Key) -> Result<(Timestamp, EntryId), StoreError> {
     Ok((reader.time()?, EntryId { queue_id: reader.id()?, part: reader.u16()? }))
 }
 
+#[cfg(test)]
+mod find_tests;
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,7 @@ pub(crate) fn entry(queue_id: QueueId, part: u16, lane: &str, due: i64, blob: Bl
         delay_told: false,
         release_at: at(1),
         deadline: None,
+        rerouted: false,
     }
 }
 

@@ -47,7 +47,7 @@ async fn park(mta: &Mta, entry: &QueueEntry) -> Result<(), CommitError> {
     let parked =
         QueueEntry { status: EntryStatus::Held, attempts: entry.attempts.saturating_add(1), ..entry.clone() };
     let recipients = parked.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
-    let event = Event::Operator { action: "park".to_owned(), recipients };
+    let event = Event::Operator { action: "park".to_owned(), recipients, reason: None };
     let mut batch = Batch::new();
     mta.stores.spool.replace(&mut batch, entry, &parked);
     mta.stores.ledger.append(&mut batch, entry.queue_id, mta.world.clock.wall(), &event);

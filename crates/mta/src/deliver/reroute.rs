@@ -82,7 +82,7 @@ async fn split(
             let part = if entries.is_empty() { entry.part } else { next_part };
             next_part = next_part.saturating_add(u16::from(!entries.is_empty()));
             let (lane, recipients) = (lane.clone(), together.to_vec());
-            entries.push(QueueEntry { part, lane, recipients, status, ..entry.clone() });
+            entries.push(QueueEntry { part, lane, recipients, status, rerouted: false, ..entry.clone() });
         }
     }
     let mut batch = Batch::new();

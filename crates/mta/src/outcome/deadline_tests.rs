@@ -64,7 +64,7 @@ async fn a_message_that_is_late_is_told_of_once_and_tried_on() {
     assert_eq!(entries[0].attempts, 1, "a dead site is not tried for it");
     assert!(entries[0].deadline.unwrap().told);
     site.mta.dispatcher.tell(&site.mta, |lanes| lanes.handle_kick(&entries[0].lane));
-    site.mta.operate(entries[0].id(), crate::queue::Operation::Retry).await.unwrap();
+    site.mta.operate(entries[0].id(), &crate::queue::Operation::Retry.into()).await.unwrap();
     while site.stores.spool.list(None, 9).await.unwrap()[0].attempts < 2 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

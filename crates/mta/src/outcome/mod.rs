@@ -2,6 +2,7 @@
 
 pub(crate) mod deadline;
 pub(crate) mod expanded;
+mod given_back;
 mod promises;
 mod report;
 mod returned;
@@ -18,6 +19,7 @@ use store::{
 };
 
 use crate::{Mta, accept, bounce, planted::Planted, route, suppression};
+pub(crate) use given_back::give_back;
 use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.

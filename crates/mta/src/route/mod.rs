@@ -106,7 +106,7 @@ impl NextHost {
         self.host.strip_prefix("unix:").map(Path::new)
     }
 
-    fn lane(&self) -> LaneId {
+    pub fn lane(&self) -> LaneId {
         let protocol = if self.lmtp { LMTP_LANES } else { SMTP_LANES };
         LaneId(match self.socket() {
             Some(_) => format!("{protocol}{}", self.host).into(),
@@ -305,6 +305,36 @@ fn ends_here(lane: &LaneId) -> bool {
 pub fn is_kept_for(routes: &[Route], address: &Address) -> bool {
     let route = choose(routes, address);
     route.is_some_and(|route| matches!(&route.via, Via::Mx(delivery) if delivery.backup))
+}
+
+/// The host that a lane of one host leads to: as its route says, else with TLS if offered and no login. None for other
+/// lanes.
+pub fn host_of(routes: &[Route], lane: &LaneId) -> Option<NextHost> {
+    let routed = routes.iter().find_map(|route| match &route.via {
+        Via::Smtp(host) if host.lane() == *lane => Some(NextHost::clone(host)),
+        _ => None,
+    });
+    routed.or_else(|| {
+        let (rest, lmtp) = match lane.0.strip_prefix(SMTP_LANES) {
+            Some(rest) => (rest, false),
+            None => (lane.0.strip_prefix(LMTP_LANES)?, true),
+        };
+        let (host, port) = if rest.starts_with("unix:/") {
+            (rest, 0)
+        } else {
+            let (host, port) = rest.rsplit_once(':')?;
+            (host, port.parse().ok().filter(|port| *port > 0)?)
+        };
+        let is_host =
+            !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+        is_host.then(|| NextHost {
+            host: host.to_owned(),
+            port,
+            tls: if lmtp { RouteTls::None } else { RouteTls::Opportunistic },
+            login: None,
+            lmtp,
+        })
+    })
 }
 
 /// The first route that matches.

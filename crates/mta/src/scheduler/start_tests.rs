@@ -105,6 +105,7 @@ async fn queue_of(count: u32, due: Timestamp) -> (Arc<Counting>, Stores) {
             delay_told: false,
             release_at: accepted_at,
             deadline: None,
+            rerouted: false,
         };
         stores.spool.add(&mut batch, &entry);
     }

@@ -8,6 +8,7 @@ use store::spool::QueueEntry;
 
 use crate::{
     Config,
+    queue::{Done, Operation},
     route::{Route, Via},
     scheduler::Item,
     testing::{Site, Wire, config},
@@ -99,18 +100,20 @@ async fn a_held_message_leaves_when_its_time_comes_or_an_operator_says_so() {
     let held = entries(&site).await;
     assert_eq!(held.len(), 2);
     assert!(held.iter().all(|entry| entry.attempts == 0 && entry.is_ahead_of_time(in_seconds(60))));
-    let operate = |index: usize, operation| site.mta.operate(held[index].id(), operation);
-    assert_eq!(operate(0, crate::queue::Operation::Retry).await.unwrap(), None, "a try is no release");
+    let operate = async |index: usize, operation: Operation| {
+        site.mta.operate(held[index].id(), &operation.into()).await.unwrap()
+    };
+    assert_eq!(operate(0, Operation::Retry).await, Done::Unchanged, "a try is no release");
     // Neither does a lane that is looked at, as at a restart, nor an entry in hand that a clock set back makes early.
     site.mta.dispatcher.tell(&site.mta, |lanes| lanes.handle_kick(&held[0].lane));
     let in_hand = Item { id: held[0].id(), priority: MtPriority::NORMAL, entry: None };
     site.mta.dispatcher.added(&site.mta, &held[0].lane, in_hand);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(entries(&site).await.len(), 2);
-    let released = operate(0, crate::queue::Operation::Release).await.unwrap().unwrap();
+    let Done::Changed { entry: released, .. } = operate(0, Operation::Release).await else { panic!() };
     assert!(released.release_at < held[0].release_at, "its time counts from here");
     site.mail("bob@here.example", 2).await;
-    assert!(operate(1, crate::queue::Operation::Delete).await.unwrap().is_some());
+    assert!(matches!(operate(1, Operation::Delete).await, Done::Changed { .. }));
     assert!(entries(&site).await.is_empty());
 }
 

@@ -42,14 +42,16 @@ pub fn event(event: &Event) -> (&'static str, String) {
         Event::Expired { recipients, reason, report } => {
             ("expired", format!("given up for {}: {reason}{}", list(recipients), told(*report)))
         }
-        Event::Operator { action, recipients } if action == "etrn" => {
+        Event::Operator { action, recipients, .. } if action == "etrn" => {
             ("etrn", format!("a client asked with ETRN to try now, for {}", list(recipients)))
         }
-        Event::Operator { action, recipients } if action == "park" => {
+        Event::Operator { action, recipients, .. } if action == "park" => {
             ("parked", format!("on hold for {}: delivering it broke off twice", list(recipients)))
         }
-        Event::Operator { action, recipients } => {
-            ("operator", format!("an operator's {action}, for {}", list(recipients)))
+        Event::Operator { action, recipients, reason } => {
+            let mut text = format!("an operator's {action}, for {}", list(recipients));
+            append(&mut text, ": ", reason.as_deref());
+            ("operator", text)
         }
         Event::Told { recipients, action, report } => {
             ("told", format!("the sender was told by {report}: {action} for {}", list(recipients)))
@@ -229,7 +231,7 @@ fn deadline(entry: &QueueEntry, now: Timestamp) -> String {
 }
 
 /// How it ended for each recipient, the newest word on each kind of end.
-fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
+pub fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
     let end = |(at, event): &(Timestamp, Event)| match event {
         Event::Delivered { recipient, to, .. } => {
             Some(format!("it was delivered for {recipient} to {to} at {at}"))
@@ -243,8 +245,10 @@ fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
             Some(format!("it was given up for {to} at {at}: {reason}{meaning}{}", told(*report)))
         }
         Event::Returned { .. } => Some(format!("at {at} {}", returned(event))),
-        Event::Operator { action, recipients } if action == "delete" => {
-            Some(format!("an operator deleted it for {} at {at}", list(recipients)))
+        Event::Operator { action, recipients, reason } if action == "delete" => {
+            let mut text = format!("an operator deleted it for {} at {at}", list(recipients));
+            append(&mut text, ": ", reason.as_deref());
+            Some(text)
         }
         _ => None,
     };

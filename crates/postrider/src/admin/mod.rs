@@ -9,6 +9,7 @@ mod directory;
 mod explain;
 mod history;
 mod lists;
+mod pattern;
 pub mod protocol;
 mod queue;
 mod route;
@@ -56,10 +57,8 @@ impl Admin {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 listeners: self.listeners.clone(),
             },
-            AdminRequest::Queue { action, selector, dry_run, after } => {
-                queue::execute(self, action, &selector, dry_run, after)
-                    .await
-                    .map_or_else(AdminResponse::error, AdminResponse::Queue)
+            AdminRequest::Queue(request) => {
+                queue::execute(self, &request).await.map_or_else(AdminResponse::error, AdminResponse::Queue)
             }
             AdminRequest::QueueSites => sites::list(self).await.unwrap_or_else(AdminResponse::error),
             AdminRequest::Trace { term, follow } => {

@@ -1,16 +1,19 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
+mod queue;
 mod site;
 mod suppression;
 mod tls;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use mail::{QueueId, terminal::Notice};
+use mail::terminal::Notice;
 use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
-use super::selector::Selector;
+pub use queue::{
+    Cursor, EntryDetails, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage, QueueRequest,
+};
 pub use site::{HostView, LimitsView, RouteView, SiteView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
@@ -21,9 +24,6 @@ pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Members added or removed with one request.
 pub const LIST_PAGE_MEMBERS_MAX: usize = 500;
-/// Queue entries looked at for one request; the answer says where to go on.
-pub const QUEUE_PAGE_ENTRIES_MAX: usize = 1000;
-
 /// A text that never shows in logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -120,12 +120,7 @@ pub enum AdminRequest {
         address: String,
     },
     /// Lists or changes one page of the entries that match.
-    Queue {
-        action: QueueAction,
-        selector: Selector,
-        dry_run: bool,
-        after: Option<Cursor>,
-    },
+    Queue(QueueRequest),
     /// The sites that mail waits for or goes to.
     QueueSites,
     /// Histories of a queue ID, or of the latest messages with this address or Message-ID.
@@ -202,23 +197,6 @@ pub enum Subscription {
     Open,
     /// Nobody: members are added by command
     Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QueueAction {
-    List,
-    Retry,
-    Hold,
-    Release,
-    Delete,
-}
-
-/// The last entry looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    pub id: QueueId,
-    pub part: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -369,48 +347,6 @@ pub struct MemberView {
     pub since: String,
     pub bounces: u32,
     pub suspended_at: Option<String>,
-}
-
-/// One page of the queue: what matched in it, and where the next begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueuePage {
-    /// With [`QueueAction::List`] only.
-    pub entries: Vec<EntryView>,
-    /// Entries that matched; those that were changed, unless it was a dry run.
-    pub count: u64,
-    /// Entries left alone because they go to recipients who were not selected.
-    pub shared: u64,
-    pub next: Option<Cursor>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryView {
-    pub id: String,
-    pub part: u16,
-    /// `waiting` or `held`.
-    pub status: String,
-    /// Empty for reports.
-    pub sender: String,
-    pub recipients: Vec<String>,
-    pub bytes: u64,
-    pub lane: String,
-    pub attempts: u32,
-    pub accepted_at: String,
-    /// None while held, and where nothing is tried from here.
-    pub next_attempt_at: Option<String>,
-    /// Until when its sender wants it held.
-    pub held_until: Option<String>,
-    /// By when it is to be delivered, and `returned` or `told` for what happens else.
-    pub deliver_by: Option<String>,
-    pub if_late: Option<String>,
-    /// From -9 to 9.
-    pub priority: i8,
-    /// Who has to come for it, where nothing is tried from here.
-    pub waits_for: Option<String>,
-    /// The site that cannot be reached, and when it is probed.
-    #[serde(default)]
-    pub waits_for_site: Option<String>,
-    pub last_error: Option<String>,
 }
 
 /// A client as it would show itself.

@@ -2,22 +2,34 @@
 
 use std::sync::Arc;
 
-use mail::{ByMode, Timestamp};
+use futures_util::future::join_all;
+use mail::{ByMode, Timestamp, text};
 use mta::{
     Mta,
-    queue::{Operation, OperationError},
+    queue::{self, Done, Operation, OperationError, Order},
 };
 use store::{
-    StoreError, Stores,
-    spool::{EntryId, EntryStatus, QueueEntry},
+    Key, StoreError, Stores,
+    spool::{LaneId, QueueEntry},
 };
 
 use super::{
-    Admin,
-    protocol::{Cursor, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage},
-    selector::{Selector, Status},
+    Admin, explain,
+    protocol::{
+        Cursor, EntryDetails, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage, QueueRequest,
+    },
+    selector::{Matcher, Selector, Status},
     sites,
 };
+
+/// Entries that are changed at once, so that they share the store's syncs.
+const AT_ONCE: usize = 64;
+/// Entries that a dry run shows of a page.
+const SAMPLE_ENTRIES: usize = 10;
+/// With header sections.
+const SHOW_PAGE_ENTRIES_MAX: usize = 50;
+const HEADER_BYTES_MAX: u64 = 64 * 1024;
+const REASON_BYTES_MAX: usize = 500;
 
 /// Who carries out changes: the server that runs on these stores, or nobody if none does.
 #[derive(Clone, Debug)]
@@ -26,72 +38,149 @@ pub enum QueueHand {
     Offline,
 }
 
-/// Looks at one page after `after` and does to its matching entries what `action` says.
-pub async fn execute(
-    admin: &Admin,
-    action: QueueAction,
-    selector: &Selector,
-    dry_run: bool,
-    after: Option<Cursor>,
-) -> Result<QueuePage, OperationError> {
-    let (entries, next) = page(&admin.stores, selector, after).await?;
+/// Why a page could not be looked at or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueFailure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+/// Looks at one page and does to its matching entries what the request says.
+pub async fn execute(admin: &Admin, request: &QueueRequest) -> Result<QueuePage, QueueFailure> {
+    let order = order(request)?;
     let now = admin.world.clock.wall();
+    let matcher = request.selector.at(now);
+    let (mut entries, next) = page(&admin.stores, request, &matcher).await?;
+    entries.retain(|entry| matcher.matches(entry));
     let mut page = QueuePage { next, ..QueuePage::default() };
-    for entry in entries.iter().filter(|entry| selector.matches(entry, now)) {
-        match operation(action) {
-            None => page.entries.push(view(admin, entry, now)),
-            Some(Operation::Delete) if !selector.covers(entry) => {
-                page.shared += 1;
-                continue;
-            }
-            Some(operation) if dry_run && !applies(operation, entry, now) => continue,
-            Some(_) if dry_run => {}
-            Some(operation) if admin.operate(entry.id(), operation).await?.is_none() => continue,
-            Some(_) => {}
-        }
-        page.count += 1;
+    let Some(order) = order else {
+        page.count = entries.len() as u64;
+        page.entries = views(admin, request.action, &entries, now).await?;
+        return Ok(page);
+    };
+    if takes_all_recipients(&order.operation) {
+        let before = entries.len();
+        entries.retain(|entry| matcher.covers(entry));
+        page.shared = (before - entries.len()) as u64;
     }
+    if request.dry_run {
+        entries.retain(|entry| queue::applies(entry, now, &order.operation));
+        page.count = entries.len() as u64;
+        page.entries = entries.iter().take(SAMPLE_ENTRIES).map(|entry| view(admin, entry, now)).collect();
+        return Ok(page);
+    }
+    carry_out(&admin.hand()?, &entries, &order, &mut page).await?;
     Ok(page)
 }
 
-/// Entries to look at: those of the IDs if the selector names some, else the next in order.
+async fn carry_out(
+    mta: &Arc<Mta>,
+    entries: &[QueueEntry],
+    order: &Order,
+    page: &mut QueuePage,
+) -> Result<(), OperationError> {
+    for some in entries.chunks(AT_ONCE) {
+        let done = join_all(some.iter().map(|entry| mta.operate(entry.id(), order))).await;
+        for (entry, done) in some.iter().zip(done) {
+            match done? {
+                Done::Changed { told, .. } => {
+                    page.count += 1;
+                    page.untold += u64::from(order.operation == Operation::Bounce && !told);
+                }
+                Done::Unchanged => {}
+                Done::Busy => page.busy.push(entry.queue_id),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Entries to look at: those of the IDs if the selector names some, else the next on the shortest way.
 async fn page(
     stores: &Stores,
-    selector: &Selector,
-    after: Option<Cursor>,
-) -> Result<(Vec<QueueEntry>, Option<Cursor>), StoreError> {
-    if !selector.ids.is_empty() {
+    request: &QueueRequest,
+    matcher: &Matcher<'_>,
+) -> Result<(Vec<QueueEntry>, Option<Cursor>), QueueFailure> {
+    let Selector { ids, .. } = &request.selector;
+    if !ids.is_empty() {
         let mut entries = Vec::new();
-        for id in &selector.ids {
+        for id in ids {
             entries.extend(stores.spool.entries_of(*id).await?);
         }
         return Ok((entries, None));
     }
-    let after = after.map(|cursor| EntryId { queue_id: cursor.id, part: cursor.part });
-    let entries = stores.spool.list(after, QUEUE_PAGE_ENTRIES_MAX).await?;
-    let full = entries.len() >= QUEUE_PAGE_ENTRIES_MAX;
-    let last = entries.last().filter(|_| full).map(|entry| Cursor { id: entry.queue_id, part: entry.part });
-    Ok((entries, last))
+    let most =
+        if request.action == QueueAction::Show { SHOW_PAGE_ENTRIES_MAX } else { QUEUE_PAGE_ENTRIES_MAX };
+    let limit = request.limit.unwrap_or(most).clamp(1, most);
+    let place = request.after.as_ref().map(|cursor| cursor.key().map(Key::from));
+    let place = place
+        .map(|key| key.ok_or(QueueFailure::Refused("this place is not one that a listing told")))
+        .transpose()?;
+    let path = stores.spool.shortest_path(&matcher.criteria, place.as_ref()).await?;
+    let found = stores.spool.find(&path, place.as_ref(), limit).await?;
+    Ok((found.entries, found.next.map(|key| Cursor::new(key.as_slice()))))
 }
 
-fn operation(action: QueueAction) -> Option<Operation> {
-    match action {
-        QueueAction::List => None,
-        QueueAction::Retry => Some(Operation::Retry),
-        QueueAction::Hold => Some(Operation::Hold),
-        QueueAction::Release => Some(Operation::Release),
-        QueueAction::Delete => Some(Operation::Delete),
+/// None: they are only looked at.
+fn order(request: &QueueRequest) -> Result<Option<Order>, QueueFailure> {
+    let operation = match request.action {
+        QueueAction::List | QueueAction::Count | QueueAction::Show => return Ok(None),
+        QueueAction::Retry => Operation::Retry,
+        QueueAction::Hold => Operation::Hold,
+        QueueAction::Release => Operation::Release,
+        QueueAction::Bounce => Operation::Bounce,
+        QueueAction::Delete => Operation::Delete,
+        QueueAction::Reroute => Operation::Reroute(request.lane.as_deref().map(|lane| LaneId(lane.into()))),
+    };
+    if let Operation::Reroute(Some(lane)) = &operation
+        && mta::route::host_of(&[], lane).is_none()
+    {
+        return Err(QueueFailure::Refused(
+            "mail can be sent another way to one host only: smtp:HOST:PORT, lmtp:HOST:PORT or lmtp:unix:/PATH",
+        ));
     }
+    let reason = request.reason.as_ref().map(|text| text::clean_within(text.as_bytes(), REASON_BYTES_MAX));
+    Ok(Some(Order { operation, reason }))
 }
 
-/// Held entries can be released, waiting ones held or tried; both can be deleted.
-fn applies(operation: Operation, entry: &QueueEntry, now: Timestamp) -> bool {
-    match operation {
-        Operation::Delete => true,
-        Operation::Hold => entry.status == EntryStatus::Waiting,
-        Operation::Retry | Operation::Etrn => Status::of(entry, now) == Status::Waiting,
-        Operation::Release => Status::of(entry, now) == Status::Held,
+/// What ends an entry, or sends it elsewhere, would reach recipients that were not selected.
+fn takes_all_recipients(operation: &Operation) -> bool {
+    matches!(operation, Operation::Delete | Operation::Bounce | Operation::Reroute(_))
+}
+
+async fn views(
+    admin: &Admin,
+    action: QueueAction,
+    entries: &[QueueEntry],
+    now: Timestamp,
+) -> Result<Vec<EntryView>, StoreError> {
+    let mut views = Vec::new();
+    for entry in entries.iter().filter(|_| action != QueueAction::Count) {
+        let details = if action == QueueAction::Show { Some(details(admin, entry).await?) } else { None };
+        views.push(EntryView { details, ..view(admin, entry, now) });
     }
+    Ok(views)
+}
+
+async fn details(admin: &Admin, entry: &QueueEntry) -> Result<EntryDetails, StoreError> {
+    let content = match admin.stores.engine.blob_read(entry.blob, 0..HEADER_BYTES_MAX).await {
+        // It was settled just now.
+        Err(StoreError::NotFound) => bytes::Bytes::new(),
+        content => content?,
+    };
+    let section = content.get(..mail::header::body_start(&content)).unwrap_or_default();
+    let lines = section.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii_end);
+    let events = admin.stores.ledger.events(entry.queue_id).await?;
+    let expire_after = admin.config().map(|config| config.expire_after);
+    Ok(EntryDetails {
+        gives_up_at: expire_after.map(|after| entry.release_at.plus(after).rfc3339()),
+        settled: explain::settled(&events),
+        header: lines.filter(|line| !line.is_empty()).map(text::clean).collect(),
+    })
 }
 
 pub fn view(admin: &Admin, entry: &QueueEntry, now: Timestamp) -> EntryView {
@@ -125,15 +214,21 @@ pub fn view(admin: &Admin, entry: &QueueEntry, now: Timestamp) -> EntryView {
         if_late,
         priority: entry.priority().level(),
         last_error: entry.last_error.clone(),
+        rerouted: entry.rerouted,
+        details: None,
     }
 }
 
 impl Admin {
-    async fn operate(&self, id: EntryId, operation: Operation) -> Result<Option<QueueEntry>, OperationError> {
+    /// The running server, or one that delivers nothing.
+    fn hand(&self) -> Result<Arc<Mta>, QueueFailure> {
         match &self.queue {
-            QueueHand::Running(mta) => mta.operate(id, operation).await,
+            QueueHand::Running(mta) => Ok(mta.clone()),
             QueueHand::Offline => {
-                mta::queue::operate(&self.stores, self.world.clock.wall(), id, operation).await
+                let config = self.config.as_ref().map(|config| mta::Config::clone(config));
+                let config =
+                    config.ok_or(QueueFailure::Refused("no configuration says whose mail this is"))?;
+                Ok(Mta::at_rest(config, self.stores.clone(), self.world.clone()))
             }
         }
     }

@@ -30,12 +30,15 @@ fn requests_survive_the_wire() {
         quota_bytes: Some(5),
         full_name: Some("Anna".to_owned()),
     });
-    round_trip(&AdminRequest::Queue {
+    round_trip(&AdminRequest::Queue(QueueRequest {
         action: QueueAction::Hold,
         selector: selector::Selector { older_than_s: Some(60), ..Default::default() },
         dry_run: true,
-        after: Some(Cursor { id: mail::QueueId::from_u64(3), part: 1 }),
-    });
+        after: Some(Cursor::new(&[0x10, 3])),
+        limit: Some(5),
+        reason: Some("a flood".to_owned()),
+        lane: None,
+    }));
 }
 
 #[test]

@@ -1,24 +1,30 @@
 //! `queue`: one set of selectors for looking and for acting.
 
+mod change;
+mod show;
+
 use clap::{Args, Subcommand, ValueEnum};
 use mail::QueueId;
 
-use super::{Common, Output, block_on, output::octets};
+use super::{Common, Output, block_on};
 use crate::{
     Failure,
     admin::{
         Session,
-        protocol::{AdminRequest, AdminResponse, EntryView, QueueAction, QueuePage},
+        protocol::{AdminRequest, AdminResponse, Cursor, EntryView, QueueAction, QueuePage, QueueRequest},
         selector::{Selector, Status},
     },
     config::types::Span,
 };
+use change::{Bounce, Change, Reroute};
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
     /// What waits, one line each
-    List(Selection),
-    /// What waits, with everything known about it
+    List(Listing),
+    /// How many entries
+    Count(Selection),
+    /// What waits, with everything known about it, and the header section
     Show(Selection),
     /// The sites that mail goes to or waits for: connections, limits, and what keeps it
     Sites,
@@ -28,6 +34,10 @@ pub enum QueueCommand {
     Hold(Change),
     /// Let held messages go on
     Release(Change),
+    /// Send messages to another host than their routes say, until they are delivered
+    Reroute(Reroute),
+    /// Return messages to their senders
+    Bounce(Bounce),
     /// Remove messages without telling their senders
     Delete(Change),
 }
@@ -41,39 +51,45 @@ pub struct Selection {
     /// Queue ID (may be given more than once)
     #[arg(long, value_name = "ID")]
     id: Vec<QueueId>,
-    /// Sender address; <> for delivery reports
+    /// Sender address; @DOMAIN for all of a domain, <> for delivery reports
     #[arg(long, value_name = "ADDRESS")]
     sender: Option<String>,
     /// Recipient address
     #[arg(long, value_name = "ADDRESS")]
     recipient: Option<String>,
-    /// Domain of a recipient
+    /// Domain of a recipient; *.DOMAIN for those below
     #[arg(long)]
     domain: Option<String>,
     /// Accepted longer ago than this, such as 4h or 2d
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     older_than: Option<Span>,
+    /// Accepted less long ago than this
+    #[arg(long, value_name = "TIME", value_parser = Span::parse)]
+    younger_than: Option<Span>,
     /// Only waiting or only held messages
     #[arg(long)]
     status: Option<StatusWord>,
+    /// The lane they wait in, as the listing with --json and `show` tell it
+    #[arg(long)]
+    lane: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Listing {
+    #[command(flatten)]
+    selection: Selection,
+    /// Stop after so many entries, and tell where to go on
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Go on behind this place, which a listing with --limit told
+    #[arg(long, value_name = "PLACE")]
+    after: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum StatusWord {
     Waiting,
     Held,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct Change {
-    #[command(flatten)]
-    selection: Selection,
-    /// Every message; for commands that would change all of them this must be said
-    #[arg(long)]
-    all: bool,
-    /// Only say how many it would be
-    #[arg(long)]
-    dry_run: bool,
 }
 
 impl From<Selection> for Selector {
@@ -84,6 +100,8 @@ impl From<Selection> for Selector {
             recipient: selection.recipient,
             domain: selection.domain,
             older_than_s: selection.older_than.map(|span| span.0.as_secs()),
+            younger_than_s: selection.younger_than.map(|span| span.0.as_secs()),
+            lane: selection.lane,
             status: selection.status.map(|status| match status {
                 StatusWord::Waiting => Status::Waiting,
                 StatusWord::Held => Status::Held,
@@ -95,119 +113,174 @@ impl From<Selection> for Selector {
 impl QueueCommand {
     pub fn run(self, common: &Common, output: &mut Output) -> Result<(), Failure> {
         match self {
-            Self::List(selection) => list(common, selection, output, show_entry_line),
-            Self::Show(selection) => list(common, selection, output, show_entry),
+            Self::List(listing) => list(common, listing, output),
+            Self::Count(selection) => count(common, selection, output),
+            Self::Show(selection) => show_all(common, selection, output),
             Self::Sites => super::ask(common, false, AdminRequest::QueueSites, output),
             Self::Retry(change) => change.run(common, QueueAction::Retry, output),
             Self::Hold(change) => change.run(common, QueueAction::Hold, output),
             Self::Release(change) => change.run(common, QueueAction::Release, output),
+            Self::Reroute(reroute) => reroute.run(common, output),
+            Self::Bounce(bounce) => bounce.run(common, output),
             Self::Delete(change) => change.run(common, QueueAction::Delete, output),
         }
     }
 }
 
-type ShowEntry = fn(&EntryView, &mut Output) -> Result<(), Failure>;
+fn look(action: QueueAction, selection: Selection) -> QueueRequest {
+    QueueRequest {
+        action,
+        selector: selection.into(),
+        dry_run: false,
+        after: None,
+        limit: None,
+        reason: None,
+        lane: None,
+    }
+}
 
 /// Prints page after page, so that a long queue begins to show at once.
-fn list(common: &Common, selection: Selection, output: &mut Output, show: ShowEntry) -> Result<(), Failure> {
+fn list(common: &Common, listing: Listing, output: &mut Output) -> Result<(), Failure> {
+    let Listing { selection, limit, after } = listing;
+    let request = QueueRequest { after: after.map(Cursor), ..look(QueueAction::List, selection) };
     let mut shown = 0;
-    pages(common, QueueAction::List, &selection.into(), false, |page| {
-        for entry in &page.entries {
-            if output.is_json() {
-                output.element(shown, entry)?;
-            } else {
-                show(entry, output)?;
+    let next = block_on(async {
+        let mut pages = Pages::open(common, request).await?;
+        while limit.is_none_or(|limit| shown < limit) {
+            pages.at_most(limit.map(|limit| limit - shown));
+            let Some(page) = pages.next().await? else { break };
+            for entry in &page.entries {
+                element(limit.is_some(), shown, entry, output, show::line)?;
+                shown += 1;
             }
-            shown += 1;
         }
-        Ok(())
+        pages.close().await
     })?;
+    end(limit.is_some(), shown, next, output)
+}
+
+fn show_all(common: &Common, selection: Selection, output: &mut Output) -> Result<(), Failure> {
+    let mut shown = 0;
+    block_on(async {
+        let mut pages = Pages::open(common, look(QueueAction::Show, selection)).await?;
+        while let Some(page) = pages.next().await? {
+            for entry in &page.entries {
+                element(false, shown, entry, output, show::whole)?;
+                shown += 1;
+            }
+        }
+        pages.close().await
+    })?;
+    end(false, shown, None, output)
+}
+
+type ShowEntry = fn(&EntryView, &mut Output) -> Result<(), Failure>;
+
+fn element(
+    is_part: bool,
+    index: u64,
+    entry: &EntryView,
+    output: &mut Output,
+    show: ShowEntry,
+) -> Result<(), Failure> {
+    match (output.is_json(), index) {
+        (false, _) => show(entry, output),
+        (true, 0) if is_part => {
+            output.line("{\"entries\":")?;
+            output.element(index, entry)
+        }
+        (true, _) => output.element(index, entry),
+    }
+}
+
+/// Of a part it is told where the next begins.
+fn end(is_part: bool, shown: u64, next: Option<Cursor>, output: &mut Output) -> Result<(), Failure> {
     match (output.is_json(), shown) {
+        (true, 0) if is_part => output.value(&serde_json::json!({ "entries": [], "next": next })),
+        (true, _) if is_part => {
+            let next = serde_json::to_string(&next).map_err(Failure::new)?;
+            output.line(format_args!("],\"next\":{next}}}"))
+        }
         (true, 0) => output.line("[]"),
         (true, _) => output.line("]"),
         (false, 0) => output.line("the queue holds nothing like that"),
-        (false, 1) => output.line("1 entry"),
-        (false, _) => output.line(format_args!("{shown} entries")),
+        (false, _) => {
+            output.line(format_args!("{shown} {}", if shown == 1 { "entry" } else { "entries" }))?;
+            match next {
+                Some(Cursor(place)) => output.line(format_args!("there may be more: --after {place}")),
+                None => Ok(()),
+            }
+        }
     }
+}
+
+fn count(common: &Common, selection: Selection, output: &mut Output) -> Result<(), Failure> {
+    let mut count = 0;
+    block_on(async {
+        let mut pages = Pages::open(common, look(QueueAction::Count, selection)).await?;
+        while let Some(page) = pages.next().await? {
+            count += page.count;
+        }
+        pages.close().await
+    })?;
+    if output.is_json() { output.value(&serde_json::json!({ "count": count })) } else { output.line(count) }
 }
 
 /// Asks for the pages of the queue one after the other.
-fn pages(
-    common: &Common,
-    action: QueueAction,
-    selector: &Selector,
-    dry_run: bool,
-    mut take: impl FnMut(QueuePage) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    block_on(async {
-        let mut session = Session::open(&common.location.data_dir()?, false).await?;
-        let mut after = None;
-        loop {
-            let request = AdminRequest::Queue { action, selector: selector.clone(), dry_run, after };
-            let AdminResponse::Queue(page) = session.ask(request).await? else {
-                return Err(Failure::new("the server answered something else; is it of the same version?"));
-            };
-            after = page.next;
-            take(page)?;
-            if after.is_none() {
-                return session.close().await;
+struct Pages {
+    session: Session,
+    request: QueueRequest,
+    at_end: bool,
+}
+
+impl Pages {
+    async fn open(common: &Common, request: QueueRequest) -> Result<Self, Failure> {
+        let session = Session::open(&common.location.data_dir()?, false).await?;
+        Ok(Self { session, request, at_end: false })
+    }
+
+    /// With the configuration, which reports to senders need. A mistake in it does not stop who names the data of a server
+    /// that runs.
+    async fn open_to_change(common: &Common, request: QueueRequest) -> Result<Self, Failure> {
+        match common.location.config() {
+            Ok(config) => {
+                let session = Session::open_configured(&config).await?;
+                Ok(Self { session, request, at_end: false })
             }
+            Err(_) => Self::open(common, request).await,
         }
-    })
-}
+    }
 
-impl Change {
-    fn run(self, common: &Common, action: QueueAction, output: &mut Output) -> Result<(), Failure> {
-        let Self { selection, all, dry_run } = self;
-        let selector = Selector::from(selection);
-        if selector.is_all() && !all && action != QueueAction::Retry {
-            return Err(Failure::usage(
-                "say which messages: IDs, --sender, --recipient, --domain, --older-than, --status, or --all",
-            ));
-        }
-        let by_id = !selector.ids.is_empty();
-        let (mut count, mut shared) = (0, 0);
-        pages(common, action, &selector, dry_run, |page| {
-            count += page.count;
-            shared += page.shared;
-            Ok(())
-        })?;
-        report(action, count, shared, dry_run, output)?;
-        if by_id && count == 0 {
-            return Err(Failure::new(
-                "no entry of these IDs is in a state for that; `postrider queue show ID` tells it",
-            ));
-        }
-        Ok(())
+    fn at_most(&mut self, entries: Option<u64>) {
+        self.request.limit = entries.map(|entries| usize::try_from(entries).unwrap_or(usize::MAX));
     }
-}
 
-fn report(
-    action: QueueAction,
-    count: u64,
-    shared: u64,
-    dry_run: bool,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.value(&serde_json::json!({ "count": count, "shared": shared, "dry_run": dry_run }));
+    async fn next(&mut self) -> Result<Option<QueuePage>, Failure> {
+        if self.at_end {
+            return Ok(None);
+        }
+        let AdminResponse::Queue(mut page) =
+            self.session.ask(AdminRequest::Queue(self.request.clone())).await?
+        else {
+            return Err(Failure::new("the server answered something else; is it of the same version?"));
+        };
+        self.request.after = page.next.take();
+        self.at_end = self.request.after.is_none();
+        Ok(Some(page))
     }
-    let done = match action {
-        QueueAction::List => "listed",
-        QueueAction::Retry => "due now",
-        QueueAction::Hold => "held",
-        QueueAction::Release => "released",
-        QueueAction::Delete => "deleted",
-    };
-    let entries = if count == 1 { "entry" } else { "entries" };
-    let would = if dry_run { "would be " } else { "" };
-    output.line(format_args!("{count} {entries} {would}{done}"))?;
-    if shared > 0 {
-        output.line(format_args!(
-            "{shared} left alone because others are among their recipients; use --id for them"
-        ))?;
+
+    /// The same of these messages.
+    fn begin_again(&mut self, ids: Vec<QueueId>) {
+        self.request.selector.ids = ids;
+        self.request.after = None;
+        self.at_end = false;
     }
-    Ok(())
+
+    /// Where it would go on.
+    async fn close(self) -> Result<Option<Cursor>, Failure> {
+        self.session.close().await?;
+        Ok(self.request.after)
+    }
 }
 
 /// Entries that came as one response.
@@ -215,70 +288,5 @@ pub fn show_entries(entries: &[EntryView], output: &mut Output) -> Result<(), Fa
     if output.is_json() {
         return output.value(&entries);
     }
-    entries.iter().try_for_each(|entry| show_entry_line(entry, output))
-}
-
-/// When the next try is due, or what has to happen first.
-fn next(entry: &EntryView, held: &str) -> String {
-    match (&entry.next_attempt_at, &entry.waits_for, &entry.held_until) {
-        (Some(at), ..) => at.clone(),
-        (None, Some(whom), _) => format!("waits for {whom}"),
-        (None, None, Some(until)) => format!("until {until}"),
-        (None, None, None) => held.to_owned(),
-    }
-}
-
-fn show_entry_line(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
-    let next = next(entry, "until released");
-    output.line(format_args!(
-        "{}  {:7}  {:>9}  {next}  <{}> -> {}",
-        entry.id,
-        entry.status,
-        octets(entry.bytes),
-        entry.sender,
-        entry.recipients.join(", ")
-    ))?;
-    match entry
-        .waits_for_site
-        .as_ref()
-        .map(|site| format!("waits for {site}"))
-        .as_ref()
-        .or(entry.last_error.as_ref())
-    {
-        Some(error) => output.line(format_args!("               {error}")),
-        None => Ok(()),
-    }
-}
-
-fn show_entry(entry: &EntryView, output: &mut Output) -> Result<(), Failure> {
-    let mut field = |name: &str, value: &str| output.line(format_args!("{name:12} {value}"));
-    field("id", &entry.id)?;
-    field("status", &entry.status)?;
-    field("sender", &format!("<{}>", entry.sender))?;
-    for recipient in &entry.recipients {
-        field("recipient", recipient)?;
-    }
-    field("size", &octets(entry.bytes))?;
-    field("lane", &entry.lane)?;
-    field("accepted", &entry.accepted_at)?;
-    field("attempts", &entry.attempts.to_string())?;
-    if let Some(until) = &entry.held_until {
-        field("held until", until)?;
-    }
-    if let (Some(by), Some(else_what)) = (&entry.deliver_by, &entry.if_late) {
-        field(
-            "deliver by",
-            &format!("{by}, or {}", if else_what == "told" { "its sender is told" } else { "returned" }),
-        )?;
-    }
-    if entry.priority != 0 {
-        field("priority", &entry.priority.to_string())?;
-    }
-    field("next try", &next(entry, "when released"))?;
-    if let Some(site) = &entry.waits_for_site {
-        field("waits for", site)?;
-    }
-    field("last error", entry.last_error.as_deref().unwrap_or("none"))?;
-    field("history", &format!("postrider trace {}", entry.id))?;
-    output.line("")
+    entries.iter().try_for_each(|entry| show::line(entry, output))
 }

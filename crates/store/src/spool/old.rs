@@ -70,6 +70,7 @@ impl From<EntryV2> for QueueEntry {
             delay_told: old.delay_told,
             release_at: old.accepted_at,
             deadline: None,
+            rerouted: false,
         }
     }
 }

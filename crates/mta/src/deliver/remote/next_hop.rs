@@ -47,6 +47,10 @@ pub(super) enum Plan {
 }
 
 pub(super) async fn plan(mta: &Mta, config: &Config, entry: &QueueEntry) -> Plan {
+    if entry.rerouted {
+        let host = route::host_of(&config.routes, &entry.lane);
+        return host.map_or(Plan::Reroute, |host| Plan::Deliver(NextHop::smarthost(&host, entry)));
+    }
     let mut vias = entry.recipients.iter().map(|recipient| {
         route::choose(&config.routes, &recipient.address).map(|route| (&route.via, &recipient.address))
     });

@@ -22,8 +22,9 @@ mod slots;
 mod timers;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use mail::{MtPriority, Timestamp};
@@ -43,6 +44,9 @@ pub const WINDOW_MAX: usize = 1024;
 pub const ACTIVE_MAX: usize = 4096;
 /// Entries of all lanes that wait in memory: where many lanes are awake, each has a smaller window.
 const ITEMS_MAX: usize = 64 * ACTIVE_MAX;
+/// So long after an operator had an entry in hand new ones are read again before they are delivered: between commit and
+/// hand-over one may have been changed.
+const CLAIM_MEMORY: Duration = Duration::from_mins(1);
 /// New entries of higher priority than the usual that pass by those in the store, from one load to the next.
 pub const JUMPS_MAX: usize = 256;
 
@@ -102,6 +106,10 @@ pub struct Lanes {
     /// The latest time told.
     now: Timestamp,
     searching: bool,
+    /// Entries in an operator's hand.
+    claimed: HashSet<EntryId>,
+    /// When an operator last had one.
+    claimed_at: Option<Timestamp>,
     actions: VecDeque<Action>,
     stopping: bool,
 }
@@ -119,6 +127,8 @@ impl Lanes {
             idle: BTreeSet::new(),
             now: Timestamp::default(),
             searching: false,
+            claimed: HashSet::new(),
+            claimed_at: None,
             actions: VecDeque::new(),
             stopping: false,
         }
@@ -155,16 +165,19 @@ impl Lanes {
     /// An entry was added to the store and is due at once.
     pub fn handle_added(&mut self, lane: &LaneId, mut item: Item) {
         let window = self.window();
+        let is_watched = self.claimed_at.is_some_and(|at| self.now.since(at) < CLAIM_MEMORY);
+        let is_claimed = self.claimed.contains(&item.id);
         let Some(state) = self.awake(lane) else { return self.sleepers.sleep(lane, self.now) };
         // Where others wait in the store already, a new entry waits behind them.
         let has_turn = !state.overflow && !state.loading && state.ready.len() < window;
-        if state.ready.len() >= window / 4 {
-            // It is read again when its turn comes: entries are much larger than what names them.
+        if state.ready.len() >= window / 4 || is_watched {
+            // It is read again when its turn comes: entries are much larger than what names them, and an operator may have
+            // changed it since.
             item.entry = None;
         }
         let jumps = !has_turn && item.priority > MtPriority::NORMAL && state.jumps < JUMPS_MAX;
         state.jumps += usize::from(jumps);
-        if state.site.is_closed() || (!has_turn && !jumps) {
+        if is_claimed || state.site.is_closed() || (!has_turn && !jumps) {
             state.overflow = true;
         } else if state.known.insert(item.id) {
             state.ready.push(item);
@@ -198,8 +211,10 @@ impl Lanes {
         state.jumps = 0;
         // Entries that came while the load ran set `overflow` again themselves; a load that broke off goes on later.
         state.overflow |= !complete;
-        for item in due.into_iter().filter(|item| !state.known.contains(&item.id)).collect::<Vec<_>>() {
-            state.push(item, window);
+        for item in due {
+            if !state.known.contains(&item.id) && !self.claimed.contains(&item.id) {
+                state.push(item, window);
+            }
         }
         let ready = state.ready.len();
         self.wake(lane, ready);
@@ -242,6 +257,29 @@ impl Lanes {
         }
         self.wake(lane, 1);
         self.decide(lane);
+    }
+
+    /// An operator takes an entry in hand: no worker gets it until [`handle_put_back`](Self::handle_put_back). False if one
+    /// has it, or another operator.
+    pub fn handle_claim(&mut self, lane: &LaneId, id: EntryId) -> bool {
+        self.claimed_at = Some(self.now);
+        if let Some(state) = self.by_id.get_mut(lane)
+            && state.known.contains(&id)
+        {
+            if !state.ready.remove(id) {
+                return false;
+            }
+            state.known.remove(&id);
+            self.forget_if_idle(lane);
+        }
+        self.claimed.insert(id)
+    }
+
+    /// The entry is in the store as the operator left it; [`handle_deferred`](Self::handle_deferred) follows if it waits.
+    pub fn handle_put_back(&mut self, lane: &LaneId, id: EntryId) {
+        self.claimed.remove(&id);
+        self.kick(lane);
+        self.forget_if_idle(lane);
     }
 
     /// An operator wants the lane's stored entries looked at now.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mail::MtPriority;
+use store::spool::EntryId;
 
 use super::Item;
 
@@ -33,6 +34,21 @@ impl Ready {
         self.by_priority.entry(item.priority).or_default().push_back((self.arrivals, item));
         self.arrivals += 1;
         self.len += 1;
+    }
+
+    /// False if it is not here.
+    pub(super) fn remove(&mut self, id: EntryId) -> bool {
+        for (priority, items) in &mut self.by_priority {
+            let Some(at) = items.iter().position(|(_, item)| item.id == id) else { continue };
+            items.remove(at);
+            self.len = self.len.saturating_sub(1);
+            if items.is_empty() {
+                let priority = *priority;
+                self.by_priority.remove(&priority);
+            }
+            return true;
+        }
+        false
     }
 
     pub(super) fn pop(&mut self) -> Option<Item> {
