@@ -11,6 +11,7 @@ pub mod header;
 pub mod limits;
 pub mod list;
 pub mod mime;
+pub mod mta_sts;
 pub mod precis;
 mod queue_id;
 pub mod received;
