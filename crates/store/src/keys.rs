@@ -30,6 +30,7 @@
 //! | 0x60 | TLS sessions | day u32, lookup form of the domain | [`crate::tls_reports::TlsDay`] |
 //! | 0x50 | suppression | lookup form of the address | [`crate::suppressions::Suppression`] |
 //! | 0x61 | received TLS report | queue ID u64 | [`crate::tls_received::ReceivedReport`] |
+//! | 0x62 | MTA-STS policy | domain in its lookup form | [`crate::sts::KeptPolicy`] |
 //! | 0xF0–0xFF | the engine's own | | |
 //!
 //! Counters are named by an octet and a number or text:
@@ -41,6 +42,7 @@
 //! | `Q` | nothing: the version of the indexes that every queue entry is in |
 //! | `L` | lists ever made: the last [`crate::directory::ListId`] |
 //! | `P`, list u64 | members of a list |
+//! | `K` | MTA-STS policies that are kept |
 //! | `T`, account u64 | turn domains of an account |
 //! | `V` | the last UIDVALIDITY given out |
 //! | `N`, account u64 | mailboxes ever made of an account |
@@ -83,6 +85,7 @@ pub const LEDGER_INDEX: u8 = 0x41;
 pub const TLS_DAY: u8 = 0x60;
 pub const SUPPRESSION: u8 = 0x50;
 pub const TLS_RECEIVED: u8 = 0x61;
+pub const STS_POLICY: u8 = 0x62;
 /// Tags from here on belong to the engine.
 pub const ENGINE_FIRST: u8 = 0xF0;
 
@@ -92,6 +95,7 @@ pub(crate) mod counter {
     pub(crate) const LIST_ID: u8 = b'L';
     pub(crate) const QUEUE_INDEX: u8 = b'Q';
     pub(crate) const LIST_MEMBERS: u8 = b'P';
+    pub(crate) const STS_POLICIES: u8 = b'K';
     pub(crate) const TURN_DOMAINS: u8 = b'T';
     pub(crate) const UID_VALIDITY: u8 = b'V';
     pub(crate) const MAILBOX_NUMBER: u8 = b'N';

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod spool;
+pub mod sts;
 pub mod suppressions;
 #[cfg(test)]
 mod testing;
@@ -31,6 +32,7 @@ pub use engine::{
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
 pub use spool::Spool;
+use sts::StsPolicies;
 pub use suppressions::Suppressions;
 pub use tls_reports::TlsReports;
 
@@ -45,6 +47,7 @@ pub struct Stores {
     pub mailboxes: Mailboxes,
     pub directory: Directory,
     pub ledger: Ledger,
+    pub sts: StsPolicies,
     pub tls_reports: TlsReports,
     pub suppressions: Suppressions,
 }
@@ -61,6 +64,7 @@ impl Stores {
             mailboxes: Mailboxes::new(engine.clone()),
             directory: Directory::with_password_cost(engine.clone(), cost),
             ledger: Ledger::new(engine.clone()),
+            sts: StsPolicies::new(engine.clone()),
             tls_reports: TlsReports::new(engine.clone()),
             suppressions: Suppressions::new(engine.clone()),
             engine,
