@@ -106,7 +106,7 @@ impl Config {
                 kept_for: Duration::from_hours(90 * 24),
             },
             delay_notice_after: Duration::from_hours(4),
-            transport: TransportPolicies { dane: true },
+            transport: TransportPolicies::default(),
             client_tls,
             session: Limits::default(),
             clients: ClientLimits::default(),
@@ -138,6 +138,16 @@ impl Config {
 pub struct TransportPolicies {
     /// RFC 7672, as far as the resolver validates.
     pub dane: bool,
+    /// RFC 8461
+    pub mta_sts: bool,
+    /// The port of the web servers that policies are fetched from: 443, but for tests.
+    pub mta_sts_port: u16,
+}
+
+impl Default for TransportPolicies {
+    fn default() -> Self {
+        Self { dane: true, mta_sts: true, mta_sts_port: 443 }
+    }
 }
 
 /// Addresses that mail to failed for good.

@@ -45,6 +45,7 @@ use pickup::Pickups;
 use queue_ids::QueueIds;
 use scheduler::Dispatcher;
 use terminals::Terminals;
+use transport_security::StsFinder;
 
 /// The transfer agent: what all its sessions and deliveries share.
 pub struct Mta {
@@ -59,6 +60,7 @@ pub struct Mta {
     etrn: Etrn,
     pickups: Pickups,
     tls_counts: tls_reports::Counter,
+    sts: StsFinder,
     shutdown: Shutdown,
 }
 
@@ -82,6 +84,7 @@ impl Mta {
         mta.dispatcher.start(&mta);
         tokio::spawn(history::prune(mta.clone()));
         tokio::spawn(tls_reports::run(mta.clone()));
+        tokio::spawn(transport_security::look_after(mta.clone()));
         tokio::spawn(renewal::run(mta.clone()));
         Ok(mta)
     }
@@ -110,6 +113,7 @@ impl Mta {
             etrn: Etrn::default(),
             pickups: Pickups::default(),
             tls_counts: tls_reports::Counter::default(),
+            sts: StsFinder::new(&world, &stores),
             config: RwLock::new(Arc::new(config)),
             stores,
             logins,
@@ -121,6 +125,11 @@ impl Mta {
     /// The configuration in force; sessions and deliveries take it anew for each message.
     pub fn config(&self) -> Arc<Config> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who finds MTA-STS policies.
+    pub fn sts(&self) -> &StsFinder {
+        &self.sts
     }
 
     /// What policy remembers of clients.

@@ -88,6 +88,20 @@ impl fmt::Debug for HttpPost {
 pub struct HttpError {
     pub host: String,
     pub reason: String,
+    /// The host was reached, and did not prove to be the one that is meant.
+    pub is_tls: bool,
+}
+
+/// Why an exchange failed.
+struct Failure {
+    reason: String,
+    is_tls: bool,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self { reason, is_tls: false }
+    }
 }
 
 /// Asks over the net, or stands in for it.
@@ -183,18 +197,18 @@ impl HttpClient {
         &self,
         url: &HttpUrl,
         timeout: Duration,
-        exchange: impl Future<Output = Result<HttpResponse, String>>,
+        exchange: impl Future<Output = Result<HttpResponse, Failure>>,
     ) -> Result<HttpResponse, HttpError> {
         let clock = &self.world.clock;
         let answer = tokio::select! {
             biased;
             answer = exchange => answer,
-            () = clock.sleep_until(clock.now() + timeout) => Err("no answer in time".to_owned()),
+            () = clock.sleep_until(clock.now() + timeout) => Err("no answer in time".to_owned().into()),
         };
-        answer.map_err(|reason| HttpError { host: url.host.clone(), reason })
+        answer.map_err(|Failure { reason, is_tls }| HttpError { host: url.host.clone(), reason, is_tls })
     }
 
-    async fn exchange<B>(&self, url: &HttpUrl, request: Request<B>) -> Result<HttpResponse, String>
+    async fn exchange<B>(&self, url: &HttpUrl, request: Request<B>) -> Result<HttpResponse, Failure>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -219,18 +233,21 @@ impl HttpClient {
         Ok(HttpResponse { status, content_type, retry_after, body: body.to_bytes() })
     }
 
-    async fn connect(&self, url: &HttpUrl) -> Result<BoxStream, String> {
+    async fn connect(&self, url: &HttpUrl) -> Result<BoxStream, Failure> {
         let addresses = self.world.dns.addresses(&url.host).await.map_err(|error| error.to_string())?;
-        let mut last = "it has no address that may be asked".to_owned();
+        let mut last = Failure::from("it has no address that may be asked".to_owned());
         let may_connect = |ip: &IpAddr| !self.public_only || is_public(*ip);
         for ip in addresses.records.into_iter().filter(may_connect).take(ADDRESSES_MAX) {
             match self.world.net.connect(SocketAddr::new(ip, url.port), None).await {
                 Ok(stream) if !url.tls => return Ok(stream),
                 Ok(stream) => match self.tls.connect(&url.host, stream).await {
                     Ok((secured, _)) => return Ok(secured),
-                    Err(error) => last = format!("TLS failed: {error}"),
+                    Err(error) => {
+                        let is_tls = error.kind() == std::io::ErrorKind::InvalidData;
+                        last = Failure { reason: format!("TLS failed: {error}"), is_tls };
+                    }
                 },
-                Err(error) => last = error.to_string(),
+                Err(error) => last = error.to_string().into(),
             }
         }
         Err(last)

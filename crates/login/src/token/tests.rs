@@ -63,7 +63,8 @@ impl Http for Issuer {
         self.asked.lock().unwrap().push(request);
         let mut answers = self.answers.lock().unwrap();
         let answer = if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
-        let (status, body) = answer.map_err(|reason| HttpError { host: "issuer".to_owned(), reason })?;
+        let (status, body) =
+            answer.map_err(|reason| HttpError { host: "issuer".to_owned(), reason, is_tls: false })?;
         Ok(HttpResponse { status, content_type: None, retry_after: None, body: body.to_string().into() })
     }
 }

@@ -1,4 +1,5 @@
-//! The configuration changed while an entry waited: its recipients go where the routes lead now.
+//! An entry in several: its recipients go where the routes lead now, as the configuration or the records changed while it
+//! waited, or each where its domain's policy lets it go.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,6 +18,9 @@ use crate::{
 /// Recipients by lane and whether they are held there.
 type Groups = BTreeMap<(LaneId, bool), Vec<QueuedRecipient>>;
 
+/// A lane, whether they are held there, and who.
+type Part = (LaneId, bool, Vec<QueuedRecipient>);
+
 pub(super) async fn reroute(mta: &Arc<Mta>, config: &Config, entry: &Arc<QueueEntry>) {
     let (groups, stranded) = match groups(mta, config, entry).await {
         Ok(found) => found,
@@ -27,6 +31,17 @@ pub(super) async fn reroute(mta: &Arc<Mta>, config: &Config, entry: &Arc<QueueEn
         let fates = entry.recipients.iter().map(|_| Fate::Deferred(trouble.clone())).collect();
         return outcome::settle(mta, entry, fates, None).await;
     }
+    let groups = groups.into_iter().map(|((lane, held), recipients)| (lane, held, recipients));
+    replace(mta, entry, groups.collect()).await;
+}
+
+/// Groups of recipients go on as entries of their own, in the same lane.
+pub(super) async fn apart(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, groups: Vec<Vec<QueuedRecipient>>) {
+    let groups = groups.into_iter().map(|recipients| (entry.lane.clone(), false, recipients));
+    replace(mta, entry, groups.collect()).await;
+}
+
+async fn replace(mta: &Arc<Mta>, entry: &Arc<QueueEntry>, groups: Vec<Part>) {
     match split(mta, entry, groups).await {
         Ok(entries) => {
             mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
@@ -71,12 +86,12 @@ async fn site_lanes(mta: &Mta, config: &Config, mut ways: Vec<Way>) -> Vec<Way> 
 async fn split(
     mta: &Mta,
     entry: &QueueEntry,
-    groups: Groups,
+    groups: Vec<Part>,
 ) -> Result<Vec<QueueEntry>, Box<dyn std::error::Error + Send + Sync>> {
     let parts = mta.stores.spool.entries_of(entry.queue_id).await?;
     let mut next_part = parts.iter().map(|other| other.part).max().unwrap_or(0).saturating_add(1);
     let mut entries = Vec::with_capacity(groups.len());
-    for ((lane, held), recipients) in groups {
+    for (lane, held, recipients) in groups {
         let status = if held { EntryStatus::Held } else { EntryStatus::Waiting };
         for together in recipients.chunks(route::recipients_max(&lane)) {
             let part = if entries.is_empty() { entry.part } else { next_part };

@@ -8,6 +8,11 @@ use world::{
     tls::usable,
 };
 
+use crate::{
+    config::TransportPolicies,
+    route::{NextHost, RouteTls},
+};
+
 /// What came of looking for TLSA records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DaneFinding {
@@ -26,6 +31,24 @@ pub enum DaneFinding {
     },
     /// Whether there are any cannot be learned now.
     Unknown(String),
+}
+
+/// As [`look_up`], if what is there would count.
+pub async fn find(
+    dns: &dyn Dns,
+    policies: TransportPolicies,
+    host: &NextHost,
+    addresses: &Answer<IpAddr>,
+    (proven_way, waived): (bool, bool),
+) -> DaneFinding {
+    match host.tls {
+        RouteTls::Dane => {}
+        RouteTls::None => return DaneFinding::Unproven("the route has tls = \"none\""),
+        _ if !policies.dane => return DaneFinding::Unproven("DANE is switched off ([tls_policy] dane)"),
+        _ if waived => return DaneFinding::Unproven("the sender set it aside"),
+        _ => {}
+    }
+    look_up(dns, &host.host, host.port, addresses, proven_way).await
 }
 
 /// `proven_way`: DNSSEC proves that mail for the domain goes to this host. `addresses`: those of the host, as they were

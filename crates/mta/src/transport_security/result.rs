@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, net::IpAddr};
 
+use mail::mta_sts::StsPolicy;
 pub(crate) use mail::tls_report::{PolicyType, ResultType};
 use world::{
     dns::Tlsa,
@@ -46,6 +47,7 @@ impl PolicyInForce {
         match (&policy.kind, &policy.expected) {
             (_, Authentication::Dane(dane)) => Self::tlsa(&dane.records),
             (PolicyKind::DaneUnusable { .. }, _) => Self::tlsa(&[]),
+            (PolicyKind::Sts { kept, .. }, _) => Self::sts(&kept.policy),
             _ => Self::of_kind(PolicyType::NoPolicyFound),
         }
     }
@@ -59,8 +61,17 @@ impl PolicyInForce {
         }
     }
 
-    fn of_kind(kind: PolicyType) -> Self {
+    pub(crate) fn of_kind(kind: PolicyType) -> Self {
         Self { kind, domain: String::new(), strings: Vec::new(), mx_hosts: Vec::new() }
+    }
+
+    fn sts(policy: &StsPolicy) -> Self {
+        let mx_hosts: Vec<String> = policy.hosts.iter().map(ToString::to_string).collect();
+        let first = ["version: STSv1".to_owned(), format!("mode: {}", policy.mode)];
+        let hosts = mx_hosts.iter().map(|host| format!("mx: {host}"));
+        let last = format!("max_age: {}", policy.max_age_seconds);
+        let strings = first.into_iter().chain(hosts).chain([last]).collect();
+        Self { strings, mx_hosts, ..Self::of_kind(PolicyType::Sts) }
     }
 
     fn tlsa(records: &[Tlsa]) -> Self {

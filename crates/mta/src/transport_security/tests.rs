@@ -5,7 +5,7 @@ use world::Dns;
 const DATA: u8 = 7;
 
 fn facts(route: RouteTls, dane: &DaneFinding) -> Facts<'_> {
-    Facts { host: "mx.far.example", route, require_tls: false, waived: false, dane, domains: &[] }
+    Facts { host: "mx.far.example", route, require_tls: false, waived: false, dane, sts: None, domains: &[] }
 }
 
 fn kind(route: RouteTls, dane: &DaneFinding) -> Result<PolicyKind, String> {
@@ -136,4 +136,58 @@ async fn what_cannot_be_learned_is_not_taken_for_nothing() {
     assert_eq!(found("_25._tcp.mx.example TLSA 3 1 2 7").await, unusable, "too short for its digest");
     let insecure = "_25._tcp.mx.example TLSA 3 1 1 7\n_25._tcp.mx.example IS INSECURE";
     assert_eq!(found(insecure).await, DaneFinding::NoRecords);
+}
+
+fn said(mode: &str) -> Arc<KeptPolicy> {
+    let text = format!("version: STSv1\nmode: {mode}\nmx: *.far.example\nmax_age: 60\n");
+    Arc::new(KeptPolicy {
+        domain: "far.example".to_owned(),
+        id: "1".to_owned(),
+        policy: mail::mta_sts::StsPolicy::parse(text.as_bytes()).unwrap(),
+        fetched_at: mail::Timestamp::from_millis(0),
+    })
+}
+
+/// C388, C389, C391
+#[test]
+fn what_a_domain_says_over_https_counts_where_dane_does_not_decide() {
+    let asked = |mode: &str, host: &'static str, route, dane: &DaneFinding| {
+        let sts = said(mode);
+        decide(&Facts { host, sts: Some(&sts), ..facts(route, dane) })
+    };
+    let (opportunistic, nothing) = (RouteTls::Opportunistic, DaneFinding::NoRecords);
+    let enforced = asked("enforce", "mx.far.example", opportunistic, &nothing).unwrap();
+    assert!(enforced.enforces_sts());
+    assert_eq!((enforced.tls, &enforced.expected), (TlsPolicy::Required, &Authentication::RootsAndName));
+    let skip = asked("enforce", "a.mx.far.example", opportunistic, &nothing).unwrap_err();
+    assert_eq!(skip.trouble.status.to_string(), "4.7.5");
+    assert!(skip.trouble.reason.contains("(*.far.example), and the MTA-STS policy of far.example (enforce)"));
+    for host in ["mx.far.example", "elsewhere.example"] {
+        let tested = asked("testing", host, opportunistic, &nothing).unwrap();
+        assert_eq!((tested.tls, &tested.expected), (TlsPolicy::Opportunistic, &Authentication::Nothing));
+        let good = Judgement { pkix: Ok(()), dane: None };
+        let fell_short = tested.shortfall(host, Some(&good)).map(|skip| skip.result);
+        let expected = (host == "elsewhere.example").then_some(ResultType::ValidationFailure);
+        assert_eq!(fell_short, expected);
+        let none = asked("none", host, opportunistic, &nothing).unwrap();
+        assert_eq!(none.kind, PolicyKind::Opportunistic);
+    }
+    let tested = asked("testing", "mx.far.example", opportunistic, &nothing).unwrap();
+    let expired = Judgement { pkix: Err(Flaw::Expired), dane: None };
+    let skip = tested.shortfall("mx.far.example", Some(&expired)).unwrap();
+    assert_eq!(skip.result, ResultType::CertificateExpired);
+    for host in ["mx.far.example", "elsewhere.example"] {
+        let by_dane = asked("enforce", host, opportunistic, &records()).unwrap();
+        assert!(matches!(by_dane.kind, PolicyKind::Dane { .. }), "a root does not override what DNSSEC says");
+    }
+    let unusable = DaneFinding::Unusable { base: "mx.far.example".to_owned() };
+    assert!(asked("enforce", "mx.far.example", opportunistic, &unusable).unwrap().enforces_sts());
+    let kind = asked("testing", "mx.far.example", opportunistic, &unusable).unwrap().kind;
+    assert!(matches!(kind, PolicyKind::DaneUnusable { .. }));
+    assert!(asked("enforce", "mx.far.example", RouteTls::Required, &nothing).unwrap().enforces_sts());
+    assert!(asked("enforce", "elsewhere.example", RouteTls::Required, &nothing).is_err());
+    let sts = said("enforce");
+    let waived =
+        Facts { host: "elsewhere.example", waived: true, sts: Some(&sts), ..facts(opportunistic, &nothing) };
+    assert_eq!(decide(&waived).unwrap().kind, PolicyKind::Waived);
 }

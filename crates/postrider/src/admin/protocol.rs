@@ -14,7 +14,7 @@ use store::directory::Service;
 pub use queue::{
     Cursor, EntryDetails, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage, QueueRequest,
 };
-pub use site::{HostView, LimitsView, RouteView, SiteView, WayView};
+pub use site::{HostView, LimitsView, RouteView, SiteView, StsView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
 

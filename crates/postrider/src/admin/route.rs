@@ -1,14 +1,17 @@
 //! Where mail to an address would go, and what decided it.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use mail::{Address, ForwardPath};
-use mta::route::{self, Destination, MxDelivery, RouteTls, Via, site::Site};
-use store::{StoreError, spool::LaneId};
+use mta::{
+    route::{self, Destination, MxDelivery, NextHost, RouteTls, Via, site::Site},
+    transport_security::{self, Facts, StsFinder, dane},
+};
+use store::{StoreError, spool::LaneId, sts::KeptPolicy};
 
 use super::{
-    Admin,
-    protocol::{AdminResponse, HostView, LimitsView, RouteView, WayView},
+    Admin, QueueHand,
+    protocol::{AdminResponse, HostView, LimitsView, RouteView, StsView, WayView},
     sites,
 };
 
@@ -67,6 +70,7 @@ async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &La
         tls: None,
         hosts: Vec::new(),
         proven: false,
+        mta_sts: None,
         trouble: None,
         limits: None,
     };
@@ -82,7 +86,9 @@ async fn view(admin: &Admin, routing: &mta::Config, address: &Address, lane: &La
         Some(Via::Smtp(host)) if host.socket().is_some() => {}
         Some(Via::Smtp(host)) => {
             way.tls = Some(tls_words(host.tls).to_owned());
-            way.hosts.push(look_up(admin, &host.host, None, host.port).await);
+            let domains = &[];
+            let way_there = Way { proven: true, domains, sts: None };
+            way.hosts.push(look_up(admin, routing, host, None, &way_there).await);
             way.limits = Some(limits(routing, &way, address, false));
         }
         Some(Via::Mx(delivery)) => by_mx(admin, routing, address, delivery, &mut way).await,
@@ -103,8 +109,13 @@ async fn by_mx(
         Ok(site) => {
             way.lane = site.lane().0.to_string();
             way.proven = site.secure;
+            let domains = [domain_of(address)];
+            let sts = sts_policy(admin, routing, &domains[0], delivery, way).await;
+            let way_there = Way { proven: site.secure, domains: &domains, sts };
             for host in site.hosts() {
-                way.hosts.push(look_up(admin, &host.exchange, Some(host.preference), delivery.port).await);
+                let (name, port, tls) = (host.exchange.clone(), delivery.port, delivery.tls);
+                let next = NextHost { host: name, port, tls, login: None, lmtp: false };
+                way.hosts.push(look_up(admin, routing, &next, Some(host.preference), &way_there).await);
             }
             way.limits = Some(limits(routing, way, address, true));
         }
@@ -118,13 +129,91 @@ fn limits(routing: &mta::Config, way: &WayView, address: &Address, by_mx: bool) 
     sites::limits(routing, routing.delivery.place(&hosts, &[address], by_mx))
 }
 
-async fn look_up(admin: &Admin, host: &str, preference: Option<u16>, port: u16) -> HostView {
-    let found = admin.world.dns.addresses(host).await;
-    let (addresses, trouble) = match found {
-        Ok(answer) => (answer.records.iter().map(ToString::to_string).collect(), None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
+/// How a host was found.
+struct Way<'a> {
+    /// The operator named it, or DNSSEC proves that it is the one.
+    proven: bool,
+    domains: &'a [String],
+    sts: Option<Arc<KeptPolicy>>,
+}
+
+/// The policy in force, fetched if need be as for a delivery.
+async fn sts_policy(
+    admin: &Admin,
+    routing: &mta::Config,
+    domain: &str,
+    delivery: &MxDelivery,
+    way: &mut WayView,
+) -> Option<Arc<KeptPolicy>> {
+    if delivery.tls == RouteTls::None {
+        return None;
+    }
+    let found = match &admin.queue {
+        QueueHand::Running(mta) => mta.sts().find(routing, domain, delivery.private_addresses).await,
+        QueueHand::Offline => {
+            let finder = StsFinder::new(&admin.world, &admin.stores);
+            finder.find(routing, domain, delivery.private_addresses).await
+        }
     };
-    HostView { host: host.to_owned(), preference, port, addresses, trouble }
+    let policy = match found {
+        Ok(found) => found.policy,
+        Err(error) => {
+            way.trouble = Some(format!("the MTA-STS policies that are kept cannot be read: {error}"));
+            None
+        }
+    };
+    way.mta_sts = policy.as_deref().map(|kept| StsView {
+        domain: kept.domain.clone(),
+        id: kept.id.clone(),
+        mode: kept.policy.mode.to_string(),
+        hosts: kept.policy.hosts.iter().map(ToString::to_string).collect(),
+        fetched_at: kept.fetched_at.to_string(),
+        expires_at: kept.expires_at().to_string(),
+    });
+    policy
+}
+
+fn domain_of(address: &Address) -> String {
+    address.domain().map(mail::Domain::to_lookup).unwrap_or_default()
+}
+
+async fn look_up(
+    admin: &Admin,
+    routing: &mta::Config,
+    host: &NextHost,
+    preference: Option<u16>,
+    way: &Way<'_>,
+) -> HostView {
+    let mut view = HostView {
+        host: host.host.clone(),
+        preference,
+        port: host.port,
+        addresses: Vec::new(),
+        policy: None,
+        trouble: None,
+    };
+    match admin.world.dns.addresses(&host.host).await {
+        Ok(answer) => {
+            let dns = &*admin.world.dns;
+            let dane = dane::find(dns, routing.transport, host, &answer, (way.proven, false)).await;
+            let facts = Facts {
+                host: &host.host,
+                route: host.tls,
+                require_tls: false,
+                waived: false,
+                dane: &dane,
+                sts: way.sts.as_ref(),
+                domains: way.domains,
+            };
+            view.addresses = answer.records.iter().map(ToString::to_string).collect();
+            view.policy = Some(match transport_security::foretell(&facts) {
+                Ok(policy) => policy,
+                Err(reason) => format!("no mail goes there: {reason}"),
+            });
+        }
+        Err(error) => view.trouble = Some(error.to_string()),
+    }
+    view
 }
 
 /// The route that decides, as the configuration counts it.

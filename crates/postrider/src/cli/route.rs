@@ -7,7 +7,7 @@ use clap::Args;
 use super::Output;
 use crate::{
     Failure,
-    admin::protocol::{AdminRequest, HostView, LimitsView, RouteView, WayView},
+    admin::protocol::{AdminRequest, HostView, LimitsView, RouteView, StsView, WayView},
 };
 
 #[derive(Debug, Args)]
@@ -51,6 +51,13 @@ fn show_way(route: &RouteView, way: &WayView, output: &mut Output) -> Result<(),
     if way.proven {
         output.line("  DNSSEC proves that these are the hosts:")?;
     }
+    if let Some(sts) = &way.mta_sts {
+        let StsView { domain, id, mode, hosts, fetched_at, expires_at } = sts;
+        let hosts = if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") };
+        output.line(format_args!(
+            "  STS    {mode}, by {domain}, ID {id}, fetched {fetched_at}, kept until {expires_at}; hosts: {hosts}"
+        ))?;
+    }
     way.hosts.iter().try_for_each(|host| show_host(host, output))
 }
 
@@ -77,5 +84,9 @@ fn show_host(host: &HostView, output: &mut Output) -> Result<(), Failure> {
         Some(trouble) => trouble.clone(),
         None => host.addresses.join(", "),
     };
-    output.line(format_args!("  host   {preference:>5} {} port {}: {addresses}", host.host, host.port))
+    output.line(format_args!("  host   {preference:>5} {} port {}: {addresses}", host.host, host.port))?;
+    match &host.policy {
+        Some(policy) => output.line(format_args!("               policy: {policy}")),
+        None => Ok(()),
+    }
 }

@@ -398,6 +398,11 @@ section! {
         /// Whether hosts with TLSA records have to show the key that these prove (DANE, RFC 7672). It needs DNS servers that
         /// pass on DNSSEC signatures; without them no record counts.
         dane: bool = true;
+        /// Whether the policies that domains publish over HTTPS are fetched, kept for as long as they hold, and kept to
+        /// (MTA-STS, RFC 8461).
+        mta_sts: bool = true;
+        /// The port of the web servers that policies are fetched from; another than 443 is for tests.
+        mta_sts_port: u16 = 443;
     }
 }
 

@@ -275,7 +275,11 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
         verp: config.reports.verp,
         suppression: suppression(&config.suppression),
         delay_notice_after: config.queue.delay_notice_after.0,
-        transport: TransportPolicies { dane: config.tls_policy.dane },
+        transport: TransportPolicies {
+            dane: config.tls_policy.dane,
+            mta_sts: config.tls_policy.mta_sts,
+            mta_sts_port: config.tls_policy.mta_sts_port,
+        },
         client_tls,
         session,
         clients: config.limits.clients(config.smtp.greeting_delay),

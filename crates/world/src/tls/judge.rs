@@ -72,6 +72,7 @@ impl From<rustls::Error> for Flaw {
             Error::Expired | Error::ExpiredContext { .. } => Self::Expired,
             Error::NotValidForName | Error::NotValidForNameContext { .. } => Self::WrongName,
             Error::UnknownIssuer => Self::Untrusted,
+            Error::Other(other) => Self::Other(format!("it cannot be used: {other}")),
             other => Self::Other(other.to_string()),
         }
     }

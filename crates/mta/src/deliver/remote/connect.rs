@@ -112,7 +112,7 @@ pub(super) async fn connect(
     chunking: bool,
     trail: &mut Trail,
 ) -> Result<Box<Connection>, NoConnection> {
-    if demand == Demand::RequireTls && !hop.authentic {
+    if demand == Demand::RequireTls && !hop.authentic && hop.sts.is_none() {
         let name = hop.name().unwrap_or("the next host");
         let reason = format!("nobody vouches that {name} takes mail for this domain (REQUIRETLS)");
         return Err(Fate::Failed(Trouble::new(ENCRYPTION_NEEDED, reason)).into());
@@ -136,6 +136,12 @@ pub(super) async fn connect(
             break;
         }
         for (host, answer) in std::mem::take(&mut found.hosts) {
+            if demand == Demand::RequireTls && !security::is_vouched_for(hop, &host.host) {
+                let reason =
+                    format!("nobody vouches that {} takes mail for this domain (REQUIRETLS)", host.host);
+                found.unfit = Some(Trouble::new(ENCRYPTION_NEEDED, reason));
+                continue;
+            }
             let began = trail.now();
             let secured = match security::policy(mta, config, hop, host, &answer, demand).await {
                 Ok(secured) => secured,
@@ -154,7 +160,7 @@ pub(super) async fn connect(
                     open(mta, config, (hop, host), &mut addresses, &secured, (demand, chunking), trail).await;
                 match opened {
                     Ok(mut connection) => {
-                        connection.authenticated &= hop.authentic;
+                        connection.authenticated &= security::is_vouched_for(hop, &host.host);
                         return Ok(connection);
                     }
                     Err(Refusal { unfit: true, trouble, .. }) => found.unfit = Some(trouble),

@@ -67,6 +67,10 @@ async fn deliver(mta: &Arc<Mta>, held: Option<Held>, entry: &Arc<QueueEntry>) ->
             super::reroute::reroute(mta, &config, entry).await;
             return held;
         }
+        Plan::Apart(groups) => {
+            super::reroute::apart(mta, entry, groups).await;
+            return held;
+        }
         Plan::Settle(fate) => {
             let sent = lookup_failed(mta, entry, fate);
             let attempt = trail.attempt(&sent, None, None);

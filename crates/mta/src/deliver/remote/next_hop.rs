@@ -5,19 +5,28 @@ use std::{
     sync::Arc,
 };
 
-use mail::Address;
-use store::spool::{LaneId, QueueEntry};
+use futures_util::{StreamExt, stream};
+use mail::{Address, TlsDemand, mta_sts::StsMode};
+use store::{
+    spool::{LaneId, QueueEntry, QueuedRecipient},
+    sts::KeptPolicy,
+};
 
+use super::security;
 use crate::{
     Config, Mta,
     outcome::{Fate, Trouble},
     route::{
-        self, MxDelivery, NextHost, Via,
+        self, MxDelivery, NextHost, RouteTls, Via,
         limits::DestinationLimits,
         site::{NoSite, Site},
     },
     scheduler::{RulePlace, SiteLimits},
+    transport_security::sts::StsFinding,
 };
+
+/// Domains whose policies are looked up at once.
+const DOMAINS_TOGETHER_MAX: usize = 16;
 
 /// Where to turn to.
 #[derive(Debug)]
@@ -33,6 +42,8 @@ pub(super) struct NextHop {
     pub(super) private_addresses: bool,
     /// The domains whose records named the hosts; none if the operator did.
     pub(super) domains: Vec<String>,
+    /// The MTA-STS policy of all these domains.
+    pub(super) sts: Option<Arc<KeptPolicy>>,
     pub(super) lane: LaneId,
     pub(super) limits: DestinationLimits,
 }
@@ -42,6 +53,8 @@ pub(super) enum Plan {
     Deliver(NextHop),
     /// Its recipients go another way than the lane it waits in.
     Reroute,
+    /// Its recipients' domains have different policies: each group goes on its own.
+    Apart(Vec<Vec<QueuedRecipient>>),
     /// All its recipients share this.
     Settle(Fate),
 }
@@ -76,7 +89,7 @@ async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<Mx
         domains.entry(lane).or_insert(&recipient.address);
     }
     let only_one = domains.len() == 1;
-    let names = domains.values().map(|address| route::domain_text(address)).collect();
+    let names: Vec<String> = domains.values().map(|address| route::domain_text(address)).collect();
     let (mut site, mut dead_end) = (None, None);
     for address in domains.into_values() {
         match Site::of(&*mta.world.dns, &config.own, address).await {
@@ -88,10 +101,71 @@ async fn by_mx(mta: &Mta, config: &Config, entry: &QueueEntry, delivery: &Arc<Mx
         }
     }
     match (site, dead_end) {
-        (Some(site), None) => Plan::Deliver(NextHop::site(mta, &site, delivery, entry, names)),
+        (Some(site), None) => {
+            let hop = NextHop::site(mta, &site, delivery, entry, names);
+            by_policy(mta, config, entry, delivery, hop).await
+        }
         (None, Some(error)) if only_one => Plan::Settle(fate(&error)),
         _ => Plan::Reroute,
     }
+}
+
+/// Domains with one MTA-STS policy, or with none.
+struct Alike {
+    sts: Option<Arc<KeptPolicy>>,
+    domains: Vec<String>,
+}
+
+/// What one domain demands must neither hold up the mail of others nor be left out for their sake.
+async fn by_policy(
+    mta: &Mta,
+    config: &Config,
+    entry: &QueueEntry,
+    delivery: &MxDelivery,
+    hop: NextHop,
+) -> Plan {
+    let is_asked = delivery.tls != RouteTls::None && entry.mail.tls != TlsDemand::Waived;
+    if !is_asked || !config.transport.mta_sts {
+        return Plan::Deliver(hop);
+    }
+    let find = async |domain: String| {
+        let found = mta.sts.find(config, &domain, delivery.private_addresses).await;
+        (domain, found)
+    };
+    let mut found = stream::iter(hop.domains.clone()).map(find).buffered(DOMAINS_TOGETHER_MAX);
+    let mut alike: Vec<Alike> = Vec::new();
+    while let Some((domain, found)) = found.next().await {
+        let StsFinding { policy, failure } = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let reason = format!("the MTA-STS policies that are kept cannot be read: {error}");
+                return Plan::Settle(Fate::Deferred(Trouble::new((4, 3, 0), reason)));
+            }
+        };
+        if let Some(failure) = failure {
+            security::report_unfetched(mta, &domain, failure);
+        }
+        let sts = policy.filter(|kept| kept.policy.mode != StsMode::None);
+        match alike.iter_mut().find(|group| is_same(group.sts.as_deref(), sts.as_deref())) {
+            Some(group) => group.domains.push(domain),
+            None => alike.push(Alike { sts, domains: vec![domain] }),
+        }
+    }
+    match alike.pop() {
+        Some(Alike { sts, domains }) if alike.is_empty() => Plan::Deliver(NextHop { domains, sts, ..hop }),
+        last => Plan::Apart(alike.iter().chain(&last).map(|group| recipients_of(entry, group)).collect()),
+    }
+}
+
+fn is_same(a: Option<&KeptPolicy>, b: Option<&KeptPolicy>) -> bool {
+    let said = |kept: &KeptPolicy| (kept.policy.mode, kept.policy.hosts.clone());
+    a.map(said) == b.map(said)
+}
+
+fn recipients_of(entry: &QueueEntry, group: &Alike) -> Vec<QueuedRecipient> {
+    let belongs =
+        |recipient: &&QueuedRecipient| group.domains.contains(&route::domain_text(&recipient.address));
+    entry.recipients.iter().filter(belongs).cloned().collect()
 }
 
 fn fate(error: &NoSite) -> Fate {
@@ -108,6 +182,7 @@ impl NextHop {
             authentic: true,
             private_addresses: true,
             domains: Vec::new(),
+            sts: None,
             lane: entry.lane.clone(),
             limits: DestinationLimits::default(),
         }
@@ -129,6 +204,7 @@ impl NextHop {
             authentic: site.secure,
             private_addresses: delivery.private_addresses,
             domains,
+            sts: None,
             lane: entry.lane.clone(),
             limits: DestinationLimits::default(),
         }

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     Config, Mta,
-    route::{NextHost, RouteTls},
+    route::NextHost,
     transport_security::{
         Facts, Policy, Skip,
         dane::{self, DaneFinding},
         decide,
-        result::{self, PolicyInForce, TlsFailure, TlsResult},
+        result::{self, PolicyInForce, PolicyType, TlsFailure, TlsResult},
     },
 };
 
@@ -54,8 +54,16 @@ pub(super) struct Secured {
     dane: DaneFinding,
     /// DNSSEC proved the way to the host.
     proven_way: bool,
+    /// The sender set aside what the recipient's side says, so that nobody asked.
+    waived: bool,
     /// TLS reports are about it.
     reported: bool,
+}
+
+/// Somebody vouches that the host takes mail for the domains (RFC 8689 §4.2.1): the operator, DNSSEC, or the policy that the
+/// domain gave over HTTPS.
+pub(super) fn is_vouched_for(hop: &NextHop, host: &str) -> bool {
+    hop.authentic || hop.sts.as_ref().is_some_and(|kept| kept.policy.pattern_of(host).is_some())
 }
 
 /// The policy for a host with these addresses, which are those that are connected to.
@@ -66,23 +74,21 @@ pub(super) async fn policy(
     host: &NextHost,
     addresses: &Answer<IpAddr>,
     demand: Demand,
-) -> Result<Secured, Skip> {
-    let is_asked = host.tls != RouteTls::None && (config.transport.dane || host.tls == RouteTls::Dane);
-    let dane = match (is_asked, demand) {
-        (false, _) => DaneFinding::Unproven("DANE is switched off"),
-        (true, Demand::Waived) if host.tls != RouteTls::Dane => {
-            DaneFinding::Unproven("the sender set it aside")
-        }
-        (true, _) => dane::look_up(&*mta.world.dns, &host.host, host.port, addresses, hop.authentic).await,
-    };
+) -> Result<Secured, Box<Skip>> {
+    let way = (hop.authentic, demand == Demand::Waived);
+    let dane = dane::find(&*mta.world.dns, config.transport, host, addresses, way).await;
     match decide(&facts(hop, host, &dane, demand)) {
-        Ok(policy) => {
-            Ok(Secured { policy, dane, proven_way: hop.authentic, reported: is_reported(hop, demand) })
-        }
+        Ok(policy) => Ok(Secured {
+            policy,
+            dane,
+            proven_way: hop.authentic,
+            waived: demand == Demand::Waived,
+            reported: is_reported(hop, demand),
+        }),
         Err(skip) => {
             let failure = TlsFailure { kind: skip.result, detail: skip.trouble.reason.clone() };
             if is_reported(hop, demand) {
-                report(mta, hop, &PolicyInForce::of_finding(&dane), host, None, &Err(failure));
+                report(mta, hop, &skip.in_force, host, None, &Err(failure));
             }
             Err(skip)
         }
@@ -102,6 +108,7 @@ fn facts<'a>(hop: &'a NextHop, host: &'a NextHost, dane: &'a DaneFinding, demand
         require_tls: demand == Demand::RequireTls,
         waived: demand == Demand::Waived,
         dane,
+        sts: hop.sts.as_ref(),
         domains: &hop.domains,
     }
 }
@@ -109,8 +116,14 @@ fn facts<'a>(hop: &'a NextHop, host: &'a NextHost, dane: &'a DaneFinding, demand
 /// Whether a connection that was made for another message will do for this one.
 pub(super) fn fits(hop: &NextHop, connection: &Connection, demand: Demand) -> bool {
     let host = hop.groups.iter().flatten().find(|host| host.host == connection.host);
-    let (Some(host), Some(secured)) = (host, &connection.secured) else { return false };
-    if !demand.is_met_by(connection) || secured.proven_way != hop.authentic {
+    let Some(host) = host else { return false };
+    let is_vouched_for = demand != Demand::RequireTls || is_vouched_for(hop, &host.host);
+    if !is_vouched_for || !demand.is_met_by(connection) {
+        return false;
+    }
+    let Some(secured) = &connection.secured else { return host.socket().is_some() };
+    // What was not asked for the sake of one message is not known for the next.
+    if secured.proven_way != hop.authentic || (secured.waived && demand != Demand::Waived) {
         return false;
     }
     match decide(&facts(hop, host, &secured.dane, demand)) {
@@ -128,19 +141,30 @@ pub(super) fn report_greeted(
     secured: &Secured,
     greeted: &Result<Box<Connection>, Refusal>,
 ) {
-    let without_tls = |skip: Skip| TlsFailure { kind: skip.result, detail: skip.trouble.reason };
+    let failure = |skip: Box<Skip>| TlsFailure { kind: skip.result, detail: skip.trouble.reason };
     let outcome = match greeted {
         _ if !secured.reported || secured.policy.tls == TlsPolicy::None => return,
         Ok(connection) if connection.link.agreed_tls().is_none() => {
-            Err(without_tls(secured.policy.without_tls(&host.host)))
+            Err(failure(secured.policy.without_tls(&host.host)))
         }
-        Ok(_) => Ok(()),
+        Ok(connection) => match secured.policy.shortfall(&host.host, connection.link.judgement()) {
+            Some(skip) => Err(failure(skip)),
+            None => Ok(()),
+        },
         Err(Refusal { result: Some(kind), trouble, .. }) => {
             Err(TlsFailure { kind: *kind, detail: trouble.reason.clone() })
         }
         Err(_) => return,
     };
     report(mta, hop, &PolicyInForce::of(&secured.policy), host, Some(address), &outcome);
+}
+
+/// Notes that a domain's policy is not the one that it announces.
+pub(super) fn report_unfetched(mta: &Mta, domain: &str, failure: TlsFailure) {
+    let policy = PolicyInForce { domain: domain.to_owned(), ..PolicyInForce::of_kind(PolicyType::Sts) };
+    let results = [TlsResult { policy, mx_host: None, receiving_ip: None, outcome: Err(failure) }];
+    result::note(&results);
+    mta.count_tls(&results);
 }
 
 /// Notes what an attempt at a host showed, for each domain that the message is for.

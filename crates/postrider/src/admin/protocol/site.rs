@@ -59,6 +59,8 @@ pub struct WayView {
     pub hosts: Vec<HostView>,
     /// DNSSEC proves that these are the hosts.
     pub proven: bool,
+    /// What the domain says over HTTPS, and how long that holds.
+    pub mta_sts: Option<StsView>,
     /// Why there are none.
     pub trouble: Option<String>,
     /// Where it goes to other hosts.
@@ -67,10 +69,23 @@ pub struct WayView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StsView {
+    pub domain: String,
+    /// Of the record that announced it.
+    pub id: String,
+    pub mode: String,
+    pub hosts: Vec<String>,
+    pub fetched_at: String,
+    pub expires_at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
     pub host: String,
     pub preference: Option<u16>,
     pub port: u16,
     pub addresses: Vec<String>,
+    /// Which policy of transport security would hold, or why no mail would go there.
+    pub policy: Option<String>,
     pub trouble: Option<String>,
 }
