@@ -11,6 +11,7 @@ mod memory;
 mod peer;
 mod postfix;
 mod postrider;
+mod queue;
 mod report;
 mod scenario;
 
@@ -34,6 +35,8 @@ pub struct Options {
     seconds: f64,
     repeats: u32,
     program: Option<PathBuf>,
+    /// Lengths of the queue.
+    entries: Vec<u64>,
 }
 
 impl Options {
@@ -45,6 +48,7 @@ impl Options {
             seconds: 5.0,
             repeats: 3,
             program: None,
+            entries: vec![1_000, 100_000, 1_000_000],
         };
         if arguments.iter().any(|argument| argument == "--quick") {
             (options.quick, options.seconds, options.repeats) = (true, 2.0, 1);
@@ -56,7 +60,7 @@ impl Options {
                 "--only" => options.only.push(one_of(
                     argument,
                     arguments.next(),
-                    &["accept", "deliver", "relay", "memory", "hostile", "destinations"],
+                    &["accept", "deliver", "relay", "memory", "hostile", "destinations", "queue"],
                 )?),
                 "--only-peer" => options.only_peer.push(one_of(
                     argument,
@@ -65,6 +69,7 @@ impl Options {
                 )?),
                 "--seconds" => options.seconds = number(argument, arguments.next(), 0.5, 60.0)?,
                 "--repeats" => options.repeats = number(argument, arguments.next(), 1, 20)?,
+                "--entries" => options.entries = numbers(argument, arguments.next())?,
                 "--program" => {
                     let path = arguments.next().context("--program needs the path of a postrider binary")?;
                     options.program = Some(PathBuf::from(path));
@@ -77,7 +82,7 @@ impl Options {
 
     fn wants_scenario(&self, name: &str) -> bool {
         if self.only.is_empty() {
-            !(self.quick && matches!(name, "memory" | "hostile" | "destinations"))
+            !(self.quick && matches!(name, "memory" | "hostile" | "destinations" | "queue"))
         } else {
             self.only.iter().any(|only| only == name)
         }
@@ -92,6 +97,17 @@ fn one_of(option: &str, value: Option<&String>, allowed: &[&str]) -> Result<Stri
     match value {
         Some(value) if allowed.contains(&value.as_str()) => Ok(value.clone()),
         _ => fail!("{option} needs one of: {}", allowed.join(", ")),
+    }
+}
+
+/// Separated by commas.
+fn numbers(option: &str, value: Option<&String>) -> Result<Vec<u64>> {
+    let parts = value.map(|value| value.split(',')).into_iter().flatten();
+    let numbers: Option<Vec<u64>> =
+        parts.map(|part| part.trim().parse().ok().filter(|number| *number > 0)).collect();
+    match numbers {
+        Some(numbers) if !numbers.is_empty() => Ok(numbers),
+        _ => fail!("{option} needs numbers such as 1000,100000"),
     }
 }
 
@@ -137,7 +153,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if options.wants_peer("postrider") && options.program.is_none() {
         shell::run(shell::cargo().args(["build", "--release", "-p", "postrider"]))?;
     }
-    let debian_root = debian::prepare(&dir)?;
+    // A long queue is measured without Postfix.
+    let debian_root = if options.only == ["queue"] { PathBuf::new() } else { debian::prepare(&dir)? };
     let bench = Bench { templates: shell::workspace_root().join("bench"), debian_root, dir };
     measure_all(options, &bench)
 }
@@ -161,6 +178,9 @@ fn measure_all(options: &Options, bench: &Bench) -> Result<ExitCode> {
     }
     if options.wants_scenario("destinations") {
         destinations::measure(options, &mut peers, &mut report)?;
+    }
+    if options.wants_scenario("queue") && options.wants_peer("postrider") {
+        queue::measure(options, bench, &mut report)?;
     }
     print!("{}", report.render());
     println!("\neach run as a line of JSON: {}", bench.dir.join("results.jsonl").display());

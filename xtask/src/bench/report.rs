@@ -14,6 +14,7 @@ use super::group::Memory;
 use super::hostile::{self, CrowdRecord};
 use super::measure::DISTURBANCE_MAX;
 use super::memory::MemoryRecord;
+use super::queue::{self, QueueRecord};
 use super::scenario::Cell;
 use crate::error::{Context, Result};
 use crate::shell;
@@ -45,6 +46,7 @@ pub struct Report {
     memory: Vec<MemoryRecord>,
     crowds: Vec<CrowdRecord>,
     destinations: Vec<DestinationsRecord>,
+    queues: Vec<QueueRecord>,
     failures: u32,
 }
 
@@ -80,6 +82,7 @@ impl Report {
             memory: Vec::new(),
             crowds: Vec::new(),
             destinations: Vec::new(),
+            queues: Vec::new(),
             failures: 0,
         })
     }
@@ -109,6 +112,12 @@ impl Report {
         println!("  {record}");
         self.write(&record)?;
         self.destinations.push(record);
+        Ok(())
+    }
+
+    pub fn add_queue(&mut self, record: QueueRecord) -> Result<()> {
+        self.write(&record)?;
+        self.queues.push(record);
         Ok(())
     }
 
@@ -153,6 +162,7 @@ impl Report {
         if let Some(summary) = destinations::summary(&self.destinations) {
             let _ = writeln!(out, "\ndestinations, medians\n  {summary}");
         }
+        out.push_str(&queue::table(&self.queues));
         let disturbed = self.records.iter().filter(|run| run.others > DISTURBANCE_MAX).count();
         if disturbed > 0 {
             let all = self.records.len();

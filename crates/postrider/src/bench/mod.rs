@@ -1,5 +1,6 @@
-//! A load generator and a sink, in the manner of smtp-source and smtp-sink.
+//! A load generator and a sink, in the manner of smtp-source and smtp-sink; and a queue filled without either.
 
+pub mod fill;
 pub mod load;
 pub mod sink;
 

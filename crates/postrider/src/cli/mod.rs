@@ -105,6 +105,9 @@ enum BenchCommand {
     Load(bench::load::Load),
     /// Accept messages and throw them away
     Sink(bench::sink::Sink),
+    /// Put deferred messages into the queue of a server that does not run
+    #[command(hide = true)]
+    Fill(bench::fill::Fill),
 }
 
 /// Runs what the command line says. Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -150,6 +153,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Mail(command)) => command.run(&common, &mut output),
         Some(Command::Bench(BenchCommand::Load(load))) => on_all_cores(load.run(&mut output)),
         Some(Command::Bench(BenchCommand::Sink(sink))) => on_all_cores(sink.run(&mut output)),
+        Some(Command::Bench(BenchCommand::Fill(fill))) => on_all_cores(fill.run(&common, &mut output)),
         Some(Command::Config(command)) => command.run(&common, &mut output),
     }
 }
