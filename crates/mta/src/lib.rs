@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod bounce;
+mod clock_jumps;
 pub mod config;
 pub mod deliver;
 mod etrn;
@@ -39,6 +40,7 @@ use login::Logins;
 use store::Stores;
 use world::{Shutdown, World};
 
+use clock_jumps::ClockJumps;
 pub use config::Config;
 use etrn::Etrn;
 use pickup::Pickups;
@@ -61,6 +63,7 @@ pub struct Mta {
     pickups: Pickups,
     tls_counts: tls_reports::Counter,
     sts: StsFinder,
+    clock_jumps: ClockJumps,
     shutdown: Shutdown,
 }
 
@@ -114,6 +117,7 @@ impl Mta {
             pickups: Pickups::default(),
             tls_counts: tls_reports::Counter::default(),
             sts: StsFinder::new(&world, &stores),
+            clock_jumps: ClockJumps::new(world.clock.now(), world.clock.wall()),
             config: RwLock::new(Arc::new(config)),
             stores,
             logins,
@@ -130,6 +134,15 @@ impl Mta {
     /// Who finds MTA-STS policies.
     pub fn sts(&self) -> &StsFinder {
         &self.sts
+    }
+
+    /// The wall clock; that it was set is noticed.
+    pub(crate) fn wall(self: &Arc<Self>) -> mail::Timestamp {
+        let wall = self.world.clock.wall();
+        if let Some(by) = self.clock_jumps.look(self.world.clock.now(), wall) {
+            tokio::spawn(clock_jumps::pull_forward(self.clone(), by));
+        }
+        wall
     }
 
     /// What policy remembers of clients.

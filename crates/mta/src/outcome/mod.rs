@@ -229,7 +229,7 @@ async fn try_settle(
     mut entries: Vec<QueueEntry>,
 ) -> Result<Option<Timestamp>, Unsettled> {
     let config = mta.config();
-    let now = mta.world.clock.wall();
+    let now = mta.wall();
     record_attempt(mta, &mut batch, entry, now, attempt);
     if mta.has(Planted::DeliversInTwoBatches) {
         append_alone(mta, fates).await?;
@@ -243,7 +243,8 @@ async fn try_settle(
     let end = if missed == Some(ByMode::Return) {
         Some(End::Late)
     } else {
-        let is_over = now.since(entry.release_at) >= config.lifetime(&entry.reverse_path);
+        let age = mta.clock_jumps.age(entry.release_at, now);
+        let is_over = age >= config.lifetime(&entry.reverse_path);
         (is_over && !mta.has(Planted::NeverExpires)).then_some(End::Expired)
     };
     let (lost, kept) = lost_and_kept(entry, fates, end.is_some());
@@ -264,7 +265,7 @@ async fn try_settle(
         }
         None
     } else {
-        if missed.is_some() || is_delayed(entry, &config, now) {
+        if missed.is_some() || is_delayed(mta, entry, &config, now) {
             reporter.tell_delay(&mut batch, &kept).await?;
         }
         let due = next_due(mta, &config, entry, &kept, now);
@@ -288,8 +289,8 @@ enum End {
 }
 
 /// The sender is to be told of the delay, and was not yet.
-fn is_delayed(entry: &QueueEntry, config: &crate::Config, now: Timestamp) -> bool {
-    !entry.delay_told && now.since(entry.release_at) >= config.delay_notice_after
+fn is_delayed(mta: &Mta, entry: &QueueEntry, config: &crate::Config, now: Timestamp) -> bool {
+    !entry.delay_told && mta.clock_jumps.age(entry.release_at, now) >= config.delay_notice_after
 }
 
 /// Recipients that failed for good (with what went wrong), and those to try again.
@@ -389,7 +390,7 @@ fn defer(
         attempts,
         last_error: Some(reason.clone()),
         delay_told: entry.delay_told
-            || is_delayed(entry, config, now)
+            || is_delayed(mta, entry, config, now)
             || entry.missed_deadline(now).is_some(),
         deadline: deadline::passed(entry, now),
         ..entry.clone()
@@ -430,6 +431,8 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
 }
 
+#[cfg(test)]
+mod clock_tests;
 #[cfg(test)]
 mod deadline_tests;
 #[cfg(test)]

@@ -269,7 +269,7 @@ async fn keep_time(mta: Arc<Mta>) {
             () = mta.dispatcher.timer.notified() => {}
             () = shutdown.given() => break,
         }
-        let now = mta.world.clock.wall();
+        let now = mta.wall();
         if mta.has(Planted::TimerEndsWhenClockJumps) && now < last {
             return;
         }
