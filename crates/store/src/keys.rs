@@ -243,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn no_two_spaces_share_a_tag() {
+        let tags = include_str!("keys.rs").lines().filter_map(|line| line.strip_prefix("pub const "));
+        let tags: Vec<&str> = tags.filter_map(|line| line.split_once("u8 = ")).map(|(_, tag)| tag).collect();
+        let distinct: std::collections::BTreeSet<&str> = tags.iter().copied().collect();
+        assert!(tags.len() > 20 && distinct.len() == tags.len(), "{tags:?}");
+    }
+
+    #[test]
     fn earlier_times_sort_first() {
         let key = |millis| KeyBuilder::new(DUE).time(Timestamp::from_millis(millis)).key();
         assert!(key(i64::MIN) < key(-1) && key(-1) < key(0) && key(0) < key(i64::MAX));

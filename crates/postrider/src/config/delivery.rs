@@ -1,4 +1,4 @@
-//! The options of `[delivery]` and `[[destination]]`.
+//! The options of `[delivery]`, `[[destination]]` and `[tls_policy]`.
 
 use mta::route::limits::{DeliveryLimits, DestinationLimits, DestinationRule, SourceAddresses};
 
@@ -114,4 +114,18 @@ fn source(addresses: &[SourceAddress]) -> SourceAddresses {
 pub fn has_two_of_a_family(addresses: &[SourceAddress]) -> bool {
     let v4 = addresses.iter().filter(|address| address.value.0.is_ipv4()).count();
     v4 > 1 || addresses.len() - v4 > 1
+}
+
+section! {
+    /// What recipients' domains say of TLS, and whether it is kept to. Routes with tls = "none" are left alone.
+    TlsPolicy "[tls_policy]" {
+        /// Whether hosts with TLSA records have to show the key that these prove (DANE, RFC 7672). It needs DNS servers that
+        /// pass on DNSSEC signatures; without them no record counts.
+        dane: bool = true;
+        /// Whether the policies that domains publish over HTTPS are fetched, kept for as long as they hold, and kept to
+        /// (MTA-STS, RFC 8461).
+        mta_sts: bool = true;
+        /// The port of the web servers that policies are fetched from; another than 443 is for tests.
+        mta_sts_port: u16 = 443;
+    }
 }

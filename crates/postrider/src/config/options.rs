@@ -6,7 +6,7 @@ use world::{ListenAddress, http::HttpUrl};
 
 pub use super::web::{MtaSts, StsMode, TlsReports, Web};
 use super::{
-    delivery::{Delivery, Destination},
+    delivery::{Delivery, Destination, TlsPolicy},
     limits::Limits,
     section::section,
     types::{
@@ -390,20 +390,6 @@ choice! {
 choice! {
     /// TLS towards a next host.
     RouteTls { None "none", Opportunistic "opportunistic", Required "required", Dane "dane" }
-}
-
-section! {
-    /// What recipients' domains say of TLS, and whether it is kept to. Routes with tls = "none" are left alone.
-    TlsPolicy "[tls_policy]" {
-        /// Whether hosts with TLSA records have to show the key that these prove (DANE, RFC 7672). It needs DNS servers that
-        /// pass on DNSSEC signatures; without them no record counts.
-        dane: bool = true;
-        /// Whether the policies that domains publish over HTTPS are fetched, kept for as long as they hold, and kept to
-        /// (MTA-STS, RFC 8461).
-        mta_sts: bool = true;
-        /// The port of the web servers that policies are fetched from; another than 443 is for tests.
-        mta_sts_port: u16 = 443;
-    }
 }
 
 section! {
