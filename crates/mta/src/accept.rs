@@ -115,7 +115,7 @@ pub(crate) fn hand_over(mta: &Arc<Mta>, entries: Vec<QueueEntry>) {
             continue;
         }
         let lane = entry.lane.clone();
-        if let outcome::waiting::Turn::At(Some(at)) = outcome::waiting::Turn::of(&entry, &config, now) {
+        if let outcome::waiting::Turn::At(Some(at)) = outcome::waiting::Turn::of(mta, &entry, &config, now) {
             mta.dispatcher.tell_at(mta, &lane, at);
         }
         if entry.due > now {

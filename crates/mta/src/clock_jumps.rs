@@ -17,6 +17,7 @@ use crate::{Mta, route};
 
 /// Less than this is drift, or the machine's own business.
 const JUMP_MIN_MS: i64 = 60_000;
+const JUMP_BACK_MIN_MS: i64 = -JUMP_MIN_MS;
 /// Jumps remembered; a clock that is set more often than that has nobody's trust.
 const JUMPS_MAX: usize = 64;
 const PAGE_ENTRIES_MAX: usize = 200;
@@ -57,7 +58,7 @@ impl ClockJumps {
                 }
                 None
             }
-            ..=const { -JUMP_MIN_MS } => {
+            ..=JUMP_BACK_MIN_MS => {
                 seen.take_back(by_ms.saturating_neg());
                 Some(Duration::from_millis(by_ms.unsigned_abs()))
             }
@@ -67,10 +68,15 @@ impl ClockJumps {
 
     /// How much time has passed since then.
     pub(crate) fn age(&self, since: Timestamp, now: Timestamp) -> Duration {
+        now.since(since).saturating_sub(self.set_forward(since, now))
+    }
+
+    /// What of the time between was none.
+    pub(crate) fn set_forward(&self, since: Timestamp, now: Timestamp) -> Duration {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let jumps = seen.forward.iter().filter(|jump| jump.from >= since && jump.from <= now);
         let jumped_ms: i64 = jumps.map(|jump| jump.by_ms).sum();
-        now.since(since).saturating_sub(Duration::from_millis(jumped_ms.unsigned_abs()))
+        Duration::from_millis(jumped_ms.unsigned_abs())
     }
 }
 
@@ -118,7 +124,8 @@ pub(crate) async fn pull_forward(mta: Arc<Mta>, by: Duration) {
 
 async fn pull_page(mta: &Arc<Mta>, entries: &[QueueEntry], by: Duration) -> Result<(), CommitError> {
     let now = mta.world.clock.wall();
-    let is_late = |entry: &&QueueEntry| entry.attempts > 0 && entry.due > now && !route::is_pickup(&entry.lane);
+    let is_late =
+        |entry: &&QueueEntry| entry.attempts > 0 && entry.due > now && !route::is_pickup(&entry.lane);
     for entry in entries.iter().filter(is_late) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let before = Timestamp::from_millis(entry.due.millis().saturating_sub(by_ms));

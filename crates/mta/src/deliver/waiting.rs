@@ -57,7 +57,7 @@ async fn look_at(mta: &Arc<Mta>, lane: &LaneId, entry: QueueEntry) -> Option<Tim
         return None;
     }
     let config = mta.config();
-    match Turn::of(&entry, &config, now) {
+    match Turn::of(mta, &entry, &config, now) {
         Turn::At(at) => at,
         // Somebody delivers it just now, as a probe.
         Turn::Now if !mta.dispatcher.claim(mta, lane, entry.id()) => None,
@@ -65,7 +65,7 @@ async fn look_at(mta: &Arc<Mta>, lane: &LaneId, entry: QueueEntry) -> Option<Tim
             let reason =
                 mta.dispatcher.site(lane).and_then(|site| site.trouble).map(|trouble| trouble.reason);
             let told = outcome::waiting::tell(mta, Arc::new(entry), reason).await?;
-            match Turn::of(&told, &config, now) {
+            match Turn::of(mta, &told, &config, now) {
                 Turn::At(at) => at,
                 Turn::Now => Some(now),
             }

@@ -66,12 +66,10 @@ async fn deferred() -> (Site, Arc<Set>, QueueEntry) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(greylist(listener));
-    let host =
-        NextHost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None, lmtp: false };
+    let host = NextHost { host: "127.0.0.1".to_owned(), port, tls: RouteTls::None, login: None, lmtp: false };
     let route = Route { recipient: "*".parse().unwrap(), via: Via::Smtp(Arc::new(host)) };
     let (expire_after, delay_notice_after) = (12 * HOUR, 6 * HOUR);
-    let config =
-        Config { retry_delays: vec![HOUR], expire_after, delay_notice_after, ..config(vec![route]) };
+    let config = Config { retry_delays: vec![HOUR], expire_after, delay_notice_after, ..config(vec![route]) };
     let clock = Arc::new(Set::default());
     let site = Site::in_world(config, World { clock: clock.clone(), ..World::system() }).await;
     let mut wire = site.connect("127.0.0.1").await;
@@ -104,7 +102,7 @@ fn is_in_an_hour(due: Timestamp, clock: &Set) -> bool {
 async fn a_clock_set_forward_by_a_day_brings_one_try_and_no_expiry() {
     let (site, clock, _) = deferred().await;
     clock.0.store(DAY_MS, Ordering::Relaxed);
-    site.mta.dispatcher.tell(&site.mta, |lanes| lanes.handle_time(clock.wall()));
+    site.mta.dispatcher.tell(&site.mta, crate::scheduler::Lanes::handle_time);
     let tried = once(&site, |entry| entry.attempts == 2).await;
     assert!(is_in_an_hour(tried.due, &clock) && !tried.delay_told);
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -121,6 +119,6 @@ async fn a_clock_set_back_by_a_day_delays_nothing_by_a_day() {
     assert_eq!(moved.attempts, 1, "it is not tried for that");
     clock.0.store(0, Ordering::Relaxed);
     site.mta.wall();
-    site.mta.dispatcher.tell(&site.mta, |lanes| lanes.handle_time(clock.wall()));
+    site.mta.dispatcher.tell(&site.mta, crate::scheduler::Lanes::handle_time);
     once(&site, |entry| entry.attempts == 2 && is_in_an_hour(entry.due, &clock)).await;
 }
