@@ -124,22 +124,31 @@ pub(crate) async fn pull_forward(mta: Arc<Mta>, by: Duration) {
 
 async fn pull_page(mta: &Arc<Mta>, entries: &[QueueEntry], by: Duration) -> Result<(), CommitError> {
     let now = mta.world.clock.wall();
-    let is_late =
-        |entry: &&QueueEntry| entry.attempts > 0 && entry.due > now && !route::is_pickup(&entry.lane);
-    for entry in entries.iter().filter(is_late) {
-        let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(entry.due.millis().saturating_sub(by_ms));
-        let due = before.max(now).max(entry.release_at.min(entry.due));
+    for entry in entries {
+        let Some(pulled) = pulled(entry, now, by) else { continue };
         let mut batch = Batch::new();
-        mta.stores.spool.replace(&mut batch, entry, &QueueEntry { due, ..entry.clone() });
+        mta.stores.spool.replace(&mut batch, entry, &pulled);
         match mta.stores.engine.commit(batch).await {
-            Ok(_) => mta.dispatcher.deferred(mta, &entry.lane, due),
+            Ok(_) => mta.dispatcher.deferred(mta, &entry.lane, pulled.due),
             // Somebody else has it in hand, and gives it a time of today.
             Err(CommitError::Conflict(_) | CommitError::Read(StoreError::NotFound)) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// The entry with its times by the clock as it is now; none if they are so already. A time that its sender chose stays.
+fn pulled(entry: &QueueEntry, now: Timestamp, by: Duration) -> Option<QueueEntry> {
+    let before = now.plus(by);
+    let is_old = entry.release_at > now || entry.due > before;
+    if !is_old || entry.release_at > before || route::is_pickup(&entry.lane) {
+        return None;
+    }
+    let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    let back = |at: Timestamp| Timestamp::from_millis(at.millis().saturating_sub(by_ms));
+    let due = if entry.due > now { back(entry.due).max(now) } else { entry.due };
+    Some(QueueEntry { due, release_at: back(entry.release_at), ..entry.clone() })
 }
 
 #[cfg(test)]
