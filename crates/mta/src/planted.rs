@@ -5,8 +5,6 @@ use crate::Mta;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
-    /// An entry that went away under a delivery is put back with its outcome.
-    SettlesWithoutFence,
     /// A start forgets what is not due yet.
     LosesRetryOnStart,
     /// A failure is told in a batch of its own, before the entry is settled.
@@ -32,8 +30,7 @@ pub enum Planted {
 }
 
 impl Planted {
-    pub const ALL: [Self; 12] = [
-        Self::SettlesWithoutFence,
+    pub const ALL: [Self; 11] = [
         Self::LosesRetryOnStart,
         Self::BouncesTwice,
         Self::TimerEndsWhenClockJumps,

@@ -21,6 +21,8 @@ use crate::{
 /// Faults and what they last are over this long after the busy time.
 const AFTERMATH: Duration = Duration::from_mins(95);
 const DRAIN_POLL: Duration = Duration::from_mins(5);
+/// Lines of the timeline for each message that a run may have: with more something goes round in circles.
+const LINES_MAX: usize = 40;
 
 /// How a run ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -233,6 +235,11 @@ impl Stage<'_> {
                 if !server.is_up() {
                     waiting.push(format!("{}: is down", server.name));
                 }
+            }
+            let lines = self.journal.len();
+            if lines > LINES_MAX * (self.plan.messages.len() + self.plan.faults.len()) {
+                waiting.push(format!("it runs wild: {lines} lines so far"));
+                return waiting;
             }
             if waiting.is_empty() || self.outside.elapsed() > until {
                 return waiting;

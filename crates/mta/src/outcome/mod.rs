@@ -148,7 +148,6 @@ pub(crate) async fn settle(
                     Ok(Some(changed)) if changed.recipients == entry.recipients => {
                         current = Arc::new(changed);
                     }
-                    Ok(None) if mta.has(Planted::SettlesWithoutFence) => put_back(mta, entry).await,
                     _ => return too_late(mta, entry, &fates).await,
                 }
             }
@@ -181,13 +180,6 @@ pub(crate) async fn settle_with(
         }
     };
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), due_again);
-}
-
-/// [`Planted::SettlesWithoutFence`]
-async fn put_back(mta: &Mta, entry: &QueueEntry) {
-    let mut batch = Batch::new();
-    mta.stores.spool.add(&mut batch, entry);
-    let _ = mta.stores.engine.commit(batch).await;
 }
 
 /// [`Planted::DeliversInTwoBatches`]
