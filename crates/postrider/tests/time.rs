@@ -122,7 +122,7 @@ fn what_is_late_is_told_of_and_stays_in_the_queue() {
     let report = server.mailbox(ALICE, 1).remove(0);
     assert_eq!(samples::field(&report, "Subject").as_deref(), Some("Your mail is delayed"));
     let why = server.cli_ok(&["why", CAROL]);
-    assert!(why.contains("it waits in lane") && why.contains("and is late"), "{why}");
+    assert!(why.contains("it waits for the site") && why.contains("and is late"), "{why}");
     let sink = Sink::start(ports.nth(0), &["PIPELINING"], |_| None);
     server.cli_ok(&["queue", "retry"]);
     wait_for("an empty queue", || queue(&server).is_empty().then_some(()));
