@@ -244,7 +244,7 @@ fn why_says_of_each_state_what_it_is_and_what_to_do() {
         route("gone.test", "via = \"discard\""),
     ));
     let cases = [
-        ("a@dead.test", "the first try met: 127.0.0.1 at 127.0.0.1:", "the next try is due in "),
+        ("a@dead.test", "it waits for the site smtp:127.0.0.1:", "the next probe is at "),
         ("a@kept.test", "it is held until an operator lets it go", "`postrider queue release "),
         ("a@no.test", "it failed for good for a@no.test", " is the report on it"),
         ("a@gone.test", "it was delivered for a@gone.test to nowhere: the route discards", ""),
