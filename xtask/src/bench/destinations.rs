@@ -4,6 +4,7 @@ mod bad;
 mod sender;
 
 use std::fmt::{self, Write};
+use std::net::TcpStream;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,7 +84,8 @@ fn rate(peer: &mut dyn Peer, ports: Ports) -> Result<f64> {
     let wanted = HEALTHY * MESSAGES_EACH;
     let mut healthy = peer.sink(HEALTHY_PORT, Some(wanted))?;
     let mut others = peer.sink(OTHERS_PORT, None)?;
-    let result = timed(peer.port(), &mut healthy);
+    let result = [HEALTHY_PORT, OTHERS_PORT].into_iter().try_for_each(listening);
+    let result = result.and_then(|()| timed(peer.port(), &mut healthy));
     for sink in [&mut healthy, &mut others] {
         // It may have ended already.
         let _ = sink.kill();
@@ -91,6 +93,18 @@ fn rate(peer: &mut dyn Peer, ports: Ports) -> Result<f64> {
     }
     peer.stop();
     Ok(f64::from(wanted) / result?.as_secs_f64())
+}
+
+/// A site that does not listen yet would be taken for dead.
+fn listening(port: u16) -> Result<()> {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if began.elapsed() > PATIENCE {
+            fail!("no sink listens on port {port}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn timed(port: u16, healthy: &mut Child) -> Result<Duration> {
