@@ -106,7 +106,7 @@ struct Step<'a, R> {
 }
 
 impl<R: Reader> Step<'_, R> {
-    fn apply(&mut self, op: Op) -> Result<(), StoreError> {
+    fn apply(&mut self, op: Op) -> Result<(), CommitError> {
         match op {
             Op::Check { .. } => {}
             Op::Put { key, value } => {
@@ -116,8 +116,11 @@ impl<R: Reader> Step<'_, R> {
             Op::Delete { key } => {
                 self.writes.insert(key, None);
             }
-            Op::Add { key, delta, slot } => {
+            Op::Add { key, delta, max, slot } => {
                 let value = self.counter(&key)?.saturating_add_signed(delta);
+                if delta > 0 && max.is_some_and(|max| value > max) {
+                    return Err(CommitError::Conflict(key));
+                }
                 if let Some(place) = self.slots.get_mut(slot.index()) {
                     *place = value;
                 }
@@ -213,6 +216,21 @@ mod tests {
         let evaluated = evaluate(batch, &State::default()).unwrap();
         assert_eq!((evaluated.slots[down.index()], evaluated.slots[up.index()]), (0, 3));
         assert_eq!(evaluated.writes.len(), 1);
+    }
+
+    #[test]
+    fn a_counter_that_would_rise_above_its_limit_is_a_conflict() {
+        let state = State(BTreeMap::from([(b"n".to_vec(), Bytes::copy_from_slice(&7_u64.to_be_bytes()))]));
+        let add = |delta, max| {
+            let mut batch = Batch::new();
+            let slot = batch.add_within(key("n"), delta, max);
+            evaluate(batch, &state).map(|evaluated| evaluated.slots[slot.index()])
+        };
+        assert_eq!(add(3, Some(10)).unwrap(), 10);
+        assert!(matches!(add(4, Some(10)), Err(CommitError::Conflict(at)) if at == key("n")));
+        assert_eq!(add(-1, Some(5)).unwrap(), 6, "whoever is above it may go down");
+        assert_eq!(add(0, Some(5)).unwrap(), 7);
+        assert_eq!(add(4, None).unwrap(), 11);
     }
 
     #[test]

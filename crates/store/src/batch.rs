@@ -25,10 +25,12 @@ pub enum Op {
     Delete {
         key: Key,
     },
-    /// Adds to an unsigned counter (8 octets, big endian; absent is 0); the result fills `slot`. Saturates at 0.
+    /// Adds to an unsigned counter (8 octets, big endian; absent is 0); the result fills `slot`. Saturates at 0. A sum
+    /// that rises above `max` is a conflict.
     Add {
         key: Key,
         delta: i64,
+        max: Option<u64>,
         slot: Slot,
     },
     /// Adds to the references of a body; at 0 it is reclaimed. A batch's own blobs start at 0.
@@ -100,9 +102,14 @@ impl Batch {
     }
 
     pub fn add(&mut self, counter: Key, delta: i64) -> Slot {
+        self.add_within(counter, delta, None)
+    }
+
+    /// As [`add`](Self::add); the batch conflicts on the counter if that would then rise above `max`.
+    pub fn add_within(&mut self, counter: Key, delta: i64, max: Option<u64>) -> Slot {
         let slot = Slot(self.slots);
         self.slots += 1;
-        self.ops.push(Op::Add { key: counter, delta, slot });
+        self.ops.push(Op::Add { key: counter, delta, max, slot });
         slot
     }
 
