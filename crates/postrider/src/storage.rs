@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use store::Stores;
+use store::{CommitError, Stores};
 use store_embedded::{EmbeddedEngine, OpenError, Options};
 
 /// Where the engine keeps its files in the data directory.
@@ -39,10 +39,20 @@ pub async fn open(data_dir: &Path, create: bool) -> Result<Stores, OpenFailure> 
     // Opening replays what a crash left, which takes time.
     let opened = tokio::task::spawn_blocking(move || EmbeddedEngine::open(&place, Options::default())).await;
     match opened.map_err(|error| unusable(error.to_string()))? {
-        Ok(engine) => Ok(Stores::new(engine)),
+        Ok(engine) => {
+            let stores = Stores::new(engine);
+            renew(&stores).await.map_err(|error| unusable(error.to_string()))?;
+            Ok(stores)
+        }
         Err(OpenError::Locked(_)) => Err(OpenFailure::InUse(shown)),
         Err(error) => Err(unusable(error.to_string())),
     }
+}
+
+/// What an earlier release or a crash left is brought into order.
+async fn renew(stores: &Stores) -> Result<(), CommitError> {
+    stores.mailboxes.renew().await?;
+    stores.mailboxes.finish_deletions().await
 }
 
 /// A directory that others cannot look into.

@@ -24,7 +24,10 @@
 //! | 0x30 | mailbox | account u64, mailbox u64 | [`crate::mailbox::Mailbox`] |
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
 //! | 0x32 | mailbox message | mailbox u64, UID u32 | version, MODSEQ u64, [`crate::mailbox::MessageRecord`] |
-//! | 0x33 | mailbox change | mailbox u64, MODSEQ u64 | UID u32, 1 octet: 0 changed, 1 expunged |
+//! | 0x33 | mailbox change: one of each message, its last | mailbox u64, MODSEQ u64 | UID u32, 1 octet, flags, keywords: all that a listing needs |
+//! | 0x35 | messages expunged together | mailbox u64, MODSEQ u64 | their UIDs: [`crate::mailbox::UidRanges`] |
+//! | 0x36 | subscription to a mailbox that is gone | account u64, name | empty |
+//! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
 //! | 0x60 | TLS sessions | day u32, lookup form of the domain | [`crate::tls_reports::TlsDay`] |
@@ -50,6 +53,12 @@
 //! | `O`, account u64 | octets of an account |
 //! | `U`, mailbox u64 | the last UID |
 //! | `S`, mailbox u64 | the last MODSEQ |
+//! | `C`, mailbox u64 | messages, in the upper 32 bits, and those unseen, in the lower ones |
+//! | `B`, mailbox u64 | octets of a mailbox |
+//! | `X`, mailbox u64 | messages that are flagged \Deleted |
+//! | `E`, mailbox u64 | entries of what was expunged |
+//! | `F`, mailbox u64 | the MODSEQ up to which nobody knows any more what was expunged |
+//! | `W` | nothing: the version of the counters and changes that every mailbox has |
 //!
 //! A mailbox's number is its account's in the upper 32 bits and its own in the account, from 1, in the lower ones.
 
@@ -80,6 +89,9 @@ pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;
 pub const MAILBOX_MESSAGE: u8 = 0x32;
 pub const MAILBOX_CHANGE: u8 = 0x33;
+pub const MAILBOX_EXPUNGED: u8 = 0x35;
+pub const ORPHAN_SUBSCRIPTION: u8 = 0x36;
+pub const DELETED_MAILBOX: u8 = 0x38;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
 pub const TLS_DAY: u8 = 0x60;
@@ -103,6 +115,12 @@ pub(crate) mod counter {
     pub(crate) const USAGE_OCTETS: u8 = b'O';
     pub(crate) const UID: u8 = b'U';
     pub(crate) const MODSEQ: u8 = b'S';
+    pub(crate) const MAILBOX_COUNTS: u8 = b'C';
+    pub(crate) const MAILBOX_OCTETS: u8 = b'B';
+    pub(crate) const MAILBOX_DELETED: u8 = b'X';
+    pub(crate) const EXPUNGED_ENTRIES: u8 = b'E';
+    pub(crate) const EXPUNGED_FLOOR: u8 = b'F';
+    pub(crate) const MAILBOX_LAYOUT: u8 = b'W';
 }
 
 /// Builds a key octet by octet.

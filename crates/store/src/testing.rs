@@ -61,6 +61,7 @@ pub(crate) fn record(blob: BlobId, blob_bytes: u64, queue_id: Option<QueueId>) -
         flags: Flags::default(),
         keywords: Vec::new(),
         queue_id,
+        saved_at: at(5),
     }
 }
 

@@ -1,6 +1,7 @@
 //! An INBOX as POP3 sees it: listed once, read in chunks, emptied at the end.
 
 use bytes::Bytes;
+use mail::Timestamp;
 use proto::pop3::{MAILDROP_MESSAGES_MAX, MaildropEntry, MaildropListing};
 use store::{
     CommitError, Mailboxes, StoreError,
@@ -71,11 +72,11 @@ impl Maildrop {
     }
 
     /// Removes those of these messages that are still there, and gives the maildrop free. Returns how many were.
-    pub(super) async fn expunge(self, deleted: &[u32]) -> Result<usize, CommitError> {
+    pub(super) async fn expunge(self, deleted: &[u32], now: Timestamp) -> Result<usize, CommitError> {
         if deleted.is_empty() {
             return Ok(0);
         }
         let uids: Vec<Uid> = deleted.iter().copied().map(Uid).collect();
-        Ok(self.mailboxes.expunge(self.inbox, &uids).await?.len())
+        Ok(self.mailboxes.expunge(self.inbox, &uids, now).await?.uids.len())
     }
 }

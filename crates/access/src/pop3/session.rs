@@ -282,7 +282,7 @@ impl Session {
     /// RFC 1939 §6: the UPDATE state.
     async fn commit(&mut self, deleted: &[u32]) {
         let Some(maildrop) = self.maildrop.take() else { return self.machine.answer_commit_failed() };
-        match maildrop.expunge(deleted).await {
+        match maildrop.expunge(deleted, self.service.clock.wall()).await {
             Ok(removed) => {
                 tracing::info!(client = %self.peer.ip(), removed, "POP3 session ended");
                 self.machine.answer_committed();

@@ -79,14 +79,16 @@ pub(super) async fn deliver(
         Ok(fields) => fields,
         Err(error) => return unreadable(&error),
     };
+    let now = mta.world.clock.wall();
     let record = MessageRecord {
         blob: entry.blob,
         blob_bytes: entry.blob_bytes,
         prefix: [&final_headers(entry, recipient)[..], &leaving].concat().into(),
-        internal_date: mta.world.clock.wall(),
+        internal_date: now,
         flags: Flags::default(),
         keywords: Vec::new(),
         queue_id: Some(entry.queue_id),
+        saved_at: now,
     };
     let append = Some(Append { mailbox: account.inbox, record });
     let to = format!("INBOX of {}", account.address);

@@ -25,7 +25,7 @@ use crate::{
     batch::{Batch, Expect},
     engine::{CommitError, Engine, Key, KeyRange, Order, StoreError},
     keys::{ACCOUNT, ALIAS, DOMAIN, KeyBuilder, LIST, counter},
-    mailbox::{AccountId, MailboxId, Mailboxes},
+    mailbox::{AccountId, MailboxId, Mailboxes, Quota},
     value::{Value, unknown_version},
 };
 pub use app_passwords::{AppPassword, Service, make_password};
@@ -151,6 +151,13 @@ pub enum DirectoryError {
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Account({}, {})", self.id.0, self.address)
+    }
+}
+
+impl Account {
+    /// What its mailboxes may hold.
+    pub fn quota(&self) -> Quota {
+        Quota { octets: self.quota_bytes, messages: None }
     }
 }
 

@@ -1,8 +1,10 @@
-use std::borrow::Cow;
-
 use mail::Timestamp;
 
-use super::{AccountId, Mailbox, MailboxId, Mailboxes, mailbox_key, name_key, usage_counter};
+use super::{
+    AccountId, Mailbox, MailboxError, MailboxId, Mailboxes,
+    keyspace::{account_counter, mailbox_key, name_key, orphan_key},
+    names::{self, canonical_name},
+};
 use crate::{
     CONFLICTS_MAX,
     batch::{Batch, Expect},
@@ -14,28 +16,54 @@ use crate::{
 /// Name and special use of a mailbox to be.
 pub(crate) type Wanted<'a> = (&'a str, Option<&'a str>);
 
+/// Mailboxes of an account.
+const MAILBOXES_MAX: usize = 10_000;
+/// RFC 6154 §2; `\All` and `\Flagged` are for mailboxes that show what is in others.
+const SPECIAL_USES: [&str; 5] = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
+
 impl Mailboxes {
-    /// Makes a mailbox; `Conflict` if the account has one of that name. UIDVALIDITY is taken from `now`, and rises with
-    /// every mailbox made.
+    /// Makes a mailbox, and the levels above it that are missing. UIDVALIDITY is taken from `now`, and rises with every
+    /// mailbox made.
     pub async fn create(
         &self,
         account: AccountId,
         name: &str,
         special_use: Option<&str>,
         now: Timestamp,
-    ) -> Result<Mailbox, CommitError> {
-        let mut conflict = numbering_key();
+    ) -> Result<Mailbox, MailboxError> {
+        let name = names::new_name(name)?;
+        let special_use = special_use.map(known_use).transpose()?;
         for _ in 0..CONFLICTS_MAX {
             let mut batch = Batch::new();
-            let made = self.stage(&mut batch, account, &[(name, special_use)], now).await?;
-            match (self.engine.commit(batch).await, made.into_iter().next()) {
-                (Err(CommitError::Conflict(at)), _) if is_numbering(&at) => conflict = at,
-                (Err(error), _) => return Err(error),
+            let above = self.missing_parents(account, &name).await?;
+            let wanted: Vec<Wanted<'_>> =
+                above.iter().map(|name| (name.as_str(), None)).chain([(&*name, special_use)]).collect();
+            let made = self.stage(&mut batch, account, &wanted, now).await?.pop();
+            match (self.engine.commit(batch).await, made) {
                 (Ok(_), Some(mailbox)) => return Ok(mailbox),
-                (Ok(_), None) => break,
+                (Err(CommitError::Conflict(at)), _) if at == name_key(account, &name) => {
+                    return Err(MailboxError::Exists);
+                }
+                (Ok(_) | Err(CommitError::Conflict(_)), _) => {}
+                (Err(error), _) => return Err(error.into()),
             }
         }
-        Err(CommitError::Conflict(conflict))
+        Err(CommitError::Conflict(numbering_key()).into())
+    }
+
+    /// The levels above `name` that the account does not have, outermost first.
+    pub(super) async fn missing_parents(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Result<Vec<String>, MailboxError> {
+        let there = self.list(account).await?;
+        let missing = names::parents(name).filter(|parent| !there.iter().any(|one| one.name == *parent));
+        let missing: Vec<String> = missing.map(str::to_owned).collect();
+        if there.len().saturating_add(missing.len()) >= MAILBOXES_MAX {
+            return Err(MailboxError::Limit("the account has as many mailboxes as it may have"));
+        }
+        Ok(missing)
     }
 
     /// Adds new mailboxes to the batch. It conflicts on a name that is taken, and on the last UIDVALIDITY if
@@ -47,7 +75,7 @@ impl Mailboxes {
         wanted: &[Wanted<'_>],
         now: Timestamp,
     ) -> Result<Vec<Mailbox>, StoreError> {
-        let number_key = usage_counter(counter::MAILBOX_NUMBER, account);
+        let number_key = account_counter(counter::MAILBOX_NUMBER, account);
         let numbering = self.engine.get(&numbering_key()).await?;
         let mut number = self.counter(&number_key).await?;
         let last_validity =
@@ -78,11 +106,18 @@ impl Mailboxes {
     }
 }
 
+fn known_use(name: &str) -> Result<&'static str, MailboxError> {
+    let found = SPECIAL_USES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.ok_or(MailboxError::SpecialUse)
+}
+
 fn put_mailbox(batch: &mut Batch, mailbox: &Mailbox) {
     let name = name_key(mailbox.account, &mailbox.name);
     batch.check(name.clone(), Expect::Absent);
     batch.put(name, mailbox.id.0.to_be_bytes().to_vec());
     batch.put(mailbox_key(mailbox.id), mailbox.encode());
+    // The mailbox is subscribed itself.
+    batch.delete(orphan_key(mailbox.account, &mailbox.name));
 }
 
 /// Not 0, which is no UIDVALIDITY.
@@ -92,22 +127,4 @@ fn seconds(at: Timestamp) -> u32 {
 
 fn numbering_key() -> Key {
     KeyBuilder::counter(counter::UID_VALIDITY).key()
-}
-
-/// True for the key on which [`Mailboxes::stage`] conflicts if numbers were taken meanwhile.
-fn is_numbering(key: &Key) -> bool {
-    *key == numbering_key()
-}
-
-/// RFC 9051 §5.1: INBOX is the same in any case, as the first level of a hierarchy too.
-pub(super) fn canonical_name(name: &str) -> Cow<'_, str> {
-    match name.split_at_checked(5) {
-        Some(("INBOX", _)) => name.into(),
-        Some((first, rest))
-            if first.eq_ignore_ascii_case("INBOX") && (rest.is_empty() || rest.starts_with('/')) =>
-        {
-            format!("INBOX{rest}").into()
-        }
-        _ => name.into(),
-    }
 }

@@ -1,10 +1,32 @@
-//! Mailboxes with everything that IMAP will ask for: UIDs, flags, MODSEQ, sizes.
+//! Mailboxes with everything that IMAP asks for: UIDs, flags, MODSEQ, sizes, what changed since when.
+//!
+//! Every message has one entry among the changes of its mailbox, at its last MODSEQ, with its flags: listing a mailbox is
+//! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
+mod copy;
 mod create;
+mod delete;
+mod error;
 mod expunge;
+mod flags;
+mod keyspace;
+mod layout;
+mod listing;
 mod message;
 #[cfg(test)]
+mod name_tests;
+mod names;
+mod removal;
+mod rename;
+mod set_flags;
+mod status;
+mod subscribe;
+#[cfg(test)]
+mod sync_tests;
+mod tally;
+#[cfg(test)]
 mod tests;
+mod uid_ranges;
 
 use std::{ops::Range, sync::Arc};
 
@@ -12,12 +34,28 @@ use bytes::{Bytes, BytesMut};
 use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use create::canonical_name;
+use keyspace::{
+    change_prefix, mailbox_key, message_key, message_prefix, modseq_counter, name_key, space, uid_counter,
+};
+use tally::Tally;
+
+pub use copy::Copied;
+pub use delete::DeletedMailbox;
+pub use error::MailboxError;
+pub use expunge::Expunged;
+pub use flags::{FlagChange, FlagChangeKind, Flags};
+pub use listing::{ListedMessage, Listing, MailboxChanges};
+pub use names::{NAME_BYTES_MAX, canonical_name};
+pub use set_flags::FlagsStored;
+pub use status::MailboxStatus;
+pub use tally::{Quota, is_over_quota};
+pub use uid_ranges::UidRanges;
 
 use crate::{
     batch::{Batch, Expect, HoleWidth, Slot},
+    changes::Changes,
     engine::{BlobId, Engine, Key, KeyRange, Order, StoreError, after_prefix},
-    keys::{KeyBuilder, MAILBOX, MAILBOX_CHANGE, MAILBOX_MESSAGE, MAILBOX_NAME, counter},
+    keys::{KeyBuilder, MAILBOX, MAILBOX_MESSAGE, counter},
     value::Value,
 };
 
@@ -31,7 +69,7 @@ pub struct Mailboxes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountId(pub u64);
 
-/// Holds the account's number too.
+/// Holds the account's number too. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MailboxId(pub u64);
 
@@ -60,16 +98,13 @@ pub struct MessageRecord {
     /// Header fields of final delivery: Return-Path, Delivered-To.
     pub prefix: Bytes,
     pub internal_date: Timestamp,
-    /// Bits of [`Flags`].
     pub flags: Flags,
     pub keywords: Vec<String>,
     /// The queue ID it came by; none if appended.
     pub queue_id: Option<QueueId>,
+    /// When it came into this mailbox (RFC 8514).
+    pub saved_at: Timestamp,
 }
-
-/// RFC 9051 §2.3.2 system flags, as bits: seen 1, answered 2, flagged 4, deleted 8, draft 16.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flags(pub u8);
 
 /// A stored message with its numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +131,22 @@ impl MailboxId {
     pub fn account(self) -> AccountId {
         AccountId(self.0 >> 32)
     }
+
+    /// RFC 8474 §4.1
+    pub fn object_id(self) -> String {
+        format!("F{:x}", self.0)
+    }
 }
 
 impl MessageRecord {
     /// Octets of prefix and body (RFC822.SIZE, POP3 LIST).
     pub fn octets(&self) -> u64 {
         self.blob_bytes.saturating_add(self.prefix.len() as u64)
+    }
+
+    /// RFC 8474 §5.1: copies share it, as they share what they consist of.
+    pub fn email_id(&self) -> String {
+        format!("M{:x}-{:08x}", self.blob.0, xxhash_rust::xxh3::xxh3_64(&self.prefix) >> 32)
     }
 }
 
@@ -110,6 +155,7 @@ impl Mailboxes {
         Self { engine }
     }
 
+    /// In the order they were made.
     pub async fn list(&self, account: AccountId) -> Result<Vec<Mailbox>, StoreError> {
         let range = KeyRange::prefix(&KeyBuilder::new(MAILBOX).u64(account.0).octets());
         let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
@@ -125,22 +171,60 @@ impl Mailboxes {
             .try_into()
             .map(|octets| MailboxId(u64::from_be_bytes(octets)))
             .map_err(|_| StoreError::Damaged("a mailbox name leads nowhere".to_owned()))?;
+        self.by_id(id).await
+    }
+
+    pub async fn by_id(&self, id: MailboxId) -> Result<Option<Mailbox>, StoreError> {
+        Ok(self.stored(id).await?.map(|(mailbox, _)| mailbox))
+    }
+
+    /// A mailbox and its octets as they are stored.
+    async fn stored(&self, id: MailboxId) -> Result<Option<(Mailbox, Bytes)>, StoreError> {
         let stored = self.engine.get(&mailbox_key(id)).await?;
-        stored.map(|octets| Mailbox::decode(&octets)).transpose()
+        stored.map(|octets| Ok((Mailbox::decode(&octets)?, octets))).transpose()
+    }
+
+    /// Wakes after each commit that changes messages of the mailbox, and when the mailbox goes. Other processes' commits
+    /// are not seen; there are none while this one has the store.
+    pub fn watch(&self, mailbox: MailboxId) -> Changes {
+        self.engine.changes(modseq_counter(mailbox))
+    }
+
+    /// As [`watch`](Self::watch), for all mailboxes of the account.
+    pub fn watch_messages(&self, account: AccountId) -> Changes {
+        let [.., a, b, c, d] = account.0.to_be_bytes();
+        let counters = KeyBuilder::counter(counter::MODSEQ);
+        self.engine.changes([a, b, c, d].into_iter().fold(counters, KeyBuilder::octet).key())
+    }
+
+    /// Wakes after each commit that makes, renames, deletes or (un)subscribes mailboxes of the account.
+    pub fn watch_names(&self, account: AccountId) -> Changes {
+        self.engine.changes(KeyBuilder::new(MAILBOX).u64(account.0).key())
     }
 
     /// Adds a message with one reference to its body; UID and MODSEQ are assigned at commit time. The batch conflicts
     /// if the mailbox is gone.
     pub fn append(&self, batch: &mut Batch, mailbox: MailboxId, record: &MessageRecord) -> AppendSlots {
+        self.append_within(batch, mailbox, record, Quota::default())
+    }
+
+    /// As [`append`](Self::append). The batch also conflicts if the account would exceed its quota
+    /// ([`is_over_quota`]).
+    pub fn append_within(
+        &self,
+        batch: &mut Batch,
+        mailbox: MailboxId,
+        record: &MessageRecord,
+        quota: Quota,
+    ) -> AppendSlots {
         batch.check(mailbox_key(mailbox), Expect::Present);
-        let uid = batch.next(uid_counter(mailbox));
-        let modseq = batch.next(modseq_counter(mailbox));
-        batch.put(message_prefix(mailbox).hole(HoleWidth::Four, uid), message::template(modseq, record));
-        batch.put(change_prefix(mailbox).hole(HoleWidth::Eight, modseq), message::changed(uid));
+        let slots = put_message(batch, mailbox, record);
         batch.references(record.blob, 1);
-        let octets = i64::try_from(record.octets()).unwrap_or(i64::MAX);
-        add_usage(batch, mailbox.account(), 1, octets);
-        AppendSlots { uid, modseq }
+        let mut tally = Tally::default();
+        tally.add(record);
+        tally.stage(batch, mailbox);
+        tally.stage_usage(batch, mailbox.account(), quota);
+        slots
     }
 
     /// Messages with UIDs from `from` on, in order.
@@ -150,8 +234,8 @@ impl Mailboxes {
         from: Uid,
         limit: usize,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let prefix = KeyBuilder::new(MAILBOX_MESSAGE).u64(mailbox.0).octets();
-        let range = KeyRange { start: message_key(mailbox, from), end: after_prefix(&prefix) };
+        let end = after_prefix(&space(MAILBOX_MESSAGE, mailbox));
+        let range = KeyRange { start: message_key(mailbox, from), end };
         let found = self.engine.scan(range, Order::Ascending, limit).await?;
         found.iter().map(|(key, value)| message::decode(message::uid_of(key)?, value)).collect()
     }
@@ -181,31 +265,16 @@ impl Mailboxes {
         Ok(both.freeze())
     }
 
-    /// Replaces flags and keywords; the batch conflicts if the message changed meanwhile.
-    pub fn set_flags(
-        &self,
-        batch: &mut Batch,
-        mailbox: MailboxId,
-        message: &StoredMessage,
-        flags: Flags,
-        keywords: Vec<String>,
-    ) -> Slot {
-        let key = message_key(mailbox, message.uid);
-        batch.check(key.clone(), Expect::Equals(message::encode(message).into()));
-        batch.delete(change_key(mailbox, message.modseq));
-        let modseq = batch.next(modseq_counter(mailbox));
-        let record = MessageRecord { flags, keywords, ..message.record.clone() };
-        batch.put(key, message::template(modseq, &record));
-        let change = message::change(message.uid, message::Change::Changed);
-        batch.put(change_prefix(mailbox).hole(HoleWidth::Eight, modseq), change);
-        modseq
-    }
-
-    /// How many messages and octets the account's mailboxes hold; kept by counters, costs two reads.
-    pub async fn usage(&self, account: AccountId) -> Result<(u64, u64), StoreError> {
-        let messages = self.counter(&usage_counter(counter::USAGE_MESSAGES, account)).await?;
-        let octets = self.counter(&usage_counter(counter::USAGE_OCTETS, account)).await?;
-        Ok((messages, octets))
+    /// Those of the messages that are there, with their octets as they are stored.
+    async fn find(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::with_capacity(uids.len());
+        for uid in uids {
+            let key = message_key(mailbox, *uid);
+            if let Some(octets) = self.engine.get(&key).await? {
+                found.push(Found { message: message::decode(*uid, &octets)?, key, octets });
+            }
+        }
+        Ok(found)
     }
 
     async fn counter(&self, key: &Key) -> Result<u64, StoreError> {
@@ -213,43 +282,27 @@ impl Mailboxes {
     }
 }
 
-fn add_usage(batch: &mut Batch, account: AccountId, messages: i64, octets: i64) {
-    batch.add(usage_counter(counter::USAGE_MESSAGES, account), messages);
-    batch.add(usage_counter(counter::USAGE_OCTETS, account), octets);
+/// A message as it was read.
+struct Found {
+    message: StoredMessage,
+    key: Key,
+    octets: Bytes,
 }
 
-fn mailbox_key(id: MailboxId) -> Key {
-    KeyBuilder::new(MAILBOX).u64(id.account().0).u64(id.0).key()
+/// A message with new numbers; references and counters are the caller's.
+fn put_message(batch: &mut Batch, mailbox: MailboxId, record: &MessageRecord) -> AppendSlots {
+    let uid = batch.next(uid_counter(mailbox));
+    let modseq = batch.next(modseq_counter(mailbox));
+    batch.put(message_prefix(mailbox).hole(HoleWidth::Four, uid), message::template(modseq, record));
+    let change = message::added(uid, record.flags, &record.keywords);
+    batch.put(change_prefix(mailbox).hole(HoleWidth::Eight, modseq), change);
+    AppendSlots { uid, modseq }
 }
 
-fn name_key(account: AccountId, name: &str) -> Key {
-    KeyBuilder::new(MAILBOX_NAME).u64(account.0).text(name).key()
-}
-
-fn message_prefix(mailbox: MailboxId) -> crate::Template {
-    KeyBuilder::new(MAILBOX_MESSAGE).u64(mailbox.0).octets().into()
-}
-
-fn message_key(mailbox: MailboxId, uid: Uid) -> Key {
-    KeyBuilder::new(MAILBOX_MESSAGE).u64(mailbox.0).u32(uid.0).key()
-}
-
-fn change_prefix(mailbox: MailboxId) -> crate::Template {
-    KeyBuilder::new(MAILBOX_CHANGE).u64(mailbox.0).octets().into()
-}
-
-fn change_key(mailbox: MailboxId, modseq: u64) -> Key {
-    KeyBuilder::new(MAILBOX_CHANGE).u64(mailbox.0).u64(modseq).key()
-}
-
-fn uid_counter(mailbox: MailboxId) -> Key {
-    KeyBuilder::counter(counter::UID).u64(mailbox.0).key()
-}
-
-fn modseq_counter(mailbox: MailboxId) -> Key {
-    KeyBuilder::counter(counter::MODSEQ).u64(mailbox.0).key()
-}
-
-fn usage_counter(name: u8, account: AccountId) -> Key {
-    KeyBuilder::counter(name).u64(account.0).key()
+/// UIDs in ascending order, each once.
+fn ascending(uids: &[Uid]) -> Vec<Uid> {
+    let mut uids = uids.to_vec();
+    uids.sort_unstable();
+    uids.dedup();
+    uids
 }

@@ -129,7 +129,7 @@ async fn a_message_removed_elsewhere_is_gone_and_no_other_takes_its_number() {
     let alice: Address = "alice@example.org".parse().unwrap();
     let account = house.stores.directory.account(&alice).await.unwrap().unwrap();
     let first = house.stores.mailboxes.messages(account.inbox, store::mailbox::Uid(1), 1).await.unwrap();
-    house.stores.mailboxes.expunge(account.inbox, &[first[0].uid]).await.unwrap();
+    house.stores.mailboxes.expunge(account.inbox, &[first[0].uid], SystemClock.wall()).await.unwrap();
     house.deliver(b"Subject: three\r\n\r\n").await;
     client
         .converse(

@@ -87,6 +87,7 @@ impl House {
             flags: Flags::default(),
             keywords: Vec::new(),
             queue_id: None,
+            saved_at: SystemClock.wall(),
         };
         let mut batch = Batch::new();
         batch.blob(body);

@@ -1,0 +1,139 @@
+//! What is in a mailbox and what changed: all from the changes, without a look at the messages' records.
+
+use super::{
+    MailboxId, Mailboxes, Uid, UidRanges,
+    expunge::decode_expunged,
+    keyspace::{change_key, expunged_key, mailbox_counter, modseq_counter, space, uid_counter},
+    message,
+};
+use crate::{
+    engine::{KeyRange, Order, StoreError, after_prefix},
+    keys::{MAILBOX_CHANGE, MAILBOX_EXPUNGED, counter},
+};
+
+/// A message as a session knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMessage {
+    pub uid: Uid,
+    pub modseq: u64,
+    pub flags: super::Flags,
+    pub keywords: Vec<String>,
+}
+
+/// The messages of a mailbox at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// By UID.
+    pub messages: Vec<ListedMessage>,
+    /// No message that comes later has a lower one.
+    pub uid_next: Uid,
+    /// Ask for changes since this one next.
+    pub highest_modseq: u64,
+}
+
+/// What happened to a mailbox since a MODSEQ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxChanges {
+    /// New messages and changed ones as they are now, by UID.
+    pub changed: Vec<ListedMessage>,
+    /// May hold UIDs that the asker never saw.
+    pub vanished: UidRanges,
+    /// `vanished` is everything that is not there, as nobody knows any more what was there then.
+    pub vanished_is_all: bool,
+    pub uid_next: Uid,
+    /// Ask for changes since this one next.
+    pub highest_modseq: u64,
+}
+
+impl Mailboxes {
+    /// One scan; costs what is in the mailbox now.
+    pub async fn listing(&self, mailbox: MailboxId) -> Result<Listing, StoreError> {
+        // Read before the scan: what comes between is in it, or later.
+        let uid_next = self.uid_next(mailbox).await?;
+        let highest_modseq = self.counter(&modseq_counter(mailbox)).await?;
+        let messages = self.scan_changes(mailbox, 0).await?;
+        let last = messages.last().map_or(0, |last| last.uid.0);
+        let changed_last = messages.iter().map(|message| message.modseq).max().unwrap_or(0);
+        Ok(Listing {
+            uid_next: Uid(uid_next.0.max(last.saturating_add(1))),
+            highest_modseq: highest_modseq.max(changed_last),
+            messages,
+        })
+    }
+
+    /// Costs what changed after `since`, unless that is so long ago that it is not known any more what was expunged.
+    pub async fn changes_since(&self, mailbox: MailboxId, since: u64) -> Result<MailboxChanges, StoreError> {
+        let uid_next = self.uid_next(mailbox).await?;
+        let highest_modseq = self.counter(&modseq_counter(mailbox)).await?.max(since);
+        let changed = self.scan_changes(mailbox, since).await?;
+        let last = changed.last().map_or(0, |last| last.uid.0);
+        let uid_next = Uid(uid_next.0.max(last.saturating_add(1)));
+        // Everything up to the last change that the scan saw was committed when it began, so is seen by the next scan too.
+        let highest_modseq = changed.iter().map(|message| message.modseq).fold(highest_modseq, u64::max);
+        let vanished = self.scan_expunged(mailbox, since, highest_modseq).await?;
+        // Read last: whoever forgets raises it in the batch that does.
+        let floor = self.counter(&mailbox_counter(counter::EXPUNGED_FLOOR, mailbox)).await?;
+        let vanished_is_all = since < floor;
+        let vanished = if vanished_is_all {
+            let there = self.scan_changes(mailbox, 0).await?;
+            UidRanges::missing(there.iter().map(|message| message.uid), uid_next)
+        } else {
+            vanished
+        };
+        Ok(MailboxChanges { changed, vanished, vanished_is_all, uid_next, highest_modseq })
+    }
+
+    pub(super) async fn uid_next(&self, mailbox: MailboxId) -> Result<Uid, StoreError> {
+        let last = self.counter(&uid_counter(mailbox)).await?;
+        Ok(Uid(u32::try_from(last).unwrap_or(u32::MAX).saturating_add(1)))
+    }
+
+    /// Messages whose last change is later, by UID.
+    async fn scan_changes(&self, mailbox: MailboxId, since: u64) -> Result<Vec<ListedMessage>, StoreError> {
+        let end = after_prefix(&space(MAILBOX_CHANGE, mailbox));
+        let range = KeyRange { start: change_key(mailbox, since.saturating_add(1)), end };
+        let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
+        let mut messages = Vec::with_capacity(found.len());
+        for (key, value) in &found {
+            messages.extend(message::decode_change(key, value)?);
+        }
+        messages.sort_unstable_by_key(|message| message.uid);
+        Ok(messages)
+    }
+
+    /// The keys of changes that are of no message that is there.
+    pub(super) async fn old_changes(&self, mailbox: MailboxId) -> Result<Vec<crate::Key>, StoreError> {
+        let range = KeyRange::prefix(&space(MAILBOX_CHANGE, mailbox));
+        let mut old = Vec::new();
+        for (key, value) in self.engine.scan(range, Order::Ascending, usize::MAX).await? {
+            if message::decode_change(&key, &value)?.is_none() {
+                old.push(key);
+            }
+        }
+        Ok(old)
+    }
+
+    async fn scan_expunged(
+        &self,
+        mailbox: MailboxId,
+        since: u64,
+        up_to: u64,
+    ) -> Result<UidRanges, StoreError> {
+        let range = KeyRange {
+            start: expunged_key(mailbox, since.saturating_add(1)),
+            end: expunged_key(mailbox, up_to).successor(),
+        };
+        let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
+        let sets = found.iter().map(|(_, value)| decode_expunged(value)).collect::<Result<Vec<_>, _>>()?;
+        Ok(UidRanges::union(sets))
+    }
+
+    /// The keys of what is known of expunged messages, oldest first.
+    pub(super) async fn oldest_expunged(
+        &self,
+        mailbox: MailboxId,
+        limit: usize,
+    ) -> Result<Vec<(crate::Key, bytes::Bytes)>, StoreError> {
+        self.engine.scan(KeyRange::prefix(&space(MAILBOX_EXPUNGED, mailbox)), Order::Ascending, limit).await
+    }
+}
