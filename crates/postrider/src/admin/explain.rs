@@ -21,6 +21,11 @@ pub struct Waits {
 
 /// The kind of an event, and one line that tells it.
 pub fn event(event: &Event) -> (&'static str, String) {
+    event_dated(event, &|at| at.to_string())
+}
+
+/// The same with points in time written in this way.
+pub fn event_dated(event: &Event, date: &dyn Fn(Timestamp) -> String) -> (&'static str, String) {
     match event {
         Event::Accepted { .. } => ("accepted", accepted(event)),
         Event::Verdicts { verdicts } => {
@@ -34,7 +39,7 @@ pub fn event(event: &Event) -> (&'static str, String) {
             ("delivered", text)
         }
         Event::Deferred { recipients, reason, until } => {
-            ("deferred", format!("{} must wait until {until}: {reason}", list(recipients)))
+            ("deferred", format!("{} must wait until {}: {reason}", list(recipients), date(*until)))
         }
         Event::Bounced { recipients, reason, report } => {
             ("bounced", format!("failed for good for {}: {reason}{}", list(recipients), told(*report)))
@@ -61,7 +66,8 @@ pub fn event(event: &Event) -> (&'static str, String) {
         Event::Suppressed { recipient, until } => (
             "suppressed",
             format!(
-                "{recipient} gets no more mail until {until} from senders that heed the suppression list"
+                "{recipient} gets no more mail until {} from senders that heed the suppression list",
+                date(*until)
             ),
         ),
         Event::ReportOn { original } => ("report-on", format!("a report on {original}")),

@@ -6,7 +6,7 @@ mod attach;
 pub mod attached;
 mod client;
 mod directory;
-mod explain;
+pub mod explain;
 mod history;
 mod lists;
 mod pattern;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mail::{Address, ForwardPath, MailParameters, RcptParameters, Recipient, ReversePath};
+use mail::{Address, ForwardPath, MailParameters, Recipient, ReversePath};
 use mta::link::Link;
 use proto::{
     sasl::Credentials,
@@ -20,7 +20,7 @@ use world::{
 
 use super::{
     Receipt, Refused, Submission,
-    server::{ServerAddress, Tls, own_name},
+    server::{ServerAddress, Tls},
 };
 use crate::{Failure, tls};
 
@@ -168,7 +168,7 @@ fn config(submission: &Submission, ip: IpAddr, entropy: &dyn Entropy) -> Result<
         scram_nonce: Some(entropy.array()),
         // Who says "none" means it; else the password goes in clear within this machine only.
         plaintext_auth: submission.tls == Tls::None || ip.is_loopback(),
-        ..Config::new(own_name())
+        ..Config::new(submission.name.as_str())
     })
 }
 
@@ -188,7 +188,7 @@ fn transaction(submission: &Submission, bytes: u64) -> Transaction {
     let smtputf8 = !from.is_ascii() || recipients.iter().any(|recipient| !recipient.is_ascii());
     let recipient = |address: &Address| Recipient {
         forward_path: ForwardPath::Address(address.clone()),
-        rcpt: RcptParameters::default(),
+        rcpt: submission.rcpt.clone(),
     };
     Transaction {
         reverse_path: ReversePath::Address(from.clone()),

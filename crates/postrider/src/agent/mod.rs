@@ -6,7 +6,7 @@ pub mod message;
 pub mod server;
 
 use indicatif::ProgressBar;
-use mail::{Address, MailParameters};
+use mail::{Address, MailParameters, RcptParameters};
 use serde::Serialize;
 use world::World;
 
@@ -25,6 +25,10 @@ pub struct Submission {
     pub login: Option<Login>,
     /// What MAIL is to say besides what the addresses need.
     pub parameters: MailParameters,
+    /// What each RCPT is to say.
+    pub rcpt: RcptParameters,
+    /// What we call ourselves in EHLO.
+    pub name: String,
     pub from: Address,
     pub recipients: Vec<Address>,
 }
@@ -84,6 +88,8 @@ pub async fn send_welcome(world: &World, server: &str, accounts: &[&str]) -> Res
             verify: false,
             login: None,
             parameters: MailParameters::default(),
+            rcpt: RcptParameters::default(),
+            name: server::own_name(),
             from: draft.from.address,
             recipients: draft.to.into_iter().map(|mailbox| mailbox.address).collect(),
         };

@@ -20,7 +20,7 @@ use crate::{
     agent::{
         Submission,
         connection::Connection,
-        server::{ServerAddress, Tls},
+        server::{ServerAddress, Tls, own_name},
     },
     cli::Output,
     config::types::Size,
@@ -103,6 +103,8 @@ impl Load {
             verify: false,
             login: None,
             parameters: mail::MailParameters::default(),
+            rcpt: mail::RcptParameters::default(),
+            name: own_name(),
             from: self.from.clone(),
             recipients: vec![self.to.clone()],
         }

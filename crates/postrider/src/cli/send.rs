@@ -4,7 +4,7 @@ use std::{io::Read, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mail::{ByMode, DeliverBy, Hold, MailParameters, MtPriority, Timestamp, TlsDemand};
+use mail::{ByMode, DeliverBy, Hold, MailParameters, MtPriority, RcptParameters, Timestamp, TlsDemand};
 use world::{ListenAddress, World};
 
 use super::{Common, Output, block_on, directory::PasswordInput};
@@ -18,7 +18,7 @@ use crate::{
         self, Login, Receipt, Submission,
         mailbox::Mailbox,
         message::{Draft, Message},
-        server::{ServerAddress, Tls},
+        server::{ServerAddress, Tls, own_name},
     },
     config::{options::Service, types::Span},
 };
@@ -177,6 +177,8 @@ impl Send {
             verify,
             login,
             parameters,
+            rcpt: RcptParameters::default(),
+            name: own_name(),
             from: draft.from.address,
             recipients: recipients.into_iter().map(|mailbox| mailbox.address).collect(),
         };

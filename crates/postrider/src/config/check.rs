@@ -215,7 +215,7 @@ fn check_numbers(config: &Config, root: &DeTable<'_>, problems: &mut Problems) {
 }
 
 /// Where `section.key` (or `section[index].key`) stands; the section, or the start, if it is not written.
-fn span_in(root: &DeTable<'_>, section: &str, index: Option<usize>, key: &str) -> Range<usize> {
+pub fn span_in(root: &DeTable<'_>, section: &str, index: Option<usize>, key: &str) -> Range<usize> {
     let Some(mut value) = entry(root, section) else { return 0..0 };
     if let (Some(index), DeValue::Array(items)) = (index, value.get_ref()) {
         let Some(item) = items.get(index) else { return value.span() };

@@ -12,8 +12,9 @@ pub mod web;
 
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
+use toml::{Spanned, de::DeTable};
 
+pub use check::span_in;
 pub use options::Config;
 pub use problem::ConfigError;
 use problem::{Problem, Problems};
@@ -89,8 +90,16 @@ impl Config {
     }
 }
 
-/// All problems with the text, or the configuration.
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    read_toml(text, Config::read_table, check::check)
+}
+
+/// All problems with the text, or what it says.
+pub fn read_toml<T>(
+    text: &str,
+    read: impl FnOnce(&mut TableReader<'_, '_>) -> Option<T>,
+    check: impl FnOnce(&T, &Spanned<DeTable<'_>>, &mut Problems),
+) -> Result<T, Vec<Problem>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut problems = Problems::default();
     for error in &errors {
@@ -99,11 +108,11 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     if !errors.is_empty() {
         return problems.into_result(None);
     }
-    let config = Config::read_table(&mut TableReader::new(root.get_ref(), 0..0, "", &mut problems));
-    if let Some(config) = &config {
-        check::check(config, &root, &mut problems);
+    let value = read(&mut TableReader::new(root.get_ref(), 0..0, "", &mut problems));
+    if let Some(value) = &value {
+        check(value, &root, &mut problems);
     }
-    problems.into_result(config)
+    problems.into_result(value)
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ fn not_a(text: &str, kind: &str) -> String {
     format!("{text:?} is not a {kind}")
 }
 
-fn expected(kind: &str, value: &DeValue<'_>) -> String {
+pub fn expected(kind: &str, value: &DeValue<'_>) -> String {
     format!("expected a {kind}, found {} {}", article(value.type_str()), value.type_str())
 }
 
@@ -242,26 +242,31 @@ fn article(word: &str) -> &'static str {
 /// A value written as a TOML string: its kind for people, parser and `Display` do the rest.
 macro_rules! text_setting {
     ($type:ty, $kind:literal, $parse:expr) => {
-        impl Setting for $type {
+        impl $crate::config::section::Setting for $type {
             fn kind() -> String {
                 $kind.to_owned()
             }
 
-            fn read(value: &Spanned<DeValue<'_>>, place: Place<'_>, problems: &mut Problems) -> Option<Self> {
+            fn read(
+                value: &toml::Spanned<toml::de::DeValue<'_>>,
+                place: $crate::config::problem::Place<'_>,
+                problems: &mut $crate::config::problem::Problems,
+            ) -> Option<Self> {
                 let parse: fn(&str) -> Result<Self, String> = $parse;
                 let result = match value.get_ref() {
-                    DeValue::String(text) => parse(text),
-                    other => Err(expected($kind, other)),
+                    toml::de::DeValue::String(text) => parse(text),
+                    other => Err($crate::config::types::expected($kind, other)),
                 };
                 result.map_err(|message| problems.add_at(value.span(), place, message)).ok()
             }
 
-            fn shown(&self) -> Shown {
-                Shown::Value(quoted(&self.to_string()))
+            fn shown(&self) -> $crate::config::section::Shown {
+                $crate::config::section::Shown::Value($crate::config::types::quoted(&self.to_string()))
             }
         }
     };
 }
+pub(crate) use text_setting;
 
 /// A text as TOML writes it.
 pub fn quoted(text: &str) -> String {
@@ -472,7 +477,7 @@ macro_rules! choice {
         }
     };
 }
-pub(super) use choice;
+pub(crate) use choice;
 
 /// Finds the word among the known ones; says what it should have been if it is none of them.
 pub fn read_choice<T: Copy>(

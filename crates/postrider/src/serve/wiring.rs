@@ -239,8 +239,13 @@ fn alpn_names(service: Service) -> &'static [&'static str] {
     }
 }
 
-/// What the transfer agent is to do.
+/// What the transfer agent is to do, trusting whom the system trusts.
 pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
+    mta_config_trusting(config, &tls::system_roots())
+}
+
+/// The same with other certificates to trust, in PEM.
+pub fn mta_config_trusting(config: &Config, roots_pem: &str) -> Result<mta::Config, Failure> {
     let session = Limits {
         message_bytes_max: config.smtp.message_bytes_max.0,
         recipients_max: usize::try_from(config.smtp.recipients_max).unwrap_or(usize::MAX),
@@ -251,7 +256,7 @@ pub fn mta_config(config: &Config) -> Result<mta::Config, Failure> {
     };
     let client_tls = ClientTlsPair {
         opportunistic: ClientTls::new(Verify::Nothing, "").map_err(Failure::new)?,
-        verified: ClientTls::new(Verify::RootsAndName, &tls::system_roots()).map_err(Failure::new)?,
+        verified: ClientTls::new(Verify::RootsAndName, roots_pem).map_err(Failure::new)?,
     };
     Ok(mta::Config {
         hostname: config.hostname.0.as_str().into(),
