@@ -84,8 +84,7 @@ impl fmt::Display for Counts {
 
 /// Plays the plan. Everything runs on this thread, and its time is simulated.
 pub fn run(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    runtime.block_on(play(plan))
+    crate::world::runtime()?.block_on(play(plan))
 }
 
 struct Stage<'a> {

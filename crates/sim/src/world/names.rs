@@ -37,18 +37,30 @@ pub struct Names(Arc<Mutex<Records>>);
 struct Records {
     chance: Chance,
     weather: DnsWeather,
+    /// Of these domains and what is below them.
+    weather_of: BTreeMap<String, DnsWeather>,
     addresses: BTreeMap<String, Vec<IpAddr>>,
     mx: BTreeMap<String, Vec<Mx>>,
 }
 
 impl Names {
     pub(super) fn new(chance: Chance) -> Self {
-        let (addresses, mx) = (BTreeMap::new(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(Records { chance, weather: DnsWeather::Fine, addresses, mx })))
+        Self(Arc::new(Mutex::new(Records {
+            chance,
+            weather: DnsWeather::Fine,
+            weather_of: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            mx: BTreeMap::new(),
+        })))
     }
 
     pub fn set_weather(&self, weather: DnsWeather) {
         lock(&self.0).weather = weather;
+    }
+
+    /// Of the servers of one domain.
+    pub fn set_weather_of(&self, domain: &str, weather: DnsWeather) {
+        lock(&self.0).weather_of.insert(domain.to_ascii_lowercase(), weather);
     }
 
     pub fn set_address(&self, host: &str, ip: IpAddr) {
@@ -72,11 +84,11 @@ impl Names {
         kind: &'static str,
         find: impl Fn(&Records, &str) -> Option<Vec<T>>,
     ) -> Result<Answer<T>, DnsError> {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
         let (weather, delay) = {
             let mut records = lock(&self.0);
-            (records.weather, between(&mut records.chance, LEAST, MOST))
+            (records.weather_at(&name), between(&mut records.chance, LEAST, MOST))
         };
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
         tokio::time::sleep(if weather == DnsWeather::Silent { TIMEOUT } else { delay }).await;
         let temporary = |reason: &str| DnsError::Temporary { name: name.clone(), reason: reason.to_owned() };
         match weather {
@@ -93,6 +105,17 @@ impl Names {
             None if exists => Err(DnsError::NoRecords { name, kind, secure: false }),
             None => Err(DnsError::NoName { name, secure: false }),
         }
+    }
+}
+
+impl Records {
+    fn weather_at(&self, name: &str) -> DnsWeather {
+        let is_below = |domain: &str| {
+            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let mut own =
+            self.weather_of.iter().filter(|(domain, _)| is_below(domain)).map(|(_, weather)| *weather);
+        own.find(|weather| *weather != DnsWeather::Fine).unwrap_or(self.weather)
     }
 }
 

@@ -9,7 +9,10 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
     password_hash::SaltString,
 };
-use mail::{precis, scram::ITERATIONS};
+use mail::{
+    precis,
+    scram::{ITERATIONS, ITERATIONS_MIN},
+};
 use tokio::sync::Semaphore;
 use world::Entropy;
 
@@ -45,6 +48,11 @@ impl PasswordCost {
     /// not depend on threads.
     pub fn least() -> Self {
         Self { memory_kib: Params::MIN_M_COST, passes: 1, scram_iterations: 1, threaded: false }
+    }
+
+    /// The same with as much of SCRAM as its clients insist on.
+    pub fn least_with_scram() -> Self {
+        Self { scram_iterations: ITERATIONS_MIN, ..Self::least() }
     }
 }
 
