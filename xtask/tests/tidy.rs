@@ -29,7 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("access", &["mail", "proto", "world", "store", "login"]),
     ("sim", &["mail", "proto", "world", "store", "login", "mta", "access"]),
     ("web", &["mail", "world", "store"]),
-    ("postrider", &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access", "web"]),
+    (
+        "postrider",
+        &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access", "web", "sim"],
+    ),
 ];
 
 /// What only `world` may name, and what to use instead.

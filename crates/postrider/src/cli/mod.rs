@@ -9,6 +9,7 @@ mod location;
 mod mail;
 mod output;
 mod queue;
+mod rehearse;
 mod route;
 mod send;
 mod session;
@@ -88,6 +89,8 @@ enum Command {
     Session(session::SessionCommand),
     /// Where mail to an address would go: rule, hosts, TLS
     Route(route::RouteCommand),
+    /// What would happen to mail with this configuration if hosts were down, greylisted, limited; in seconds
+    Rehearse(rehearse::Rehearse),
     /// How mail reached other hosts under TLS, and reports on it
     #[command(subcommand)]
     TlsReports(tls_reports::TlsReportsCommand),
@@ -149,6 +152,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
             let config = common.location.config()?;
             ask_in(Session::open_configured(&config), command.request(), &mut output)
         }
+        Some(Command::Rehearse(command)) => command.run(&common, &mut output),
         Some(Command::Send(command)) => command.run(&common, &mut output),
         Some(Command::Mail(command)) => command.run(&common, &mut output),
         Some(Command::Bench(BenchCommand::Load(load))) => on_all_cores(load.run(&mut output)),

@@ -1,0 +1,306 @@
+//! `rehearse`: the operator's own configuration, played on a virtual clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod support;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::Value;
+use support::server::Server;
+
+const README: &str = include_str!("../../../README.md");
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+/// What its data directory is called; nothing may make it.
+const DATA: &str = "data";
+
+/// Configured, not running, and with nothing on disk.
+fn at_rest(more: &str) -> Server {
+    Server::prepare(more, Path::new(DATA))
+}
+
+fn play(server: &Server, scenario: &str) -> Value {
+    fs::write(server.path().join("scenario.toml"), scenario).unwrap();
+    server.cli_json(&["rehearse", "--scenario", "scenario.toml"])["scenes"][0].clone()
+}
+
+fn summary(scene: &Value, key: &str) -> u64 {
+    scene["summary"][key].as_u64().unwrap_or_else(|| panic!("{key}: {scene}"))
+}
+
+fn events<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
+    message["events"].as_array().unwrap().iter().filter(|event| event["kind"] == kind).collect()
+}
+
+const DOWN_FOR_TWO_DAYS: &str = r#"
+    [[peer]]
+    domain = "big.example"
+    down = "0..2d"
+    [[message]]
+    to = ["bob@big.example"]
+"#;
+
+#[test]
+fn mail_for_a_host_that_is_down_for_two_days_is_late_but_arrives() {
+    let scene = play(&at_rest(""), DOWN_FOR_TWO_DAYS);
+    let message = &scene["messages"][0];
+    assert_eq!(message["end"], "delivered", "{message}");
+    let wait = message["wait_seconds"].as_u64().unwrap();
+    // The longest of the usual delays between two tries of a site is half an hour.
+    assert!((2 * DAY..2 * DAY + HOUR).contains(&wait), "{wait}");
+    assert!(message["told_of_delay"].as_bool().unwrap());
+    let told = events(message, "told")[0];
+    assert_eq!(told["day"], "day 1 04:00", "{told}");
+    assert!(summary(&scene, "attempts") > 20);
+    assert_eq!(scene["connections"][0]["host"], "mx.big.example");
+}
+
+#[test]
+fn a_schedule_that_is_too_short_gives_the_message_back_with_the_reason() {
+    let short = "[queue]\nretry_delays = [\"30m\"]\nexpire_after = \"6h\"\n";
+    let scene = play(&at_rest(short), DOWN_FOR_TWO_DAYS);
+    let message = &scene["messages"][0];
+    assert_eq!(message["end"], "bounced", "{message}");
+    assert!((6 * HOUR..7 * HOUR).contains(&message["wait_seconds"].as_u64().unwrap()), "{message}");
+    let expired = events(message, "expired")[0]["text"].as_str().unwrap();
+    assert!(expired.contains("given up for bob@big.example"), "{expired}");
+    assert!(expired.contains("mx.big.example at 198.51.100.1:25 cannot be reached"), "{expired}");
+    assert!(expired.contains("is the report on it"), "{expired}");
+    assert!(scene["lasted_seconds"].as_u64().unwrap() < DAY, "the run ends once nothing waits: {scene}");
+}
+
+#[test]
+fn a_provider_s_limit_costs_time_and_no_message() {
+    let scenario = r#"
+        [[peer]]
+        domain = "big.example"
+        limit = "20/1m"
+        [[message]]
+        to = ["bob@big.example"]
+        count = 60
+    "#;
+    let scene = play(&at_rest(""), scenario);
+    assert_eq!(summary(&scene, "delivered"), 60, "{scene}");
+    assert!(summary(&scene, "attempts") > 60, "some were put off");
+    let ids: BTreeSet<_> =
+        scene["messages"].as_array().unwrap().iter().map(|sent| sent["id"].as_str()).collect();
+    assert_eq!(ids.len(), 60);
+    // In any minute.
+    let mut taken: Vec<u64> = scene["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sent| events(sent, "delivered")[0]["at_ms"].as_u64().unwrap())
+        .collect();
+    taken.sort_unstable();
+    // A second for what lies between the provider's clock and the history's.
+    assert!(taken.windows(21).all(|some| some[20] - some[0] > 59_000), "{taken:?}");
+
+    // Who knows the limit and writes it down is never told no.
+    let rule = "[[destination]]\nsite = \"big.example\"\nrate = \"20/1m\"\n";
+    let heeded = play(&at_rest(rule), scenario);
+    assert_eq!(summary(&heeded, "delivered"), 60, "{heeded}");
+    assert!(summary(&heeded, "attempts") < summary(&scene, "attempts"), "{heeded}");
+    assert!(summary(&heeded, "longest_wait_seconds") < summary(&scene, "longest_wait_seconds"), "{heeded}");
+}
+
+#[test]
+fn name_servers_that_fail_put_mail_off() {
+    for (answer, reason) in [("servfail", "SERVFAIL"), ("silent", "no name server answers")] {
+        let scenario = format!(
+            "[[dns]]\nanswer = \"{answer}\"\nduring = \"0..6h\"\n[[message]]\nto = [\"bob@big.example\"]\n\
+             [[message]]\nto = [\"carol@small.example\"]\nat = \"7h\"\n"
+        );
+        let scene = play(&at_rest(""), &scenario);
+        let [late, prompt] = [0, 1].map(|number| &scene["messages"][number]);
+        assert_eq!((&late["end"], &prompt["end"]), (&"delivered".into(), &"delivered".into()), "{scene}");
+        assert!((6 * HOUR..7 * HOUR).contains(&late["wait_seconds"].as_u64().unwrap()), "{late}");
+        assert_eq!(prompt["attempts"], 1);
+        assert!(events(late, "deferred")[0]["text"].as_str().unwrap().contains(reason), "{late}");
+    }
+    let of_one = "[[dns]]\ndomain = \"big.example\"\nduring = \"0..6h\"\n[[message]]\nto = [\"bob@big.example\"]\n\
+                  [[message]]\nto = [\"carol@small.example\"]\n";
+    let scene = play(&at_rest(""), of_one);
+    assert!(scene["messages"][0]["attempts"].as_u64().unwrap() > 1, "{scene}");
+    assert_eq!(scene["messages"][1]["attempts"], 1, "{scene}");
+}
+
+#[test]
+fn hosts_refuse_greylist_are_full_and_hang_up() {
+    let scenario = r#"
+        [[peer]]
+        domain = "grey.example"
+        greylist = "5m"
+        [[peer]]
+        domain = "no.example"
+        refuse = "550 5.7.1 we do not know you"
+        [[peer]]
+        domain = "later.example"
+        refuse = "554 5.7.0 not today"
+        refuse_at = "greeting"
+        refuse_during = "0..1h"
+        mx = ["mx1.later.example", "mx2.later.example"]
+        [[peer]]
+        host = "mx2.later.example"
+        slow = "2s"
+        tls = false
+        [[peer]]
+        domain = "full.example"
+        full = "0..1h"
+        [[peer]]
+        domain = "curt.example"
+        messages_per_connection = 2
+        connections_max = 1
+        [[message]]
+        to = ["bob@grey.example"]
+        [[message]]
+        to = ["bob@no.example"]
+        [[message]]
+        to = ["bob@later.example"]
+        [[message]]
+        to = ["bob@full.example"]
+        [[message]]
+        to = ["bob@curt.example"]
+        count = 7
+        size = "30 KiB"
+    "#;
+    let scene = play(&at_rest(""), scenario);
+    let [grey, no, later, full, curt] = [0, 1, 2, 3, 4].map(|number| &scene["messages"][number]);
+    assert_eq!((&grey["end"], &grey["attempts"]), (&"delivered".into(), &3.into()), "{grey}");
+    assert_eq!(no["end"], "bounced", "{no}");
+    assert!(
+        events(no, "bounced")[0]["text"].as_str().unwrap().contains("550 5.7.1 we do not know you"),
+        "{no}"
+    );
+    // The other host takes it, in clear.
+    let delivered = events(later, "delivered")[0]["text"].as_str().unwrap();
+    assert!(delivered.contains("mx2.later.example"), "{delivered}");
+    assert!(events(later, "attempt")[0]["text"].as_str().unwrap().contains("in clear"), "{later}");
+    assert!(
+        events(full, "deferred")[0]["text"].as_str().unwrap().contains("452 4.2.2 mailbox full"),
+        "{full}"
+    );
+    assert_eq!((&full["end"], &curt["end"]), (&"delivered".into(), &"delivered".into()));
+    assert_eq!(summary(&scene, "delivered"), 10, "{scene}");
+    let curt =
+        scene["connections"].as_array().unwrap().iter().find(|to| to["host"] == "mx.curt.example").unwrap();
+    assert!(curt["in_all"].as_u64().unwrap() >= 4, "{curt}");
+}
+
+/// The smarthost of the README, whose password nobody has to read.
+#[test]
+fn a_smarthost_is_played_with_the_route_s_own_tls_and_without_its_password() {
+    let (_, below) = README.split_once("\n### Smarthost\n").unwrap();
+    let config = below.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0.to_owned();
+    assert!(config.contains("tls = \"required\"") && config.contains("password_file"), "{config}");
+    let server = Server::configured(|_| config.clone());
+    let report = server.cli_json(&["rehearse"]);
+    let note = report["notes"][0].as_str().unwrap();
+    assert!(note.contains("[[route]] number 1") && note.contains("password is not read"), "{note}");
+    let scenes = report["scenes"].as_array().unwrap();
+    assert_eq!(scenes.len(), 5, "by MX nothing goes: {report}");
+    for scene in scenes {
+        assert_eq!(summary(scene, "delivered"), summary(scene, "sent"), "{scene}");
+        let connections = scene["connections"].as_array().unwrap();
+        assert_eq!(connections.len(), 1, "{scene}");
+        assert_eq!(connections[0]["host"], "smtp.provider.example");
+        let attempts = events(&scene["messages"][0], "attempt");
+        let last = attempts.last().unwrap()["text"].as_str().unwrap();
+        assert!(last.contains(":587 over TLSv1.3") && last.contains("certificate verified"), "{last}");
+    }
+    assert_eq!(summary(&scenes[3], "sent"), 100);
+
+    // One that does not offer TLS gets nothing.
+    let scenario =
+        "[[peer]]\nhost = \"smtp.provider.example\"\ntls = false\n[[message]]\nto = [\"bob@big.example\"]\n";
+    let scene = play(&server, scenario);
+    assert_eq!(scene["messages"][0]["end"], "bounced", "{scene}");
+    assert!(scene["messages"][0]["wait_seconds"].as_u64().unwrap() >= 5 * DAY, "{scene}");
+}
+
+#[test]
+fn programs_are_not_run_and_nothing_is_written() {
+    let trap = "[[route]]\nrecipient = \"*@tickets.example.org\"\nvia = \"pipe\"\n\
+                command = [\"/usr/bin/touch\", \"DIR/ran\"]\n\
+                [[route]]\nrecipient = \"*@shelf.example.org\"\nvia = \"maildir\"\npath = \"DIR/${domain}/${user}\"\n";
+    let server = at_rest("");
+    let config = fs::read_to_string(server.config()).unwrap();
+    let trap = trap.replace("DIR", server.path().to_str().unwrap());
+    fs::write(server.config(), config + &trap).unwrap();
+    fs::write(
+        server.path().join("scenario.toml"),
+        "days = 1\n[[message]]\nto = [\"a@tickets.example.org\", \"a@shelf.example.org\"]\n",
+    )
+    .unwrap();
+    let before = listing(server.path());
+    let report = server.cli_json(&["rehearse", "--scenario", "scenario.toml"]);
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("programs are not run") && notes.contains("Maildirs are not written"), "{notes}");
+    assert_eq!(report["scenes"][0]["messages"][0]["end"], "waiting", "{report}");
+    assert_eq!(listing(server.path()), before);
+    assert!(!server.path().join(DATA).exists());
+}
+
+fn listing(directory: &Path) -> BTreeSet<String> {
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn it_plays_while_the_server_runs() {
+    let server = Server::start("");
+    let said = server.cli_ok(&["rehearse", "--days", "6"]);
+    assert!(said.contains("two days down: big.example"), "{said}");
+    assert!(said.contains("the sender was told by"), "{said}");
+    assert_eq!(server.cli_ok(&["queue", "list"]).lines().count(), 1, "the real queue has nothing of it");
+    let other = server.cli(&["rehearse", "--seed", "2"]).ok("another seed");
+    assert_ne!(String::from_utf8(other).unwrap(), said);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let server = at_rest("");
+    let [first, second] = [(); 2].map(|()| server.cli_ok(&["rehearse", "--json", "--seed", "17"]));
+    assert!(first == second, "{first}\n{second}");
+}
+
+#[test]
+fn mistakes_are_told_with_file_line_and_nearest_key() {
+    let server = at_rest("");
+    let run = |scenario: &str, more: &[&str]| {
+        fs::write(server.path().join("bad.toml"), scenario).unwrap();
+        let done = server.cli(&[&["rehearse", "--scenario", "bad.toml"], more].concat());
+        (done.status.code(), done.said())
+    };
+    let (code, said) =
+        run("[[message]]\nto = [\"a@big.example\"]\n[[peer]]\ndomian = \"big.example\"\n", &[]);
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("bad.toml:4:1: unknown key \"domian\" in [[peer]]; did you mean \"domain\"?"),
+        "{said}"
+    );
+    let late = "[[message]]\nto = [\"a@big.example\"]\nat = \"3d\"\n";
+    let (code, said) = run(late, &["--days", "2"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the run is over after 2 days"), "{said}");
+    // A recipient of our own domain who gets an account, and a bounce that a script may wait for.
+    let refused =
+        "[[peer]]\ndomain = \"big.example\"\nrefuse = \"550 no\"\n[[message]]\nto = [\"a@big.example\"]\n";
+    let (code, said) = run(refused, &["--fail-on", "bounced"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 messages bounced"), "{said}");
+    assert_eq!(run(refused, &["--fail-on", "waiting"]).0, Some(0));
+
+    let wrong = Server::configured(|_| "hostname = \"mx.example.org\"\nquue = 1\n".to_owned());
+    let done = wrong.cli(&["rehearse"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.said().contains("postrider.toml:2:1: unknown key"), "{}", done.said());
+}
