@@ -1,3 +1,7 @@
 //! How people fetch mail: sessions over the mailbox.
 
+mod connection;
+mod listener;
 pub mod pop3;
+#[cfg(test)]
+mod testing;

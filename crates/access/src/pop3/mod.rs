@@ -3,7 +3,6 @@
 //! [`Pop3Service`] serves connections; [`session`] drives the protocol machine of one; [`login`] decides who may
 //! in; [`lock`] keeps a maildrop to one session.
 
-mod listener;
 mod lock;
 mod login;
 mod maildrop;
@@ -12,12 +11,14 @@ mod session;
 use std::{sync::Arc, time::Duration};
 
 use ::login::Logins;
-use proto::pop3::{Config, IDLE_TIMEOUT_MIN, Tls};
+use proto::pop3::{Config, IDLE_TIMEOUT_MIN};
 use store::Mailboxes;
-use world::{BoxStream, Clock, Peer, Shutdown, tls::TlsMode};
+use world::{BoxStream, Clock, Listener, Peer, Shutdown, tls::TlsMode};
 
 use lock::MaildropLocks;
 use session::Session;
+
+use crate::connection::Connection;
 
 /// Serves POP3 on any number of listeners. One for all of them, as it holds the locks on the maildrops.
 pub struct Pop3Service {
@@ -64,6 +65,21 @@ impl Pop3Service {
         Self { logins, mailboxes, clock, locks: MaildropLocks::default() }
     }
 
+    /// Serves a listener until shutdown, then waits for its sessions to end. `options` is asked for each
+    /// connection, so that a reload shows at once; `sessions_max` counts as it is at the start.
+    pub async fn listen(
+        self: Arc<Self>,
+        listener: Box<dyn Listener>,
+        options: impl Fn() -> Arc<Pop3Listener> + Send + Sync,
+        shutdown: Shutdown,
+    ) {
+        let (clock, sessions_max) = (self.clock.clone(), options().sessions_max);
+        crate::listener::listen("POP3", listener, clock, shutdown.clone(), sessions_max, |stream, peer| {
+            self.clone().serve(options(), stream, peer, shutdown.clone())
+        })
+        .await;
+    }
+
     /// Serves one connection until it ends: by QUIT, by its peer, by a timeout, or soon after `shutdown` was given.
     pub async fn serve(
         self: Arc<Self>,
@@ -72,21 +88,8 @@ impl Pop3Service {
         peer: Peer,
         shutdown: Shutdown,
     ) {
-        let mut agreed = None;
-        let (stream, tls, stls) = match &listener.tls {
-            TlsMode::None => (stream, Tls::Unavailable, None),
-            TlsMode::Starttls(tls) => (stream, Tls::Available, Some(tls.clone())),
-            TlsMode::Implicit(tls) => match Box::pin(tls.accept(stream)).await {
-                Ok((stream, summary)) => {
-                    agreed = Some(summary);
-                    (stream, Tls::Active, None)
-                }
-                Err(error) => {
-                    tracing::info!(client = %peer.ip(), %error, "the TLS handshake failed");
-                    return;
-                }
-            },
-        };
+        let begun = Connection::begin(stream, peer, &listener.tls, self.clock.clone(), shutdown).await;
+        let Some((connection, tls)) = begun else { return };
         let config = Config {
             hostname: listener.hostname.clone(),
             tls,
@@ -95,11 +98,7 @@ impl Pop3Service {
             idle_timeout: listener.idle_timeout,
         };
         drop(listener);
-        let mut session = Session::new(self, config, stls, stream, peer, shutdown);
-        if let Some(agreed) = agreed {
-            session.secured_by(agreed);
-        }
-        session.run().await;
+        Session::new(self, config, connection).run().await;
     }
 }
 

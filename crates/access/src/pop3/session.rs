@@ -1,81 +1,40 @@
 //! One connection: what the protocol machine asks for is done here.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future, io, sync::Arc};
 
 use login::Outcome;
 use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
-    sasl::{BearerToken, Channel, ChannelBinding, Credentials, ScramOutcome, ScramUser},
+    sasl::{BearerToken, Credentials, ScramOutcome, ScramUser},
 };
 use store::StoreError;
-use tokio::io::AsyncWriteExt;
-use world::{
-    BoxStream, Clock, Peer, Shutdown, read_some,
-    tls::{ServerTls, TlsSummary},
-};
 
 use super::{
     Pop3Service,
     login::{Login, client},
     maildrop::{Maildrop, Reading},
 };
+use crate::connection::Connection;
 
-/// A client that takes no octet of a piece of output for so long is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
-/// For the last words of TLS.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Octets of a user name that a log line shows.
 const LOGGED_NAME_BYTES: usize = 80;
 
 pub(super) struct Session {
     service: Arc<Pop3Service>,
     machine: Server,
-    stls: Option<ServerTls>,
-    /// What the client's certificate proves.
-    client_addresses: Vec<String>,
-    stream: BoxStream,
-    peer: Peer,
-    shutdown: Shutdown,
-    shutdown_seen: bool,
+    connection: Connection,
     maildrop: Option<Maildrop>,
     /// Boxed: a session rarely has one.
     reading: Option<Box<Reading>>,
 }
 
 impl Session {
-    pub(super) fn new(
-        service: Arc<Pop3Service>,
-        config: Config,
-        stls: Option<ServerTls>,
-        stream: BoxStream,
-        peer: Peer,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub(super) fn new(service: Arc<Pop3Service>, config: Config, connection: Connection) -> Self {
         let mut machine = Server::new(config);
-        machine.set_channel(Channel { tokens: service.logins.takes_tokens(), ..Channel::default() });
-        Self {
-            service,
-            machine,
-            stls,
-            client_addresses: Vec::new(),
-            stream,
-            peer,
-            shutdown,
-            shutdown_seen: false,
-            maildrop: None,
-            reading: None,
-        }
-    }
-
-    /// TLS is there: what it gives to SASL.
-    pub(super) fn secured_by(&mut self, agreed: TlsSummary) {
-        let binding = ChannelBinding { tls_exporter: agreed.exporter };
-        self.client_addresses = agreed.client_addresses;
-        let external = !self.client_addresses.is_empty();
-        let tokens = self.service.logins.takes_tokens();
-        self.machine.set_channel(Channel { binding, external, tokens });
+        machine.set_channel(connection.channel(service.logins.takes_tokens()));
+        Self { service, machine, connection, maildrop: None, reading: None }
     }
 
     /// Futures that are large and seldom needed are boxed, so that a waiting session stays small.
@@ -86,7 +45,7 @@ impl Session {
                     Box::pin(self.answer(event)).await;
                     Ok(())
                 }
-                Step::Write(octets) => Box::pin(self.write(octets)).await,
+                Step::Write(octets) => Box::pin(self.connection.write(&octets)).await,
                 Step::NeedInput => self.wait().await,
                 Step::StartTls => {
                     Box::pin(self.start_tls()).await;
@@ -95,71 +54,30 @@ impl Session {
                 Step::Close => break,
             };
             if let Err(error) = done {
-                tracing::debug!(client = %self.peer.ip(), %error, "the POP3 connection broke");
+                tracing::debug!(client = %self.connection.peer().ip(), %error, "the POP3 connection broke");
                 return;
             }
         }
-        Box::pin(self.close()).await;
+        // The maildrop is free before the client learns that the session is over.
+        self.maildrop = None;
+        Box::pin(self.connection.close()).await;
     }
 
-    /// Waits for octets, the deadline or shutdown.
     async fn wait(&mut self) -> io::Result<()> {
         self.reading = None;
-        let deadline = self.machine.deadline().unwrap_or_else(|| self.service.clock.now());
-        let machine = &mut self.machine;
-        let came = tokio::select! {
-            biased;
-            () = self.shutdown.given(), if !self.shutdown_seen => {
-                self.shutdown_seen = true;
-                None
-            }
-            came = read_some(&mut self.stream, |octets| machine.push(octets)) => Some(came?),
-            () = self.service.clock.sleep_until(deadline) => None,
-        };
-        if self.shutdown_seen {
+        self.connection.wait(&mut self.machine, future::pending()).await?;
+        if self.connection.shutdown_seen() {
             self.machine.handle_shutdown();
-        }
-        if came == Some(0) {
-            self.machine.push_end();
         }
         Ok(())
     }
 
-    async fn write(&mut self, octets: Vec<u8>) -> io::Result<()> {
-        let clock = self.service.clock.clone();
-        let mut rest = octets.as_slice();
-        while !rest.is_empty() {
-            let written = within(&*clock, WRITE_TIMEOUT, self.stream.write(rest)).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            rest = rest.get(written..).unwrap_or_default();
-        }
-        within(&*clock, WRITE_TIMEOUT, self.stream.flush()).await
-    }
-
     async fn start_tls(&mut self) {
-        let Some(tls) = self.stls.take() else { return self.machine.handle_tls_failed() };
-        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        match tls.accept(plain).await {
-            Ok((secured, agreed)) => {
-                self.stream = secured;
-                self.machine.handle_tls_started();
-                self.secured_by(agreed);
-            }
-            Err(error) => {
-                tracing::info!(client = %self.peer.ip(), %error, "the TLS handshake failed");
-                self.machine.handle_tls_failed();
-            }
-        }
-    }
-
-    async fn close(mut self) {
-        // The maildrop is free before the client learns that the session is over.
-        self.maildrop = None;
-        let clock = self.service.clock.clone();
-        if let Err(error) = within(&*clock, CLOSE_TIMEOUT, self.stream.shutdown()).await {
-            tracing::debug!(client = %self.peer.ip(), %error, "the POP3 connection did not close well");
+        if self.connection.secure().await {
+            self.machine.handle_tls_started();
+            self.machine.set_channel(self.connection.channel(self.service.logins.takes_tokens()));
+        } else {
+            self.machine.handle_tls_failed();
         }
     }
 
@@ -177,21 +95,21 @@ impl Session {
     }
 
     async fn log_in(&mut self, credentials: &Credentials) {
-        let login = self.service.log_in(self.peer, credentials).await;
+        let login = self.service.log_in(self.connection.peer(), credentials).await;
         self.answer_login(&credentials.authentication_id, login).await;
     }
 
     async fn find_verifier(&mut self, user: &ScramUser) {
-        match self.service.logins.scram_verifier(client(self.peer), user).await {
+        match self.service.logins.scram_verifier(client(self.connection.peer()), user).await {
             Ok((verifier, nonce)) => self.machine.answer_scram_verifier(verifier, &nonce),
             Err(outcome) => self.answer_login(&user.authentication_id, Login::Refused(outcome)).await,
         }
     }
 
     async fn log_in_by_token(&mut self, token: &BearerToken) {
-        match self.service.log_in_by_token(self.peer, token).await {
+        match self.service.log_in_by_token(self.connection.peer(), token).await {
             Login::Refused(Outcome::Refused { after }) => {
-                self.wait_to_refuse(after).await;
+                self.connection.wait_to_refuse(after).await;
                 self.machine.answer_token_refused(&self.service.logins.token_hint());
             }
             login => self.answer_login(&token.authorization_id, login).await,
@@ -199,18 +117,21 @@ impl Session {
     }
 
     async fn log_in_externally(&mut self, authorization_id: &str) {
-        let login = self.service.log_in_externally(self.peer, &self.client_addresses, authorization_id).await;
-        let name = self.client_addresses.first().cloned().unwrap_or_default();
+        let login = self
+            .service
+            .log_in_externally(self.connection.peer(), self.connection.client_addresses(), authorization_id)
+            .await;
+        let name = self.connection.client_addresses().first().cloned().unwrap_or_default();
         self.answer_login(&name, login).await;
     }
 
     async fn finish_scram(&mut self, outcome: &ScramOutcome) {
-        let login = self.service.finish_scram(self.peer, outcome).await;
+        let login = self.service.finish_scram(self.connection.peer(), outcome).await;
         self.answer_login(&outcome.user.authentication_id, login).await;
     }
 
     async fn answer_login(&mut self, name: &str, login: Login) {
-        let client = self.peer.ip();
+        let client = self.connection.peer().ip();
         let user = clean_within(name.as_bytes(), LOGGED_NAME_BYTES);
         match login {
             Login::Opened(maildrop, listing) => {
@@ -230,22 +151,11 @@ impl Session {
     async fn refuse_login(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Refused { after } => {
-                self.wait_to_refuse(*after).await;
+                self.connection.wait_to_refuse(*after).await;
                 self.machine.answer_authentication_failed();
             }
             Outcome::Held => self.machine.answer_held(),
             Outcome::Unavailable | Outcome::Accepted(_) => self.machine.answer_unavailable(),
-        }
-    }
-
-    /// Slows guessing down; nobody has to wait for it when the server stops.
-    async fn wait_to_refuse(&mut self, after: Duration) {
-        let now = self.service.clock.now();
-        let until = now.checked_add(after).unwrap_or(now);
-        tokio::select! {
-            biased;
-            () = self.service.clock.sleep_until(until) => {}
-            () = self.shutdown.given() => {}
         }
     }
 
@@ -284,7 +194,7 @@ impl Session {
         let Some(maildrop) = self.maildrop.take() else { return self.machine.answer_commit_failed() };
         match maildrop.expunge(deleted, self.service.clock.wall()).await {
             Ok(removed) => {
-                tracing::info!(client = %self.peer.ip(), removed, "POP3 session ended");
+                tracing::info!(client = %self.connection.peer().ip(), removed, "POP3 session ended");
                 self.machine.answer_committed();
             }
             Err(error) => {
@@ -292,19 +202,5 @@ impl Session {
                 self.machine.answer_commit_failed();
             }
         }
-    }
-}
-
-/// The outcome of `io`, or an error once `limit` is over.
-async fn within<T>(
-    clock: &dyn Clock,
-    limit: Duration,
-    io: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    let now = clock.now();
-    tokio::select! {
-        biased;
-        outcome = io => outcome,
-        () = clock.sleep_until(now.checked_add(limit).unwrap_or(now)) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
