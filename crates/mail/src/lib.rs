@@ -3,6 +3,7 @@
 mod address;
 pub mod address_list;
 pub mod cause;
+pub mod charset;
 pub mod convert;
 mod delivery;
 mod envelope;
