@@ -1,6 +1,7 @@
 //! How people fetch mail: sessions over the mailbox.
 
 mod connection;
+pub mod imap;
 mod listener;
 pub mod pop3;
 #[cfg(test)]

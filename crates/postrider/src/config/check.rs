@@ -94,8 +94,7 @@ fn check_asking(
         problems.add(at("client_certificates"), "client certificates come with TLS, and tls = \"none\" here");
     }
     if matches!(listener.service, Service::Smtp | Service::Lmtp | Service::Http | Service::Https) {
-        let message =
-            "client certificates are for logging in, which submission, submissions, pop3 and pop3s offer";
+        let message = "client certificates are for logging in, which submission, submissions, pop3, pop3s, imap and imaps offer";
         problems.add(at("client_certificates"), message);
     }
 }

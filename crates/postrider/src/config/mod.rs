@@ -41,6 +41,12 @@ address = "127.0.0.1:2110"
 [[listener]]
 service = "pop3s"
 address = "127.0.0.1:2995"
+[[listener]]
+service = "imap"
+address = "127.0.0.1:2143"
+[[listener]]
+service = "imaps"
+address = "127.0.0.1:2993"
 [[route]]
 recipient = "*"
 via = "reject"

@@ -79,7 +79,8 @@ section! {
         service: Service, example "\"smtp\"";
         /// IP address and port, or a Unix socket.
         address: ListenAddress, example "\"0.0.0.0:25\"";
-        /// When TLS begins. Without it: implicit for submissions, pop3s and https, none for http, else starttls.
+        /// When TLS begins. Without it: implicit for submissions, pop3s, imaps and https, none for http, else
+        /// starttls.
         tls: Option<ListenerTls> = None, example "\"starttls\"";
         /// Whether a proxy in front of it tells the client's address (PROXY protocol, version 1 or 2). Then only the proxies
         /// of proxy_networks in [smtp] may connect, and each connection has to begin so.
@@ -100,14 +101,14 @@ choice! {
 choice! {
     /// What a listener speaks.
     Service { Smtp "smtp", Submission "submission", Submissions "submissions", Lmtp "lmtp", Odmr "odmr",
-        Pop3 "pop3", Pop3s "pop3s", Http "http", Https "https";
-        later "imap", "imaps", "managesieve" }
+        Pop3 "pop3", Pop3s "pop3s", Imap "imap", Imaps "imaps", Http "http", Https "https";
+        later "managesieve" }
 }
 
 impl Service {
     /// It speaks SMTP or LMTP.
     pub fn takes_mail(self) -> bool {
-        !matches!(self, Self::Pop3 | Self::Pop3s | Self::Http | Self::Https)
+        !matches!(self, Self::Pop3 | Self::Pop3s | Self::Imap | Self::Imaps | Self::Http | Self::Https)
     }
 }
 

@@ -75,17 +75,17 @@ fn banner(admin: &Admin, location: &Location, data_dir: &Path, passwords: &[Stri
         let note = tls_note(&listener.service);
         let _ = writeln!(text, "  {:12} {}{note}", listener.service, listener.address);
     }
-    text.push_str("  IMAP and the web pages come in a later release.\n\n");
+    text.push_str("  The web pages come in a later release.\n\n");
     text.push_str(&accounts(passwords, &program, &here));
     let password = passwords.first().map_or("PASSWORD", String::as_str);
-    let (smtp, pop3) =
-        (listener(admin, "smtp").unwrap_or_default(), listener(admin, "pop3").unwrap_or_default());
+    let (smtp, imap) =
+        (listener(admin, "smtp").unwrap_or_default(), listener(admin, "imap").unwrap_or_default());
     let _ = write!(
         text,
         "\nTry next, in another terminal:\n\
          \n  {program} send{here} --to alice@localhost --subject Hello --body 'It works'\
          \n  swaks --server {smtp} --from bob@localhost --to alice@localhost\
-         \n  curl -u alice@localhost:{password} pop3://{pop3}/1\
+         \n  curl -u alice@localhost:{password} imap://{imap}/'INBOX;MAILINDEX=1'\
          \n  {program} trace{here} alice@localhost\n\
          \nEverything is kept in {}. Ctrl-C stops.\n",
         data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned()).display()

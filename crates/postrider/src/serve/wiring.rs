@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use access::pop3::{Pop3Listener, Pop3Service};
+use access::{
+    imap::{ImapListener, ImapService},
+    pop3::{Pop3Listener, Pop3Service},
+};
 use login::Logins;
 use mta::{
     Mta,
@@ -49,13 +52,20 @@ pub struct Services {
     logins: Arc<Logins>,
     certificates: Arc<Certificates>,
     web: Arc<Web>,
-    pop3: Vec<Pop3Slot>,
+    pop3: Vec<Slot<Pop3Listener>>,
+    imap: Vec<Slot<ImapListener>>,
     listeners: Vec<ListenerView>,
     tasks: JoinSet<()>,
 }
 
-/// What a POP3 listener offers; a reload puts something else there.
-type Pop3Slot = Arc<RwLock<Arc<Pop3Listener>>>;
+/// What a listener offers; a reload puts something else there.
+type Slot<L> = Arc<RwLock<Arc<L>>>;
+
+/// Those that let people read.
+struct Readers {
+    pop3: Arc<Pop3Service>,
+    imap: Arc<ImapService>,
+}
 
 impl Services {
     /// Binds every listener before anything is served, so that a start fails whole or not at all.
@@ -71,8 +81,11 @@ impl Services {
         let logins = logins::start(config, stores, world)?;
         let mta =
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
-        let pop3_service =
-            Arc::new(Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone()));
+        let (clock, mailboxes) = (world.clock.clone(), stores.mailboxes.clone());
+        let readers = Readers {
+            pop3: Arc::new(Pop3Service::new(logins.clone(), mailboxes, clock.clone())),
+            imap: Arc::new(ImapService::new(logins.clone(), stores.clone(), clock)),
+        };
         let web = Web::new(stores.clone(), world.clone(), web_options(config), shutdown.clone());
         let web = Arc::new(web);
         let mut services = Self {
@@ -82,12 +95,13 @@ impl Services {
             certificates,
             web,
             pop3: Vec::new(),
+            imap: Vec::new(),
             listeners: Vec::new(),
             tasks: JoinSet::new(),
         };
         services.tasks.spawn(services.certificates.clone().watch(shutdown.clone()));
         for (listener, options) in bound {
-            services.serve(listener, options, config, &pop3_service, shutdown)?;
+            services.serve(listener, options, config, &readers, shutdown)?;
         }
         Ok(services)
     }
@@ -97,7 +111,7 @@ impl Services {
         listener: Box<dyn Listener>,
         options: &options::Listener,
         config: &Config,
-        pop3: &Arc<Pop3Service>,
+        readers: &Readers,
         shutdown: &Shutdown,
     ) -> Result<(), Failure> {
         let (service, address) = (options.service, listener.local());
@@ -114,8 +128,12 @@ impl Services {
             (None, Service::Http | Service::Https) => {
                 self.tasks.spawn(self.web.clone().listen(listener, tls));
             }
+            (None, Service::Imap | Service::Imaps) => {
+                self.serve_imap(&readers.imap, listener, imap_offer(config, tls), shutdown);
+            }
             (None, _) => {
-                self.serve_pop3(pop3, listener, Pop3Listener::new(&config.hostname.0, tls), shutdown);
+                let offer = Pop3Listener::new(&config.hostname.0, tls);
+                self.serve_pop3(&readers.pop3, listener, offer, shutdown);
             }
         }
         Ok(())
@@ -142,6 +160,19 @@ impl Services {
         self.tasks.spawn(service.clone().listen(listener, current, shutdown.clone()));
     }
 
+    fn serve_imap(
+        &mut self,
+        service: &Arc<ImapService>,
+        listener: Box<dyn Listener>,
+        offer: ImapListener,
+        shutdown: &Shutdown,
+    ) {
+        let slot = Arc::new(RwLock::new(Arc::new(offer)));
+        self.imap.push(slot.clone());
+        let current = move || slot.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.tasks.spawn(service.clone().listen(listener, current, shutdown.clone()));
+    }
+
     pub fn mta(&self) -> &Arc<Mta> {
         &self.mta
     }
@@ -160,6 +191,10 @@ impl Services {
         for slot in &self.pop3 {
             let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
             *offer = Arc::new(Pop3Listener::new(&config.hostname.0, offer.tls.clone()));
+        }
+        for slot in &self.imap {
+            let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
+            *offer = Arc::new(imap_offer(config, offer.tls.clone()));
         }
         self.logins.reload(limits, tokens);
         self.mta.reload(mta_config);
@@ -203,6 +238,10 @@ fn advice(error: &std::io::Error) -> &'static str {
     }
 }
 
+fn imap_offer(config: &Config, tls: TlsMode) -> ImapListener {
+    ImapListener::new(&config.hostname.0, tls, config.smtp.message_bytes_max.0)
+}
+
 /// None: not a service of the transfer agent.
 fn flavour(service: Service) -> Option<Flavour> {
     match service {
@@ -210,7 +249,9 @@ fn flavour(service: Service) -> Option<Flavour> {
         Service::Submission | Service::Submissions => Some(Flavour::Submission),
         Service::Lmtp => Some(Flavour::Lmtp),
         Service::Odmr => Some(Flavour::Odmr),
-        Service::Pop3 | Service::Pop3s | Service::Http | Service::Https => None,
+        Service::Pop3 | Service::Pop3s | Service::Imap | Service::Imaps | Service::Http | Service::Https => {
+            None
+        }
     }
 }
 
@@ -222,19 +263,21 @@ fn tls_mode(listener: &options::Listener, keyring: &Keyring) -> Result<TlsMode, 
     };
     Ok(match (listener.tls, listener.service) {
         (Some(ListenerTls::None), _) | (None, Service::Http) => TlsMode::None,
-        (Some(ListenerTls::Implicit), _) | (None, Service::Submissions | Service::Pop3s | Service::Https) => {
+        (Some(ListenerTls::Implicit), _)
+        | (None, Service::Submissions | Service::Pop3s | Service::Imaps | Service::Https) => {
             TlsMode::Implicit(server_tls()?)
         }
         (Some(ListenerTls::Starttls) | None, _) => TlsMode::Starttls(server_tls()?),
     })
 }
 
-/// IANA has registered `pop3` (RFC 2595), and none for SMTP, where clients that use ALPN at all say these.
+/// IANA has registered `pop3` and `imap` (RFC 2595), and none for SMTP, where clients that use ALPN at all say these.
 fn alpn_names(service: Service) -> &'static [&'static str] {
     match service {
         Service::Smtp | Service::Submission | Service::Submissions | Service::Odmr => &["smtp", "esmtp"],
         Service::Lmtp => &["lmtp", "smtp"],
         Service::Pop3 | Service::Pop3s => &["pop3"],
+        Service::Imap | Service::Imaps => &["imap"],
         Service::Http | Service::Https => &["http/1.1"],
     }
 }

@@ -1,0 +1,168 @@
+//! APPEND (RFC 9051 §6.3.12, RFC 3502): messages go to the store as they come, and all of them stand in the mailbox or
+//! none.
+
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+use proto::imap::{
+    command::{AppendMessage, AppendStart},
+    response::{Code, Status},
+    server::AppendEvent,
+};
+use store::{
+    Batch, BlobWriter, CommitError, PendingBlob,
+    mailbox::{Mailbox, MessageRecord, Quota, is_over_quota},
+};
+
+use super::{flags, refusal::Refusal, session::Session};
+
+/// Messages of one command. Each may be in memory while it waits for the others.
+const MESSAGES_MAX: usize = 100;
+
+/// An APPEND on its way.
+pub(super) struct Append {
+    target: Mailbox,
+    quota: Quota,
+    message: AppendMessage,
+    writer: Option<Box<dyn BlobWriter>>,
+    complete: Vec<(MessageRecord, PendingBlob)>,
+    /// Of all messages so far.
+    octets: u64,
+}
+
+impl Session {
+    pub(super) async fn take_append(&mut self, event: AppendEvent) {
+        let outcome = match event {
+            AppendEvent::Start(start) => self.start_append(start).await,
+            AppendEvent::Message(message) => self.start_message(message).await,
+            AppendEvent::Literal { octets } => self.promise(octets).await,
+            AppendEvent::Octets(octets) => self.write_message(octets).await,
+            AppendEvent::MessageEnd => self.end_message().await,
+            AppendEvent::End => return self.end_append().await,
+            AppendEvent::Aborted => {
+                self.append = None;
+                Ok(())
+            }
+            // It is not offered.
+            AppendEvent::Url(_) => Err(Refusal::bad("CATENATE is not known here")),
+        };
+        if let Err(refusal) = outcome {
+            // What was written of it goes with it.
+            self.append = None;
+            self.machine.refuse_append(refusal.into_status());
+        }
+    }
+
+    async fn start_append(&mut self, start: AppendStart) -> Result<(), Refusal> {
+        let target = self.find_target(&start.mailbox).await?;
+        self.append = Some(Box::new(Append {
+            target,
+            quota: self.quota().await?,
+            message: AppendMessage::default(),
+            writer: None,
+            complete: Vec::new(),
+            octets: 0,
+        }));
+        Ok(())
+    }
+
+    fn append(&mut self) -> Result<&mut Append, Refusal> {
+        self.append.as_deref_mut().ok_or_else(|| Refusal::bad("no message is expected"))
+    }
+
+    async fn start_message(&mut self, message: AppendMessage) -> Result<(), Refusal> {
+        let writer = self.service.stores.engine.blob_writer().await?;
+        let append = self.append()?;
+        if append.complete.len() >= MESSAGES_MAX {
+            return Err(Refusal::no(Code::Limit, "append fewer messages at once"));
+        }
+        append.message = message;
+        append.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Refuses what would not fit before it is sent.
+    async fn promise(&mut self, octets: u64) -> Result<(), Refusal> {
+        let append_bytes_max = self.append_bytes_max;
+        let account = self.account()?.id;
+        let (messages, used) = self.mailboxes().usage(account).await?;
+        let append = self.append()?;
+        append.octets = append.octets.saturating_add(octets);
+        if append.octets > append_bytes_max {
+            return Err(Refusal::no(Code::TooBig, "that is too much at once"));
+        }
+        let (count, quota) = (append.complete.len() as u64 + 1, append.quota);
+        let is_over = quota.octets.is_some_and(|max| used.saturating_add(append.octets) > max)
+            || quota.messages.is_some_and(|max| messages.saturating_add(count) > max);
+        if is_over {
+            return Err(over_quota());
+        }
+        self.machine.go_ahead();
+        Ok(())
+    }
+
+    async fn write_message(&mut self, octets: Bytes) -> Result<(), Refusal> {
+        let Some(writer) = &mut self.append()?.writer else {
+            return Err(Refusal::bad("no message is expected"));
+        };
+        Ok(writer.write(octets).await?)
+    }
+
+    async fn end_message(&mut self) -> Result<(), Refusal> {
+        let now = self.service.clock.wall();
+        let append = self.append()?;
+        let Some(writer) = append.writer.take() else { return Ok(()) };
+        let blob = writer.finish().await?;
+        let (flags, keywords) = flags::new(&append.message.flags);
+        let record = MessageRecord {
+            blob: blob.id,
+            blob_bytes: blob.bytes,
+            prefix: Bytes::new(),
+            internal_date: append.message.date.unwrap_or(now),
+            flags,
+            keywords,
+            queue_id: None,
+            saved_at: now,
+        };
+        append.complete.push((record, blob));
+        Ok(())
+    }
+
+    async fn end_append(&mut self) {
+        let status = match self.append.take() {
+            Some(append) => self.commit_append(*append).await.unwrap_or_else(Refusal::into_status),
+            None => Status::bad("there is no message"),
+        };
+        self.end(status).await;
+    }
+
+    async fn commit_append(&mut self, append: Append) -> Result<Status, Refusal> {
+        let Append { target, quota, complete, .. } = append;
+        let mut batch = Batch::new();
+        let mut slots = Vec::with_capacity(complete.len());
+        for (record, blob) in complete {
+            batch.blob(blob);
+            slots.push(self.mailboxes().append_within(&mut batch, target.id, &record, quota).uid);
+        }
+        let committed = match self.service.stores.engine.commit(batch).await {
+            Ok(committed) => committed,
+            Err(error) if is_over_quota(&error, target.account) => return Err(over_quota()),
+            // Nothing else can have changed but that the mailbox was deleted.
+            Err(CommitError::Conflict(_)) => {
+                return Err(Refusal::no(Code::TryCreate, "the mailbox is not there any more"));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let uids =
+            slots.iter().map(|slot| u32::try_from(committed.value(*slot)).unwrap_or(u32::MAX)).collect();
+        let status = Status::ok("appended");
+        Ok(match NonZeroU32::new(target.uid_validity) {
+            Some(uid_validity) => status.with(Code::AppendUid { uid_validity, uids }),
+            None => status,
+        })
+    }
+}
+
+fn over_quota() -> Refusal {
+    Refusal::no(Code::OverQuota, "the account may not hold so much")
+}

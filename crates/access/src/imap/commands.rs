@@ -1,0 +1,60 @@
+//! Which command is carried out where.
+
+use proto::imap::{
+    command::{Command, Tagged},
+    response::{Data, Namespaces, Status},
+};
+
+use super::{
+    refusal::Refusal,
+    session::{Next, Session},
+};
+
+/// Between the levels of mailbox names.
+pub(super) const DELIMITER: char = '/';
+
+impl Session {
+    pub(super) async fn carry_out(&mut self, tagged: Tagged) -> Result<Next, Refusal> {
+        let Tagged { tag, command } = tagged;
+        match command {
+            Command::Noop | Command::Check => Ok(Next::Done(Status::ok("nothing else is new"))),
+            Command::Idle => Ok(Next::Idle),
+            Command::Namespace => {
+                self.machine.data(&Data::Namespace(Namespaces {
+                    personal: vec![(String::new(), DELIMITER)],
+                    ..Namespaces::default()
+                }));
+                Ok(Next::Done(Status::ok("that is all")))
+            }
+            Command::Select(select) => self.select(&select).await,
+            Command::Close => self.close().await,
+            Command::Unselect => {
+                self.selected = None;
+                Ok(Next::Done(Status::ok("no mailbox is selected any more")))
+            }
+            Command::Fetch { uid, fetch } => self.fetch(uid, *fetch).await,
+            Command::Store { uid, store } => self.store(uid, *store).await,
+            Command::Search { uid, search } => self.search(tag, uid, *search).await,
+            Command::Copy { uid, messages, to } => self.copy(uid, &messages, &to).await,
+            Command::Move { uid, messages, to } => self.move_messages(uid, &messages, &to).await,
+            Command::Expunge(uids) => self.expunge(uids.as_ref()).await,
+            command => self.manage(command).await.map(Next::Done),
+        }
+    }
+
+    /// Commands about mailboxes as a whole.
+    async fn manage(&mut self, command: Command) -> Result<Status, Refusal> {
+        match command {
+            Command::List(list) => self.list(&list).await,
+            Command::Lsub { reference, pattern } => self.lsub(&reference, &pattern).await,
+            Command::Status { mailbox, items } => self.status(&mailbox, &items).await,
+            Command::Create { mailbox, uses } => self.create(&mailbox, &uses).await,
+            Command::Delete(mailbox) => self.delete(&mailbox).await,
+            Command::Rename { from, to } => self.rename(&from, &to).await,
+            Command::Subscribe(mailbox) => self.subscribe(&mailbox, true).await,
+            Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
+            // The machine lets nothing pass that is not offered.
+            _ => Err(Refusal::bad("there is no such command here")),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, LIST, LSUB (RFC 9051 §6.3).
+
+use proto::imap::{
+    command::{List, MailboxName, SpecialUse},
+    response::{Code, Condition, Data, Status},
+};
+use store::mailbox::{Mailbox, MailboxError};
+
+use super::{list::Tree, refusal::Refusal, session::Session};
+
+impl From<MailboxError> for Refusal {
+    fn from(error: MailboxError) -> Self {
+        let code = match error {
+            MailboxError::NotFound => Code::NonExistent,
+            MailboxError::Exists => Code::AlreadyExists,
+            MailboxError::Name(_) | MailboxError::Inbox => Code::Cannot,
+            MailboxError::SpecialUse => Code::UseAttr,
+            MailboxError::Limit(_) => Code::Limit,
+            MailboxError::OverQuota => Code::OverQuota,
+            MailboxError::Commit(error) => return error.into(),
+            MailboxError::Read(error) => return error.into(),
+        };
+        Self::no(code, &error.to_string())
+    }
+}
+
+impl Session {
+    pub(super) async fn find(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
+        let account = self.account()?.id;
+        let found = self.mailboxes().by_name(account, name.as_str()).await?;
+        found.ok_or_else(|| MailboxError::NotFound.into())
+    }
+
+    /// Where messages are to go: the client may make it, and try again (RFC 9051 §6.3.12).
+    pub(super) async fn find_target(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
+        let account = self.account()?.id;
+        let found = self.mailboxes().by_name(account, name.as_str()).await?;
+        found.ok_or_else(|| Refusal::no(Code::TryCreate, "there is no such mailbox"))
+    }
+
+    pub(super) async fn create(
+        &mut self,
+        name: &MailboxName,
+        uses: &[SpecialUse],
+    ) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        let special_use = match uses {
+            [] => None,
+            [one] => Some(one.name()),
+            _ => return Err(MailboxError::SpecialUse.into()),
+        };
+        let now = self.service.clock.wall();
+        let mailbox = self.mailboxes().create(account, name.as_str(), special_use, now).await?;
+        Ok(Status::ok("created").with(Code::MailboxId(mailbox.id.object_id())))
+    }
+
+    pub(super) async fn delete(&mut self, name: &MailboxName) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        let now = self.service.clock.wall();
+        self.mailboxes().delete(account, name.as_str(), now).await?;
+        Ok(Status::ok("deleted"))
+    }
+
+    pub(super) async fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        let now = self.service.clock.wall();
+        self.mailboxes().rename(account, from.as_str(), to.as_str(), now).await?;
+        Ok(Status::ok("renamed"))
+    }
+
+    pub(super) async fn subscribe(
+        &mut self,
+        name: &MailboxName,
+        subscribed: bool,
+    ) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        self.mailboxes().subscribe(account, name.as_str(), subscribed).await?;
+        Ok(Status::ok(if subscribed { "subscribed" } else { "not subscribed any more" }))
+    }
+
+    pub(super) async fn list(&mut self, list: &List) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        let mailboxes = self.mailboxes().list(account).await?;
+        let orphans = self.mailboxes().orphan_subscriptions(account).await?;
+        let entries = Tree::new(&mailboxes, &orphans).list(list);
+        for entry in entries {
+            let name = MailboxName::new(&entry.name);
+            self.machine.data(&Data::List(entry));
+            // RFC 5819 §2: behind the mailbox that it is of.
+            if let Some(name) = name.filter(|_| !list.returned.status.is_empty())
+                && let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.name == name.as_str())
+            {
+                let items = self.status_items(mailbox, &list.returned.status).await?;
+                self.machine.data(&Data::Status { mailbox: name, items });
+            }
+        }
+        Ok(Status::new(Condition::Ok, None, "listed"))
+    }
+
+    pub(super) async fn lsub(&mut self, reference: &str, pattern: &str) -> Result<Status, Refusal> {
+        let account = self.account()?.id;
+        let mailboxes = self.mailboxes().list(account).await?;
+        let orphans = self.mailboxes().orphan_subscriptions(account).await?;
+        for entry in Tree::new(&mailboxes, &orphans).lsub(reference, pattern) {
+            self.machine.data(&Data::Lsub(entry));
+        }
+        Ok(Status::ok("listed"))
+    }
+}

@@ -1,0 +1,127 @@
+//! What has happened to the selected mailbox, and when its client hears of it (RFC 9051 §5.2, §7.5.1).
+
+use proto::imap::{
+    command::Flag,
+    response::{Code, Data, FetchData, Status},
+    sequence::NumberSet,
+};
+
+use super::{
+    flags,
+    session::{OUTPUT_BYTES_MAX, Session},
+    view::Marks,
+};
+
+/// Expunged messages told of in one go.
+const GONE_MAX: usize = 1000;
+/// Keywords of a mailbox that are told of as its flags.
+const KEYWORDS_TOLD_MAX: usize = 500;
+
+impl Session {
+    /// Looks what has changed.
+    pub(super) async fn refresh(&mut self) {
+        let Some(selected) = self.selected.as_deref_mut() else { return };
+        let mailboxes = &self.service.stores.mailboxes;
+        match mailboxes.changes_since(selected.mailbox, selected.modseq).await {
+            Ok(changes) => {
+                selected.modseq = changes.highest_modseq;
+                selected.view.apply(changes);
+            }
+            // Nothing is lost: the next look finds it.
+            Err(error) => tracing::error!(%error, "changes of a mailbox could not be read"),
+        }
+    }
+
+    /// Tells what may be told now and there is room for; true if that is all.
+    pub(super) fn tell_news(&mut self) -> bool {
+        if self.machine.may_expunge() && !self.tell_gone() {
+            return false;
+        }
+        let Some(selected) = self.selected.as_deref_mut() else { return true };
+        if let Some(count) = selected.view.take_new_count() {
+            self.machine.data(&Data::Exists(count));
+        }
+        while self.machine.output_len() < OUTPUT_BYTES_MAX {
+            let Some(marks) = self.selected.as_deref_mut().and_then(|selected| selected.view.take_changed())
+            else {
+                return true;
+            };
+            self.tell_marks(&marks);
+        }
+        false
+    }
+
+    fn tell_gone(&mut self) -> bool {
+        let qresync = self.machine.enabled().qresync;
+        loop {
+            let Some(selected) = self.selected.as_deref_mut() else { return true };
+            let gone = selected.view.take_gone(GONE_MAX);
+            if gone.is_empty() {
+                return true;
+            }
+            if qresync {
+                // RFC 7162 §3.2.10
+                let uids: NumberSet = gone.iter().map(|(_, uid)| *uid).collect();
+                self.machine.data(&Data::Vanished { earlier: false, uids });
+            } else {
+                for (number, _) in gone {
+                    self.machine.data(&Data::Expunge(number));
+                }
+            }
+            if self.machine.output_len() >= OUTPUT_BYTES_MAX {
+                return false;
+            }
+        }
+    }
+
+    fn tell_marks(&mut self, marks: &Marks) {
+        let Marks { message, silent } = marks;
+        let Some(selected) = self.selected.as_deref() else { return };
+        let (Some(number), speaks_uid) = (selected.view.number(message.uid.0), selected.speaks_uid) else {
+            return;
+        };
+        self.tell_keywords(&message.keywords);
+        let enabled = self.machine.enabled();
+        self.machine.start_fetch(number);
+        // RFC 7162 §3.2.4
+        if speaks_uid || enabled.qresync {
+            self.machine.fetch_item(&FetchData::Uid(message.uid.0));
+        }
+        if !silent {
+            let flags = flags::written(message.flags, &message.keywords);
+            self.machine.fetch_item(&FetchData::Flags { flags: &flags, recent: false });
+        }
+        // RFC 7162 §3.1
+        if enabled.condstore {
+            self.machine.fetch_item(&FetchData::ModSeq(message.modseq));
+        }
+        self.machine.end_fetch();
+    }
+
+    /// RFC 9051 §7.3.5: a client has heard of a flag before a message has it.
+    pub(super) fn tell_keywords(&mut self, keywords: &[String]) {
+        let Some(selected) = self.selected.as_deref_mut() else { return };
+        let before = selected.flags.len();
+        for keyword in keywords {
+            let flag = Flag::Keyword(keyword.clone());
+            if selected.flags.len() < KEYWORDS_TOLD_MAX && !selected.flags.contains(&flag) {
+                selected.flags.push(flag);
+            }
+        }
+        if selected.flags.len() > before {
+            self.tell_flags();
+        }
+    }
+
+    pub(super) fn tell_flags(&mut self) {
+        let Some(selected) = self.selected.as_deref() else { return };
+        let (flags, read_only) = (selected.flags.clone(), selected.read_only);
+        self.machine.data(&Data::Flags(flags.clone()));
+        let code = if read_only {
+            Code::PermanentFlags { flags: Vec::new(), any: false }
+        } else {
+            Code::PermanentFlags { flags, any: true }
+        };
+        self.machine.status(&Status::ok("flags that stay").with(code));
+    }
+}

@@ -1,0 +1,205 @@
+//! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182): the messages of the mailbox one after the other; of each no more is
+//! read than is needed to decide.
+
+mod test;
+mod text;
+
+use proto::imap::{
+    command::{PartialRange, Search, SearchKey, SearchReturn},
+    response::{Data, ESearch, Found, Status},
+    sequence::NumberSet,
+};
+
+use super::{
+    refusal::Refusal,
+    session::{Next, Session},
+};
+use store::{Mailboxes, StoreError, mailbox::StoredMessage};
+use test::Test;
+use text::{Known, Needle};
+
+/// Messages whose records are read in one go.
+const PAGE_MESSAGES: usize = 200;
+
+/// Messages that were found, by UID.
+#[derive(Default)]
+pub(super) struct Hits {
+    pub(super) uids: Vec<u32>,
+    /// The highest of theirs.
+    pub(super) modseq: u64,
+}
+
+impl Session {
+    pub(super) async fn search(
+        &mut self,
+        tag: String,
+        by_uid: bool,
+        search: Search,
+    ) -> Result<Next, Refusal> {
+        let hits = self.find_hits(&search.keys, by_uid).await;
+        if hits.is_err() && search.returned.is_some_and(|returned| returned.save) {
+            // RFC 5182 §2.1
+            self.selected()?.saved = NumberSet::default();
+        }
+        self.answer_search(tag, by_uid, search.returned, &search.keys, &hits?)?;
+        Ok(Next::Done(Status::ok("searched")))
+    }
+
+    pub(super) async fn find_hits(&mut self, keys: &[SearchKey], by_uid: bool) -> Result<Hits, Refusal> {
+        let now = self.service.clock.wall();
+        let selected = self.selected()?;
+        selected.speaks_uid = by_uid;
+        let mut needles = Vec::new();
+        let test = Test::all(keys, &selected.view, &selected.saved, now, &mut needles)?;
+        let uids = test.candidates(&selected.view);
+        let mut hits = Hits::default();
+        for page in uids.chunks(PAGE_MESSAGES) {
+            for message in self.load(page).await? {
+                if is_hit(&self.mailboxes(), &test, &needles, &message).await? {
+                    hits.uids.push(message.uid.0);
+                    hits.modseq = hits.modseq.max(message.modseq);
+                }
+            }
+            // Others want to go on too.
+            tokio::task::yield_now().await;
+        }
+        Ok(hits)
+    }
+
+    fn answer_search(
+        &mut self,
+        tag: String,
+        by_uid: bool,
+        returned: Option<SearchReturn>,
+        keys: &[SearchKey],
+        hits: &Hits,
+    ) -> Result<(), Refusal> {
+        let selected = self.selected()?;
+        let view = &selected.view;
+        let numbers: Vec<u32> = if by_uid {
+            hits.uids.clone()
+        } else {
+            hits.uids.iter().filter_map(|uid| view.number(*uid)).collect()
+        };
+        // RFC 7162 §3.1.5
+        let modseq = mentions_modseq(keys).then_some(hits.modseq).filter(|_| !numbers.is_empty());
+        let rev2 = self.machine.enabled().rev2;
+        let returned = match returned {
+            None if !rev2 => {
+                self.machine.data(&Data::Search { numbers, modseq });
+                return Ok(());
+            }
+            // RFC 9051 §6.4.4
+            None => SearchReturn { all: true, ..SearchReturn::default() },
+            Some(returned) => returned,
+        };
+        if returned.save {
+            self.selected()?.saved = saved(returned, &hits.uids);
+        }
+        // RFC 5182 §2.4: who only saves is told nothing.
+        let tells =
+            returned.min || returned.max || returned.all || returned.count || returned.partial.is_some();
+        if tells {
+            let all = returned.all.then(|| Found::Ascending(numbers.iter().copied().collect()));
+            let partial = returned.partial.map(|range| {
+                let numbers = part(range, &numbers);
+                (range, Found::Ascending(numbers.iter().copied().collect()))
+            });
+            self.machine.data(&Data::ESearch(Box::new(ESearch {
+                tag,
+                uid: by_uid,
+                min: numbers.first().copied().filter(|_| returned.min),
+                max: numbers.last().copied().filter(|_| returned.max),
+                count: returned.count.then_some(numbers.len() as u64),
+                all,
+                partial,
+                modseq,
+            })));
+        }
+        Ok(())
+    }
+}
+
+async fn is_hit(
+    mailboxes: &Mailboxes,
+    test: &Test,
+    needles: &[Needle],
+    message: &StoredMessage,
+) -> Result<bool, StoreError> {
+    let mut known = Known::new(needles);
+    for step in text::STEPS {
+        if let Some(outcome) = test.outcome(message, &known) {
+            return Ok(outcome);
+        }
+        match text::read_text(mailboxes, message, needles, step, &mut known).await {
+            // It went while we were looking.
+            Err(StoreError::NotFound) => return Ok(false),
+            outcome => outcome?,
+        }
+    }
+    Ok(test.outcome(message, &known).unwrap_or(false))
+}
+
+/// RFC 5182 §2.1: with MIN or MAX and nothing else to be returned, only those.
+fn saved(returned: SearchReturn, uids: &[u32]) -> NumberSet {
+    if returned.all || returned.count || returned.partial.is_some() || !(returned.min || returned.max) {
+        return uids.iter().copied().collect();
+    }
+    let ends = [uids.first().filter(|_| returned.min), uids.last().filter(|_| returned.max)];
+    ends.into_iter().flatten().copied().collect()
+}
+
+/// RFC 9394 §3.1
+pub(super) fn part(range: PartialRange, numbers: &[u32]) -> &[u32] {
+    let place = |number: std::num::NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+    let (first, last) = (place(range.first) - 1, place(range.last).min(numbers.len()));
+    let (from, to) = if range.from_end {
+        (numbers.len() - last, numbers.len().saturating_sub(first))
+    } else {
+        (first, last)
+    };
+    numbers.get(from..to).unwrap_or_default()
+}
+
+fn mentions_modseq(keys: &[SearchKey]) -> bool {
+    keys.iter().any(|key| match key {
+        SearchKey::ModSeq(_) => true,
+        SearchKey::Not(key) => mentions_modseq(std::slice::from_ref(key)),
+        SearchKey::Or(either) => {
+            mentions_modseq(std::slice::from_ref(&either.0))
+                || mentions_modseq(std::slice::from_ref(&either.1))
+        }
+        SearchKey::And(keys) => mentions_modseq(keys),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_many_results() {
+        let range = |first: u32, last: u32, from_end| PartialRange {
+            first: first.try_into().unwrap(),
+            last: last.try_into().unwrap(),
+            from_end,
+        };
+        let numbers = [2, 4, 6, 8];
+        assert_eq!(part(range(1, 2, false), &numbers), [2, 4]);
+        assert_eq!(part(range(3, 9, false), &numbers), [6, 8]);
+        assert!(part(range(5, 9, false), &numbers).is_empty());
+        assert_eq!(part(range(1, 2, true), &numbers), [6, 8]);
+        assert_eq!(part(range(4, 9, true), &numbers), [2]);
+        assert!(part(range(5, 9, true), &numbers).is_empty());
+    }
+
+    #[test]
+    fn what_a_search_saves() {
+        let returned =
+            |min, max, count| SearchReturn { min, max, count, save: true, ..SearchReturn::default() };
+        assert_eq!(saved(returned(true, true, false), &[3, 4, 5]).to_string(), "3,5");
+        assert_eq!(saved(returned(true, false, true), &[3, 4, 5]).to_string(), "3:5");
+        assert_eq!(saved(returned(false, false, false), &[3, 4]).to_string(), "3:4");
+    }
+}

@@ -1,0 +1,245 @@
+//! What is looked for in the text of a message: in its header, and in those of its parts that are text, decoded. Case
+//! does not count. Parts are read in pieces, and no further than needed.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use mail::{
+    Timestamp,
+    charset::{CharsetDecoder, decode_words},
+    header,
+    mime::{Kind, Part, Structure, TransferEncoding},
+};
+use proto::imap::date::Date;
+use store::{Mailboxes, StoreError, mailbox::StoredMessage};
+
+use super::super::fetch::{Form, Stream, find_structure};
+
+/// Of a header section; what is beyond is not searched.
+const HEADER_BYTES_MAX: u64 = 256 * 1024;
+const HEADER_BYTES_TYPICAL: u64 = 16 * 1024;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Header {
+        name: String,
+    },
+    Body,
+    /// Header and body.
+    Text,
+}
+
+#[derive(Debug)]
+pub(super) struct Needle {
+    place: Place,
+    /// In lower case.
+    text: String,
+}
+
+/// What of a message is read, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Header,
+    Body,
+}
+
+pub(super) const STEPS: [Step; 2] = [Step::Header, Step::Body];
+
+/// What is known of a message's text.
+#[derive(Debug)]
+pub(super) struct Known {
+    found: Vec<Option<bool>>,
+    /// The day of the Date field, in its own zone.
+    sent: Option<Option<Date>>,
+}
+
+impl Needle {
+    pub(super) fn new(place: Place, text: &str) -> Self {
+        Self { place, text: text.to_lowercase() }
+    }
+}
+
+impl Known {
+    pub(super) fn new(needles: &[Needle]) -> Self {
+        // Every body holds the empty string.
+        let found = needles.iter().map(|needle| match needle.place {
+            Place::Body | Place::Text if needle.text.is_empty() => Some(true),
+            _ => None,
+        });
+        Self { found: found.collect(), sent: None }
+    }
+
+    pub(super) fn is_found(&self, place: usize) -> Option<bool> {
+        self.found.get(place).copied().flatten()
+    }
+
+    pub(super) fn sent(&self) -> Option<Option<Date>> {
+        self.sent
+    }
+
+    fn read_header(&mut self, octets: &[u8], needles: &[Needle]) {
+        let all = decode_words(&String::from_utf8_lossy(octets)).to_lowercase();
+        for (needle, found) in needles.iter().zip(&mut self.found) {
+            match &needle.place {
+                Place::Header { name } => {
+                    let mut values = header::values(octets, name);
+                    *found = Some(values.any(|value| {
+                        let value = decode_words(&String::from_utf8_lossy(&value)).to_lowercase();
+                        value.contains(&needle.text)
+                    }));
+                }
+                Place::Text if all.contains(&needle.text) => *found = Some(true),
+                Place::Text | Place::Body => {}
+            }
+        }
+        let date = header::value(octets, "Date");
+        self.sent = Some(date.and_then(|date| day(&String::from_utf8_lossy(&date))));
+    }
+
+    fn search(&mut self, text: &str, needles: &[Needle]) {
+        for (needle, found) in needles.iter().zip(&mut self.found) {
+            if found.is_none() && text.contains(&needle.text) {
+                *found = Some(true);
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.found.iter().all(Option::is_some)
+    }
+}
+
+/// The day as it was written: zones do not count (RFC 9051 §6.4.4).
+fn day(date: &str) -> Option<Date> {
+    let moment = Timestamp::parse_rfc5322(date.trim()).ok()?;
+    let offset = date.split_whitespace().find(|word| word.starts_with(['+', '-'])).and_then(zone_minutes);
+    let local = moment.millis().saturating_add(offset.unwrap_or(0).saturating_mul(60_000));
+    Some(Date::of(Timestamp::from_millis(local)))
+}
+
+fn zone_minutes(zone: &str) -> Option<i64> {
+    let number: i64 = zone.parse().ok()?;
+    Some((number / 100).saturating_mul(60).saturating_add(number % 100))
+}
+
+pub(super) async fn read_text(
+    mailboxes: &Mailboxes,
+    message: &StoredMessage,
+    needles: &[Needle],
+    step: Step,
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    match step {
+        Step::Header => known.read_header(&read_header(mailboxes, message).await?, needles),
+        Step::Body => {
+            let structure = find_structure(mailboxes, message).await?;
+            for part in text_parts(&structure) {
+                if known.is_complete() {
+                    break;
+                }
+                search_part(mailboxes, message, part, needles, known).await?;
+            }
+            known.found.iter_mut().for_each(|found| *found = Some(found.unwrap_or(false)));
+        }
+    }
+    Ok(())
+}
+
+/// As much as is searched.
+async fn read_header(mailboxes: &Mailboxes, message: &StoredMessage) -> Result<Bytes, StoreError> {
+    let mut wanted = HEADER_BYTES_TYPICAL;
+    loop {
+        let octets = mailboxes.read(&message.record, 0..wanted).await?;
+        let end = header::body_start(&octets);
+        if end < octets.len() || octets.len() as u64 >= HEADER_BYTES_MAX.min(message.record.octets()) {
+            return Ok(octets.slice(..end.min(octets.len())));
+        }
+        wanted = HEADER_BYTES_MAX;
+    }
+}
+
+async fn search_part(
+    mailboxes: &Mailboxes,
+    message: &StoredMessage,
+    part: &Part,
+    needles: &[Needle],
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    let encoding =
+        part.content.encoding.as_deref().map_or(Some(TransferEncoding::Identity), TransferEncoding::of);
+    let Some(encoding) = encoding else { return Ok(()) };
+    let range: Range<u64> = part.body();
+    let mut stream = Stream::new(&message.record, range, &Form::Decoded(encoding), u64::MAX, None);
+    let longest = needles.iter().map(|needle| needle.text.len()).max().unwrap_or(0);
+    let mut decoder = CharsetDecoder::new(charset(part));
+    let mut window = String::new();
+    loop {
+        let chunk = stream.next(mailboxes).await?;
+        let mut text = String::new();
+        decoder.push(chunk.as_deref().unwrap_or_default(), chunk.is_none(), &mut text);
+        // White space that folds lines is not what people look for.
+        window.push_str(&text.to_lowercase());
+        known.search(&window, needles);
+        if chunk.is_none() || known.is_complete() {
+            return Ok(());
+        }
+        keep_end(&mut window, longest);
+    }
+}
+
+/// The last octets, in which a needle may begin; a few more, so that characters stay whole.
+fn keep_end(window: &mut String, octets: usize) {
+    let mut from = window.len().saturating_sub(octets);
+    while !window.is_char_boundary(from) {
+        from -= 1;
+    }
+    window.drain(..from);
+}
+
+fn text_parts(structure: &Structure) -> impl Iterator<Item = &Part> {
+    let is_text =
+        |part: &&Part| part.kind == Kind::Leaf && part.content.media_type.eq_ignore_ascii_case("text");
+    structure.parts().iter().filter(is_text)
+}
+
+fn charset(part: &Part) -> &str {
+    let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("charset");
+    part.content.parameters.iter().find(named).map_or("utf-8", |(_, charset)| charset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needles() -> Vec<Needle> {
+        vec![
+            Needle::new(Place::Header { name: "subject".to_owned() }, "GRÜN"),
+            Needle::new(Place::Header { name: "Cc".to_owned() }, ""),
+            Needle::new(Place::Text, "Jörg"),
+            Needle::new(Place::Body, "jörg"),
+            Needle::new(Place::Body, ""),
+        ]
+    }
+
+    #[test]
+    fn headers_are_searched_decoded_and_without_case() {
+        let needles = needles();
+        let mut known = Known::new(&needles);
+        let header = "Subject: es ist\r\n =?utf-8?Q?gr=C3=BCn?=\r\nFrom: =?utf-8?B?SsO2cmc=?= <j@x>\r\nDate: Tue, 1 Jul \
+                      2003 23:52:37 -0200\r\n\r\n";
+        known.read_header(header.as_bytes(), &needles);
+        assert_eq!(known.found, [Some(true), Some(false), Some(true), None, Some(true)]);
+        assert_eq!(known.sent(), Some(Date::new(2003, 7, 1)));
+        known.search("und jörg war da", &needles);
+        assert!(known.is_complete());
+    }
+
+    #[test]
+    fn a_needle_may_lie_across_two_pieces() {
+        let mut window = "abcä€x".to_owned();
+        keep_end(&mut window, 2);
+        assert_eq!(window, "€x");
+        keep_end(&mut window, 100);
+        assert_eq!(window, "€x");
+    }
+}

@@ -1,0 +1,155 @@
+//! SELECT, EXAMINE, CLOSE (RFC 9051 §6.3.2, §6.3.3, §6.4.1; RFC 7162 §3.2.5).
+
+use std::num::NonZeroU32;
+
+use proto::imap::{
+    command::{Flag, QResync, Select},
+    response::{Code, Data, Status},
+    sequence::{NumberSet, SequenceSet},
+};
+use store::{
+    Changes,
+    mailbox::{Flags, ListedMessage, Listing, Mailbox, MailboxId, UidRanges},
+};
+
+use super::{
+    flags,
+    refusal::Refusal,
+    session::{Next, Session},
+    view::View,
+};
+
+/// The mailbox that a client has open.
+pub(super) struct Selected {
+    pub(super) mailbox: MailboxId,
+    pub(super) read_only: bool,
+    pub(super) view: View,
+    /// Up to which the view is true.
+    pub(super) modseq: u64,
+    /// What `$` stands for, in UIDs (RFC 5182).
+    pub(super) saved: NumberSet,
+    /// Those that the client has heard of.
+    pub(super) flags: Vec<Flag>,
+    /// The command under way names messages by UID.
+    pub(super) speaks_uid: bool,
+    pub(super) changes: Changes,
+}
+
+impl Selected {
+    /// The mailbox, if it may be changed.
+    pub(super) fn writable(&self) -> Result<MailboxId, Refusal> {
+        if self.read_only {
+            return Err(Refusal::no(Code::NoPerm, "the mailbox is open to be read only"));
+        }
+        Ok(self.mailbox)
+    }
+}
+
+impl Session {
+    pub(super) async fn select(&mut self, select: &Select) -> Result<Next, Refusal> {
+        self.selected = None;
+        let mailbox = self.find(&select.mailbox).await?;
+        // Watched before it is read, so that nothing comes unseen in between.
+        let changes = self.mailboxes().watch(mailbox.id);
+        let listing = self.mailboxes().listing(mailbox.id).await?;
+        let resync = select.qresync.as_ref().filter(|known| known.uid_validity.get() == mailbox.uid_validity);
+        self.selected = Some(Box::new(Selected {
+            mailbox: mailbox.id,
+            read_only: select.read_only,
+            view: View::new(listing.messages.iter().map(|message| message.uid.0).collect()),
+            modseq: listing.highest_modseq,
+            saved: NumberSet::default(),
+            flags: flags::usual(),
+            speaks_uid: false,
+            changes,
+        }));
+        self.describe(&mailbox, &listing);
+        if let Some(known) = resync {
+            self.resync(&mailbox, known).await?;
+        }
+        let status = if select.read_only {
+            Status::ok("to be read only").with(Code::ReadOnly)
+        } else {
+            Status::ok("opened").with(Code::ReadWrite)
+        };
+        Ok(Next::Done(status))
+    }
+
+    fn describe(&mut self, mailbox: &Mailbox, listing: &Listing) {
+        let keywords: Vec<String> = distinct_keywords(&listing.messages);
+        self.tell_keywords(&keywords);
+        if keywords.is_empty() {
+            self.tell_flags();
+        }
+        let count = u32::try_from(listing.messages.len()).unwrap_or(u32::MAX);
+        self.machine.data(&Data::Exists(count));
+        let rev2 = self.machine.enabled().rev2;
+        if !rev2 {
+            // RFC 3501 §6.3.1
+            self.machine.data(&Data::Recent(0));
+            let unseen = listing.messages.iter().position(|message| !message.flags.has(Flags::SEEN));
+            if let Some(number) = unseen.and_then(|place| NonZeroU32::new(u32::try_from(place + 1).ok()?)) {
+                self.machine.status(&Status::ok("the first that was not read").with(Code::Unseen(number)));
+            }
+        }
+        let codes = [
+            NonZeroU32::new(mailbox.uid_validity).map(Code::UidValidity),
+            NonZeroU32::new(listing.uid_next.0).map(Code::UidNext),
+            // RFC 7162 §3.1.2.1
+            Some(Code::HighestModSeq(listing.highest_modseq.max(1))),
+            Some(Code::MailboxId(mailbox.id.object_id())),
+        ];
+        for code in codes.into_iter().flatten() {
+            self.machine.status(&Status::ok("so it is").with(code));
+        }
+        if rev2 {
+            self.machine.data(&Data::List(super::list::selected_entry(mailbox)));
+        }
+    }
+
+    /// What has changed since the client knew the mailbox; flags are told as news.
+    async fn resync(&mut self, mailbox: &Mailbox, known: &QResync) -> Result<(), Refusal> {
+        let changes = self.mailboxes().changes_since(mailbox.id, known.modseq.get()).await?;
+        let selected = self.selected()?;
+        for message in changes.changed {
+            if is_known(known, message.uid.0) {
+                selected.view.tell(message, false);
+            }
+        }
+        let uids = vanished(&changes.vanished, known.uids.as_ref());
+        // RFC 7162 §3.2.10.1
+        self.machine.data(&Data::Vanished { earlier: true, uids });
+        Ok(())
+    }
+
+    /// What is flagged \Deleted goes, and nobody is told (RFC 9051 §6.4.1).
+    pub(super) async fn close(&mut self) -> Result<Next, Refusal> {
+        let selected = self.selected()?;
+        if !selected.read_only {
+            self.expunge_deleted(None).await?;
+        }
+        self.selected = None;
+        Ok(Next::Done(Status::ok("the mailbox is closed")))
+    }
+}
+
+fn distinct_keywords(messages: &[ListedMessage]) -> Vec<String> {
+    let mut keywords: Vec<String> = Vec::new();
+    for keyword in messages.iter().flat_map(|message| &message.keywords) {
+        if !keywords.contains(keyword) {
+            keywords.push(keyword.clone());
+        }
+    }
+    keywords
+}
+
+/// RFC 7162 §3.2.5: `uids` are what the client has; without them it may have all.
+fn is_known(known: &QResync, uid: u32) -> bool {
+    known.uids.as_ref().and_then(|uids| uids.resolve(0)).is_none_or(|uids| uids.contains(uid))
+}
+
+fn vanished(vanished: &UidRanges, known: Option<&SequenceSet>) -> NumberSet {
+    let known = known.and_then(|known| known.resolve(0));
+    let is_known = |uid: &u32| known.as_ref().is_none_or(|known| known.contains(*uid));
+    vanished.uids().map(|uid| uid.0).filter(is_known).collect()
+}

@@ -1,0 +1,217 @@
+//! One connection: what the protocol machine asks for is done here.
+
+use std::{future, io, sync::Arc};
+
+use proto::{
+    imap::{
+        command::Tagged,
+        response::Status,
+        sequence::SequenceSet,
+        server::{Config, Event, Server},
+    },
+    machine::{Machine, Step},
+};
+use store::{Mailboxes, directory::Account, mailbox::Quota};
+
+use super::{ImapService, append::Append, fetch::FetchWork, refusal::Refusal, select::Selected};
+use crate::connection::{Connection, Woken};
+
+/// Octets of answers that may wait to be written before the session goes on with a command.
+pub(super) const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+
+pub(super) struct Session {
+    pub(super) service: Arc<ImapService>,
+    pub(super) machine: Server,
+    pub(super) connection: Connection,
+    /// Who has logged in.
+    pub(super) account: Option<Box<Account>>,
+    pub(super) selected: Option<Box<Selected>>,
+    /// The command under way. Boxed, as the next: a session rarely has one.
+    work: Option<Box<Work>>,
+    pub(super) append: Option<Box<Append>>,
+    idling: bool,
+    /// The longest message that is taken.
+    pub(super) append_bytes_max: u64,
+}
+
+/// What is left to do of a command.
+enum Work {
+    Fetch(FetchWork),
+    /// The client hears what changed meanwhile, and then how the command went.
+    Ending(Status),
+}
+
+/// What a command comes to.
+pub(super) enum Next {
+    Done(Status),
+    Fetch(Box<FetchWork>),
+    /// Until the client says otherwise.
+    Idle,
+}
+
+impl Session {
+    pub(super) fn new(service: Arc<ImapService>, config: Config, connection: Connection) -> Self {
+        let append_bytes_max = config.append_bytes_max;
+        let mut machine = Server::new(config);
+        machine.set_channel(connection.channel(service.logins.takes_tokens()));
+        Self {
+            service,
+            machine,
+            connection,
+            account: None,
+            selected: None,
+            work: None,
+            append: None,
+            idling: false,
+            append_bytes_max,
+        }
+    }
+
+    /// Cheap to clone; so that no future borrows a session, which is not for two threads.
+    pub(super) fn mailboxes(&self) -> Mailboxes {
+        self.service.stores.mailboxes.clone()
+    }
+
+    /// Futures that are large and seldom needed are boxed, so that a waiting session stays small.
+    pub(super) async fn run(mut self) {
+        loop {
+            let done = match self.machine.poll(self.service.clock.now()) {
+                Step::Event(event) => {
+                    Box::pin(self.answer(event)).await;
+                    Ok(())
+                }
+                Step::Write(octets) => Box::pin(self.connection.write(&octets)).await,
+                Step::NeedInput => self.wait().await,
+                Step::StartTls => {
+                    Box::pin(self.start_tls()).await;
+                    Ok(())
+                }
+                Step::Close => break,
+            };
+            if let Err(error) = done {
+                tracing::debug!(client = %self.connection.peer().ip(), %error, "the IMAP connection broke");
+                return;
+            }
+        }
+        Box::pin(self.connection.close()).await;
+    }
+
+    /// Waits for octets, the deadline or shutdown; while the client idles, for changes of its mailbox too.
+    async fn wait(&mut self) -> io::Result<()> {
+        if self.idling && self.selected.as_ref().is_some_and(|selected| selected.view.has_news()) {
+            self.tell_news();
+            return Ok(());
+        }
+        let watched = self.selected.as_ref().filter(|_| self.idling);
+        let changed = async {
+            match watched {
+                Some(selected) => selected.changes.changed().await,
+                None => future::pending().await,
+            }
+        };
+        let woken = self.connection.wait(&mut self.machine, changed).await?;
+        if self.connection.shutdown_seen() {
+            self.machine.handle_shutdown();
+        }
+        if woken == Woken::Other {
+            Box::pin(self.refresh()).await;
+        }
+        Ok(())
+    }
+
+    async fn start_tls(&mut self) {
+        if self.connection.secure().await {
+            self.machine.handle_tls_started();
+            self.machine.set_channel(self.connection.channel(self.service.logins.takes_tokens()));
+        } else {
+            self.machine.handle_tls_failed();
+        }
+    }
+
+    async fn answer(&mut self, event: Event) {
+        match event {
+            Event::Authenticate(credentials) => self.log_in(&credentials).await,
+            Event::ScramVerifier(user) => self.find_verifier(&user).await,
+            Event::Scram(outcome) => self.finish_scram(&outcome).await,
+            Event::Token(token) => self.log_in_by_token(&token).await,
+            Event::External(authorization_id) => self.log_in_externally(&authorization_id).await,
+            Event::Command(tagged) => self.begin(tagged).await,
+            Event::More => self.go_on().await,
+            Event::IdleEnded => {
+                self.idling = false;
+                self.end(Status::ok("idle no more")).await;
+            }
+            Event::Append(event) => self.take_append(event).await,
+            // Neither is offered.
+            Event::Unauthenticate => self.machine.answer_unauthenticated(),
+            Event::StartCompression => self.machine.handle_compression_started(),
+        }
+    }
+
+    async fn begin(&mut self, tagged: Tagged) {
+        if let Some(selected) = &mut self.selected {
+            selected.speaks_uid = false;
+        }
+        match self.carry_out(tagged).await {
+            Ok(Next::Done(status)) => self.end(status).await,
+            Ok(Next::Fetch(fetch)) => {
+                self.work = Some(Box::new(Work::Fetch(*fetch)));
+                self.go_on().await;
+            }
+            Ok(Next::Idle) => {
+                self.idling = true;
+                // What changed since the last command.
+                self.refresh().await;
+            }
+            Err(refusal) => self.end(refusal.into_status()).await,
+        }
+    }
+
+    async fn go_on(&mut self) {
+        let Some(mut work) = self.work.take() else { return };
+        match &mut *work {
+            Work::Fetch(fetch) => match self.fetch_on(fetch).await {
+                Ok(Some(status)) => self.end(status).await,
+                Ok(None) => self.work = Some(work),
+                Err(refusal) => self.end(refusal.into_status()).await,
+            },
+            Work::Ending(status) => {
+                if self.tell_news() {
+                    self.machine.complete(status);
+                } else {
+                    self.work = Some(work);
+                }
+            }
+        }
+    }
+
+    /// The last of a command: the client hears what else has changed, and how it went.
+    pub(super) async fn end(&mut self, status: Status) {
+        self.refresh().await;
+        self.work = Some(Box::new(Work::Ending(status)));
+        Box::pin(self.go_on()).await;
+    }
+
+    pub(super) fn account(&self) -> Result<&Account, Refusal> {
+        self.account.as_deref().ok_or_else(|| Refusal::bad("log in first"))
+    }
+
+    /// As it is now, not as it was at the login.
+    pub(super) async fn quota(&mut self) -> Result<Quota, Refusal> {
+        let account = self.account()?.clone();
+        let now = self.service.stores.directory.account(&account.address).await?;
+        Ok(now.unwrap_or(account).quota())
+    }
+
+    pub(super) fn selected(&mut self) -> Result<&mut Selected, Refusal> {
+        self.selected.as_deref_mut().ok_or_else(|| Refusal::bad("select a mailbox first"))
+    }
+
+    /// The messages that a command names, by UID.
+    pub(super) fn resolve(&mut self, set: &SequenceSet, by_uid: bool) -> Result<Vec<u32>, Refusal> {
+        let selected = self.selected()?;
+        selected.speaks_uid = by_uid;
+        let uids = selected.view.resolve(set, by_uid, &selected.saved);
+        uids.map_err(|_| Refusal::bad("there is no message of that number"))
+    }
+}

@@ -1,0 +1,48 @@
+//! STATUS (RFC 9051 §6.3.11, RFC 8438, RFC 7889, RFC 8474).
+
+use proto::imap::{
+    command::{MailboxName, StatusItem},
+    response::{Data, Status, StatusValue},
+};
+use store::mailbox::{Mailbox, MailboxStatus};
+
+use super::{refusal::Refusal, session::Session};
+
+impl Session {
+    pub(super) async fn status(
+        &mut self,
+        name: &MailboxName,
+        items: &[StatusItem],
+    ) -> Result<Status, Refusal> {
+        let mailbox = self.find(name).await?;
+        let items = self.status_items(&mailbox, items).await?;
+        self.machine.data(&Data::Status { mailbox: name.clone(), items });
+        Ok(Status::ok("that is all"))
+    }
+
+    pub(super) async fn status_items(
+        &mut self,
+        mailbox: &Mailbox,
+        items: &[StatusItem],
+    ) -> Result<Vec<(StatusItem, StatusValue)>, Refusal> {
+        let status = self.mailboxes().status(mailbox.id).await?;
+        Ok(items.iter().map(|item| (*item, self.value(*item, mailbox, &status))).collect())
+    }
+
+    fn value(&self, item: StatusItem, mailbox: &Mailbox, status: &MailboxStatus) -> StatusValue {
+        let number = match item {
+            StatusItem::Messages => status.messages,
+            // RFC 9051 appendix E: there is no \Recent any more.
+            StatusItem::Recent | StatusItem::DeletedStorage => 0,
+            StatusItem::UidNext => u64::from(status.uid_next.0),
+            StatusItem::UidValidity => u64::from(mailbox.uid_validity),
+            StatusItem::Unseen => status.unseen,
+            StatusItem::Deleted => status.deleted,
+            StatusItem::Size => status.octets,
+            StatusItem::HighestModSeq => status.highest_modseq,
+            StatusItem::MailboxId => return StatusValue::Id(mailbox.id.object_id()),
+            StatusItem::AppendLimit => self.append_bytes_max,
+        };
+        StatusValue::Number(number)
+    }
+}

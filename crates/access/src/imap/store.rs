@@ -1,0 +1,44 @@
+//! STORE (RFC 9051 §6.4.6; RFC 7162 §3.1.3).
+
+use proto::imap::{
+    command::Store,
+    response::{Code, Status},
+    sequence::NumberSet,
+};
+use store::mailbox::{FlagsStored, Uid};
+
+use super::{
+    fetch::gone,
+    flags,
+    refusal::Refusal,
+    session::{Next, Session},
+};
+
+impl Session {
+    pub(super) async fn store(&mut self, by_uid: bool, store: Store) -> Result<Next, Refusal> {
+        let uids: Vec<Uid> = self.resolve(&store.messages, by_uid)?.into_iter().map(Uid).collect();
+        let selected = self.selected()?;
+        let mailbox = selected.writable()?;
+        let change = flags::change(store.action, &store.flags);
+        let FlagsStored { messages, modified, missing } =
+            self.mailboxes().store_flags(mailbox, &uids, &change, store.unchanged_since).await?;
+        let condstore = self.machine.enabled().condstore;
+        let selected = self.selected()?;
+        for message in messages {
+            selected.view.knows(message.uid.0, message.modseq);
+            // RFC 7162 §3.1.3: the mod-sequence is told even to who wants to hear nothing.
+            if !store.silent || condstore {
+                selected.view.tell(message, store.silent);
+            }
+        }
+        let status = if missing.is_empty() || by_uid { Status::ok("stored") } else { gone() };
+        let modified = modified.iter().map(|uid| uid.0);
+        let modified: NumberSet = if by_uid {
+            modified.collect()
+        } else {
+            modified.filter_map(|uid| selected.view.number(uid)).collect()
+        };
+        let status = if modified.is_empty() { status } else { status.with(Code::Modified(modified)) };
+        Ok(Next::Done(status))
+    }
+}

@@ -1,0 +1,59 @@
+//! Sessions over a stream in memory, against the stores on the memory engine.
+
+mod changes;
+mod fetching;
+mod mailboxes;
+mod searching;
+mod sessions;
+
+use super::*;
+use crate::testing::{Base, Client};
+
+struct House {
+    base: Base,
+    service: Arc<ImapService>,
+}
+
+impl std::ops::Deref for House {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl House {
+    fn new() -> Self {
+        let base = Base::new();
+        let service = ImapService::new(base.logins.clone(), base.stores.clone(), base.clock.clone());
+        Self { base, service: Arc::new(service) }
+    }
+
+    async fn with_alice() -> Self {
+        let house = Self::new();
+        house.add_alice().await;
+        house
+    }
+
+    fn connect(&self, tls: TlsMode, peer: &str) -> Client {
+        let listener = Arc::new(ImapListener::new("mx.example.org", tls, 1_000_000));
+        Base::connect(peer, |stream, peer| {
+            self.service.clone().serve(listener, stream, peer, self.shutdown.clone())
+        })
+    }
+
+    async fn logged_in(&self) -> Client {
+        let mut client = self.connect(TlsMode::None, "127.0.0.1:4711");
+        client.converse("S: * OK [CAPABILITY…\nC: l LOGIN alice@example.org {11+}").await;
+        client.converse("C: open sesame\nS: l OK [CAPABILITY…").await;
+        client
+    }
+
+    /// With INBOX selected.
+    async fn in_inbox(&self) -> Client {
+        let mut client = self.logged_in().await;
+        client.say("s SELECT INBOX").await;
+        while !client.hear().await.starts_with("s OK [READ-WRITE]") {}
+        client
+    }
+}

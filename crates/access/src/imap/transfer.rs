@@ -1,0 +1,95 @@
+//! EXPUNGE, COPY and MOVE (RFC 9051 §6.4.3, §6.4.7, §6.4.8; RFC 4315).
+
+use std::num::NonZeroU32;
+
+use proto::imap::{
+    command::MailboxName,
+    response::{Code, Condition, Status},
+    sequence::{NumberSet, SequenceSet},
+};
+use store::mailbox::{Copied, Flags, Mailbox, Uid};
+
+use super::{
+    refusal::Refusal,
+    session::{Next, Session},
+};
+
+impl Session {
+    pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Result<Next, Refusal> {
+        self.selected()?.writable()?;
+        let uids = uids.map(|uids| self.resolve(uids, true)).transpose()?;
+        let modseq = self.expunge_deleted(uids.as_deref()).await?;
+        let status = Status::ok("expunged");
+        // RFC 7162 §3.2.7
+        let tells = self.machine.enabled().qresync && modseq > 0;
+        Ok(Next::Done(if tells { status.with(Code::HighestModSeq(modseq)) } else { status }))
+    }
+
+    /// Removes what is flagged \Deleted; `among`: of these only, ascending. The MODSEQ it took, 0 if there was nothing.
+    pub(super) async fn expunge_deleted(&mut self, among: Option<&[u32]>) -> Result<u64, Refusal> {
+        let mailbox = self.selected()?.mailbox;
+        let now = self.service.clock.wall();
+        let mailboxes = &self.service.stores.mailboxes;
+        if mailboxes.status(mailbox).await?.deleted == 0 {
+            return Ok(0);
+        }
+        let listing = mailboxes.listing(mailbox).await?;
+        let is_meant = |uid: &Uid| among.is_none_or(|among| among.binary_search(&uid.0).is_ok());
+        let deleted = listing.messages.iter().filter(|message| message.flags.has(Flags::DELETED));
+        let uids: Vec<Uid> = deleted.map(|message| message.uid).filter(is_meant).collect();
+        Ok(mailboxes.expunge(mailbox, &uids, now).await?.modseq)
+    }
+
+    pub(super) async fn copy(
+        &mut self,
+        by_uid: bool,
+        messages: &SequenceSet,
+        to: &MailboxName,
+    ) -> Result<Next, Refusal> {
+        let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
+        let (from, now) = (self.selected()?.mailbox, self.service.clock.wall());
+        let quota = self.quota().await?;
+        let copied = self.mailboxes().copy(from, &uids, target.id, quota, now).await?;
+        let status = Status::ok("copied");
+        Ok(Next::Done(match copy_uid(&target, &copied) {
+            Some(code) => status.with(code),
+            None => status,
+        }))
+    }
+
+    pub(super) async fn move_messages(
+        &mut self,
+        by_uid: bool,
+        messages: &SequenceSet,
+        to: &MailboxName,
+    ) -> Result<Next, Refusal> {
+        let from = self.selected()?.writable()?;
+        let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
+        let now = self.service.clock.wall();
+        let moved = self.mailboxes().move_messages(from, &uids, target.id, now).await?;
+        // RFC 6851 §4.3: told before the messages are seen to go.
+        if let Some(code) = copy_uid(&target, &moved) {
+            self.machine.status(&Status::new(Condition::Ok, Some(code), "moved"));
+        }
+        let status = Status::ok("moved");
+        let tells = self.machine.enabled().qresync && moved.modseq > 0;
+        Ok(Next::Done(if tells { status.with(Code::HighestModSeq(moved.modseq)) } else { status }))
+    }
+
+    async fn messages_and_target(
+        &mut self,
+        by_uid: bool,
+        messages: &SequenceSet,
+        to: &MailboxName,
+    ) -> Result<(Vec<Uid>, Mailbox), Refusal> {
+        let uids = self.resolve(messages, by_uid)?.into_iter().map(Uid).collect();
+        Ok((uids, self.find_target(to).await?))
+    }
+}
+
+fn copy_uid(target: &Mailbox, copied: &Copied) -> Option<Code> {
+    let uid_validity = NonZeroU32::new(target.uid_validity)?;
+    let from: NumberSet = copied.uids.iter().map(|(from, _)| from.0).collect();
+    let to: NumberSet = copied.uids.iter().map(|(_, to)| to.0).collect();
+    (!from.is_empty()).then_some(Code::CopyUid { uid_validity, from, to })
+}

@@ -1,0 +1,260 @@
+//! What a client knows of the mailbox it has selected: which message has which number.
+//!
+//! Numbers change only when the client is told of an expunge, so messages that are gone keep theirs until it may be.
+//! Only UIDs are kept, four octets a message; all else is read from the store when somebody asks.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use proto::imap::sequence::{NumberSet, SequenceSet};
+use store::mailbox::{ListedMessage, MailboxChanges};
+
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// Ascending; a message's number is its place, counted from one.
+    uids: Vec<u32>,
+    /// Gone, and the client has not heard of it.
+    gone: BTreeSet<u32>,
+    /// The client has to hear of their flags.
+    changed: BTreeMap<u32, Marks>,
+    /// The mod-sequence that a message has by what this client did, which it knows.
+    own: HashMap<u32, u64>,
+    /// How many messages the client has heard of.
+    told: usize,
+}
+
+/// What the client is to hear of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) message: ListedMessage,
+    /// The mod-sequence alone.
+    pub(super) silent: bool,
+}
+
+/// A message number that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoSuchNumber;
+
+impl View {
+    /// Of a mailbox with these messages, in ascending order, that the client hears of at once.
+    pub(super) fn new(uids: Vec<u32>) -> Self {
+        Self { told: uids.len(), uids, ..Self::default() }
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn number(&self, uid: u32) -> Option<u32> {
+        let place = self.uids.binary_search(&uid).ok()?;
+        u32::try_from(place + 1).ok()
+    }
+
+    pub(super) fn uid(&self, number: u32) -> Option<u32> {
+        self.uids.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+    }
+
+    pub(super) fn last_uid(&self) -> u32 {
+        self.uids.last().copied().unwrap_or(0)
+    }
+
+    pub(super) fn uids(&self) -> &[u32] {
+        &self.uids
+    }
+
+    /// The UIDs of the messages that a set means, ascending. UIDs that are not there are passed over (RFC 9051 §6.4.9);
+    /// numbers that are not are an error. `saved`: what `$` stands for, in UIDs.
+    pub(super) fn resolve(
+        &self,
+        set: &SequenceSet,
+        by_uid: bool,
+        saved: &NumberSet,
+    ) -> Result<Vec<u32>, NoSuchNumber> {
+        let largest = if by_uid { self.last_uid() } else { self.count() };
+        let Some(numbers) = set.resolve(largest) else { return Ok(self.among(saved)) };
+        if by_uid {
+            return Ok(self.among(&numbers));
+        }
+        if numbers.ranges().last().is_some_and(|range| *range.end() > self.count()) {
+            return Err(NoSuchNumber);
+        }
+        Ok(numbers.numbers().filter_map(|number| self.uid(number)).collect())
+    }
+
+    /// Those of a set of UIDs that are there.
+    pub(super) fn among(&self, uids: &NumberSet) -> Vec<u32> {
+        uids.ranges().iter().flat_map(|range| self.within(*range.start(), *range.end())).copied().collect()
+    }
+
+    fn within(&self, first: u32, last: u32) -> &[u32] {
+        let from = self.uids.partition_point(|uid| *uid < first);
+        let to = self.uids.partition_point(|uid| *uid <= last);
+        self.uids.get(from..to).unwrap_or_default()
+    }
+
+    /// What happened in the mailbox. `own` is over with it.
+    pub(super) fn apply(&mut self, changes: MailboxChanges) {
+        let vanished: Vec<u32> = if changes.uid_next.0 <= self.last_uid() {
+            // UIDs only ever rise: the mailbox is not there any more.
+            self.uids.clone()
+        } else {
+            let runs = changes.vanished.runs().iter();
+            runs.flat_map(|(first, last)| self.within(*first, *last)).copied().collect()
+        };
+        for uid in vanished {
+            self.lose(uid);
+        }
+        for message in changes.changed {
+            self.meet(message);
+        }
+        self.own = HashMap::new();
+    }
+
+    fn lose(&mut self, uid: u32) {
+        self.changed.remove(&uid);
+        match self.uids.binary_search(&uid) {
+            // Came and went without being told of.
+            Ok(place) if place >= self.told => {
+                self.uids.remove(place);
+            }
+            Ok(_) => {
+                self.gone.insert(uid);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn meet(&mut self, message: ListedMessage) {
+        let uid = message.uid.0;
+        if uid > self.last_uid() {
+            self.uids.push(uid);
+        } else if self.uids.binary_search(&uid).is_ok() && self.own.get(&uid) != Some(&message.modseq) {
+            self.changed.insert(uid, Marks { message, silent: false });
+        }
+    }
+
+    /// The client knows what it did itself.
+    pub(super) fn knows(&mut self, uid: u32, modseq: u64) {
+        self.own.insert(uid, modseq);
+    }
+
+    /// The client is to hear of this message.
+    pub(super) fn tell(&mut self, message: ListedMessage, silent: bool) {
+        self.changed.insert(message.uid.0, Marks { message, silent });
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        !self.gone.is_empty() || self.told != self.uids.len() || !self.changed.is_empty()
+    }
+
+    /// The number and UID of some messages that are gone, last first; the client is told of each before anything else.
+    pub(super) fn take_gone(&mut self, limit: usize) -> Vec<(u32, u32)> {
+        let mut taken = Vec::new();
+        while taken.len() < limit
+            && let Some(uid) = self.gone.pop_last()
+        {
+            taken.extend(self.number(uid).map(|number| (number, uid)));
+        }
+        let Some((_, least)) = taken.last().copied() else { return taken };
+        let uids: BTreeSet<u32> = taken.iter().map(|(_, uid)| *uid).collect();
+        self.uids.retain(|uid| *uid < least || !uids.contains(uid));
+        self.told = self.told.saturating_sub(uids.len());
+        taken
+    }
+
+    /// How many messages there are, if the client has not heard of it; it has then.
+    pub(super) fn take_new_count(&mut self) -> Option<u32> {
+        let is_new = self.told != self.uids.len();
+        self.told = self.uids.len();
+        is_new.then(|| self.count())
+    }
+
+    /// A message that the client has to hear of.
+    pub(super) fn take_changed(&mut self) -> Option<Marks> {
+        self.changed.pop_first().map(|(_, marks)| marks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::mailbox::{Flags, Uid, UidRanges};
+
+    use super::*;
+
+    fn resolved(view: &View, set: &str, by_uid: bool) -> Result<Vec<u32>, NoSuchNumber> {
+        let saved = [4, 9].into_iter().collect();
+        view.resolve(&SequenceSet::parse(set).unwrap(), by_uid, &saved)
+    }
+
+    fn listed(uid: u32, modseq: u64) -> ListedMessage {
+        ListedMessage { uid: Uid(uid), modseq, flags: Flags::SEEN, keywords: Vec::new() }
+    }
+
+    fn changes(changed: &[(u32, u64)], vanished: &[u32]) -> MailboxChanges {
+        MailboxChanges {
+            changed: changed.iter().map(|(uid, modseq)| listed(*uid, *modseq)).collect(),
+            vanished: UidRanges::of(vanished.iter().copied().map(Uid)),
+            vanished_is_all: false,
+            uid_next: Uid(100),
+            highest_modseq: 9,
+        }
+    }
+
+    #[test]
+    fn sets_of_numbers_and_uids() {
+        let view = View::new(vec![2, 4, 7]);
+        assert_eq!(
+            (view.number(4), view.number(5), view.uid(3), view.uid(4)),
+            (Some(2), None, Some(7), None)
+        );
+        assert_eq!(resolved(&view, "3:2", false), Ok(vec![4, 7]));
+        assert_eq!(resolved(&view, "*", false), Ok(vec![7]));
+        assert_eq!(resolved(&view, "2:4", false), Err(NoSuchNumber));
+        assert_eq!(resolved(&view, "1:5,100", true), Ok(vec![2, 4]));
+        assert_eq!(resolved(&view, "9:*", true), Ok(vec![7]));
+        assert_eq!(resolved(&view, "$", true), Ok(vec![4]));
+        assert_eq!(resolved(&view, "$", false), Ok(vec![4]));
+        assert_eq!(resolved(&View::default(), "1:*", false), Ok(vec![]));
+        assert_eq!(resolved(&View::default(), "1", false), Err(NoSuchNumber));
+    }
+
+    #[test]
+    fn numbers_stay_until_the_client_hears_of_an_expunge() {
+        let mut view = View::new(vec![1, 2, 3, 4]);
+        view.apply(changes(&[(3, 6), (5, 7)], &[2, 4]));
+        assert_eq!((view.number(5), view.take_new_count(), view.take_new_count()), (Some(5), Some(5), None));
+        assert_eq!(view.take_gone(1), [(4, 4)]);
+        assert_eq!(view.take_gone(9), [(2, 2)]);
+        assert_eq!((view.take_new_count(), view.uids()), (None, &[1, 3, 5][..]));
+        assert_eq!(view.take_changed().unwrap().message.uid, Uid(3));
+        assert!(!view.has_news());
+    }
+
+    #[test]
+    fn what_came_and_went_unseen_is_not_told_of() {
+        let mut view = View::new(vec![1]);
+        view.apply(changes(&[(2, 5), (3, 6)], &[]));
+        view.apply(changes(&[(1, 7)], &[2]));
+        assert_eq!((view.take_gone(9), view.take_new_count()), (vec![], Some(2)));
+        view.apply(changes(&[], &[1, 2, 50]));
+        assert_eq!((view.take_gone(9), view.take_changed()), (vec![(1, 1)], None));
+    }
+
+    #[test]
+    fn what_the_client_did_itself_it_knows() {
+        let mut view = View::new(vec![1, 2]);
+        view.knows(1, 5);
+        view.knows(2, 6);
+        view.apply(changes(&[(1, 5), (2, 7)], &[]));
+        assert_eq!(view.take_changed().unwrap().message, listed(2, 7));
+        assert_eq!(view.take_changed(), None);
+        view.apply(changes(&[(1, 8)], &[]));
+        assert!(view.has_news());
+    }
+
+    #[test]
+    fn a_mailbox_that_is_deleted_loses_all_its_messages() {
+        let mut view = View::new(vec![1, 2]);
+        view.apply(MailboxChanges { uid_next: Uid(1), ..changes(&[], &[]) });
+        assert_eq!(view.take_gone(9), [(2, 2), (1, 1)]);
+    }
+}
