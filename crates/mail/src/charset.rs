@@ -49,22 +49,19 @@ pub fn decode_words(value: &str) -> String {
     let mut rest = value;
     let mut after_word = false;
     while let Some((before, from)) = rest.find("=?").and_then(|at| rest.split_at_checked(at)) {
-        match word(from) {
-            Some((text, length)) => {
-                if !(after_word && before.trim().is_empty()) {
-                    out.push_str(before);
-                }
-                out.push_str(&text);
-                rest = from.get(length..).unwrap_or_default();
-                after_word = true;
-            }
-            None => {
-                let (start, after) = from.split_at_checked(2).unwrap_or((from, ""));
+        if let Some((text, length)) = word(from) {
+            if !(after_word && before.trim().is_empty()) {
                 out.push_str(before);
-                out.push_str(start);
-                rest = after;
-                after_word = false;
             }
+            out.push_str(&text);
+            rest = from.get(length..).unwrap_or_default();
+            after_word = true;
+        } else {
+            let (start, after) = from.split_at_checked(2).unwrap_or((from, ""));
+            out.push_str(before);
+            out.push_str(start);
+            rest = after;
+            after_word = false;
         }
     }
     out.push_str(rest);

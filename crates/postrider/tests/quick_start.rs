@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 const SMTP: u16 = 2525;
 const POP3: u16 = 2110;
-const PORTS: [u16; 5] = [SMTP, 2587, 2465, POP3, 2995];
+const PORTS: [u16; 7] = [SMTP, 2587, 2465, POP3, 2995, 2143, 2993];
 
 /// A server in a directory of its own, which it fills itself.
 struct QuickStart {
@@ -84,7 +84,7 @@ fn an_empty_directory_becomes_a_mail_system() {
     wait_for("the greeting", || Smtp::connect(SMTP).ok());
     wait_for("the banner", || server.said().contains("bob@localhost").then_some(()));
     let said = server.said();
-    for word in ["2525", "2110", "alice@localhost", "bob@localhost"] {
+    for word in ["2525", "2110", "2143", "alice@localhost", "bob@localhost"] {
         assert!(said.contains(word), "the banner tells {word}: {said}");
     }
     let passwords =

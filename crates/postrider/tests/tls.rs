@@ -20,29 +20,31 @@ use support::{
 
 const CLOSE_NOTIFY: &str = include_str!("support/python/close_notify.py");
 /// Services with the arguments that openssl needs to reach their TLS, and the name that ALPN has for them.
-const SERVICES: [(&str, &[&str], &str); 5] = [
+const SERVICES: [(&str, &[&str], &str); 7] = [
     ("smtp", &["-starttls", "smtp"], "smtp"),
     ("submission", &["-starttls", "smtp"], "smtp"),
     ("submissions", &[], "smtp"),
     ("pop3", &["-starttls", "pop3"], "pop3"),
     ("pop3s", &[], "pop3"),
+    ("imap", &["-starttls", "imap"], "imap"),
+    ("imaps", &[], "imap"),
 ];
 
 /// Those where one can log in.
-const ASKING: [&str; 4] = ["submission", "submissions", "pop3", "pop3s"];
+const ASKING: [&str; 6] = ["submission", "submissions", "pop3", "pop3s", "imap", "imaps"];
 
 fn has_openssl(test: &str) -> bool {
     tools::find("openssl", test).is_some()
 }
 
-/// What openssl tells about a handshake; it says QUIT behind it.
+/// What openssl tells about a handshake; it says farewell behind it, as IMAP has it and then the others.
 fn shake(server: &Server, service: &str, more: &[&str]) -> String {
     let (_, starttls, _) = SERVICES.iter().find(|(name, ..)| *name == service).unwrap();
     let mut command = Command::new("timeout");
     let address = format!("127.0.0.1:{}", server.port(service));
     command.args(["60", "openssl", "s_client", "-ign_eof", "-crlf", "-connect", &address]);
     command.args(*starttls).args(more);
-    tools::run(&mut command, b"QUIT\n").said()
+    tools::run(&mut command, b"x LOGOUT\nQUIT\n").said()
 }
 
 /// The common name of the certificate that is shown to whom asks for this name.
@@ -99,7 +101,7 @@ fn a_foreign_application_protocol_is_refused_at_the_handshake() {
     let server = Server::start("");
     for (service, _, own) in SERVICES {
         let foreign = if own == "smtp" { "pop3" } else { "smtp" };
-        for offered in ["http/1.1", "imap", foreign, "h2,http/1.1"] {
+        for offered in ["http/1.1", "managesieve", foreign, "h2,http/1.1"] {
             let said = shake(&server, service, &["-alpn", offered]);
             // RFC 7301 §3.2, alert 120
             assert!(said.contains("no application protocol"), "{service} {offered}: {said}");
@@ -320,6 +322,19 @@ fn a_client_certificate_logs_in_where_it_names_one_account() {
         for files in &refused {
             let mut client = session(&server, service, Some(files));
             client.dialog("C: EHLO c.test\nS: 250\nC: AUTH EXTERNAL =\nS: 535 5.7.8");
+            client.kill();
+        }
+    }
+    for service in ["imap", "imaps"] {
+        for (files, said) in [
+            (&alice, "x OK"),
+            (&refused[0], "x NO [AUTHENTICATIONFAILED]"),
+            (&wrong[0], "x BAD there is no such"),
+        ] {
+            let mut client = session(&server, service, Some(files));
+            client.input.write_all(b"x AUTHENTICATE EXTERNAL =\n").unwrap();
+            let heard = std::iter::from_fn(|| client.line()).find(|line| line.starts_with("x ")).unwrap();
+            assert!(heard.starts_with(said), "{service}: {heard}");
             client.kill();
         }
     }

@@ -9,10 +9,11 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 13] = [
+const PACKAGES: [(&str, Option<&str>); 14] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
+    ("isync", Some("mbsync")),
     ("curl", Some("curl")),
     ("python3", Some("python3")),
     ("libio-socket-ssl-perl", None),

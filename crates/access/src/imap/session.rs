@@ -26,8 +26,8 @@ pub(super) struct Session {
     /// Who has logged in.
     pub(super) account: Option<Box<Account>>,
     pub(super) selected: Option<Box<Selected>>,
-    /// The command under way. Boxed, as the next: a session rarely has one.
-    work: Option<Box<Work>>,
+    /// The command under way. What is large is boxed: a session rarely has it.
+    work: Option<Work>,
     pub(super) append: Option<Box<Append>>,
     idling: bool,
     /// The longest message that is taken.
@@ -36,9 +36,9 @@ pub(super) struct Session {
 
 /// What is left to do of a command.
 enum Work {
-    Fetch(FetchWork),
+    Fetch(Box<FetchWork>),
     /// The client hears what changed meanwhile, and then how the command went.
-    Ending(Status),
+    Ending(Box<Status>),
 }
 
 /// What a command comes to.
@@ -155,7 +155,7 @@ impl Session {
         match self.carry_out(tagged).await {
             Ok(Next::Done(status)) => self.end(status).await,
             Ok(Next::Fetch(fetch)) => {
-                self.work = Some(Box::new(Work::Fetch(*fetch)));
+                self.work = Some(Work::Fetch(fetch));
                 self.go_on().await;
             }
             Ok(Next::Idle) => {
@@ -169,7 +169,7 @@ impl Session {
 
     async fn go_on(&mut self) {
         let Some(mut work) = self.work.take() else { return };
-        match &mut *work {
+        match &mut work {
             Work::Fetch(fetch) => match self.fetch_on(fetch).await {
                 Ok(Some(status)) => self.end(status).await,
                 Ok(None) => self.work = Some(work),
@@ -188,7 +188,7 @@ impl Session {
     /// The last of a command: the client hears what else has changed, and how it went.
     pub(super) async fn end(&mut self, status: Status) {
         self.refresh().await;
-        self.work = Some(Box::new(Work::Ending(status)));
+        self.work = Some(Work::Ending(Box::new(status)));
         Box::pin(self.go_on()).await;
     }
 

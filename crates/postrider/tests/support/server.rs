@@ -25,7 +25,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub const ALICE: &str = "alice@example.test";
 pub const BOB: &str = "bob@example.test";
 
-const SERVICES: [&str; 5] = ["smtp", "submission", "submissions", "pop3", "pop3s"];
+const SERVICES: [&str; 7] = ["smtp", "submission", "submissions", "pop3", "pop3s", "imap", "imaps"];
 
 #[derive(Debug)]
 pub struct Server {

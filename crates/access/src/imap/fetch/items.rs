@@ -113,13 +113,11 @@ impl Session {
             SectionText::HeaderFieldsNot(names) => Form::Fields { names: names.clone(), others: true },
             _ => Form::Plain,
         };
-        match range {
-            Some(range) => self.start_content(current, range, &form, partial, name).await,
-            None => {
-                self.machine.fetch_item(&FetchData::NoContent(*name));
-                Ok(())
-            }
-        }
+        let Some(range) = range else {
+            self.machine.fetch_item(&FetchData::NoContent(*name));
+            return Ok(());
+        };
+        self.start_content(current, range, &form, partial, name).await
     }
 
     /// The first octets are read before the client is promised any.

@@ -11,7 +11,7 @@ use store::mailbox::StoredMessage;
 
 use super::{
     super::{flags, refusal::Refusal, view::View},
-    text::{Known, Needle, Place},
+    text::{Known, Needle, Place, Sent},
 };
 
 #[derive(Debug)]
@@ -91,11 +91,17 @@ impl Test {
                 };
                 *from <= moment && moment < *before
             }
-            Self::Sent(from, before) => {
-                let Some(day) = known.sent()? else { return Some(false) };
-                from.is_none_or(|from| from <= day) && before.is_none_or(|before| day < before)
-            }
-            Self::On(date) => known.sent()? == Some(*date),
+            Self::Sent(from, before) => match known.sent() {
+                Sent::Unknown => return None,
+                Sent::Never => false,
+                Sent::On(day) => {
+                    from.is_none_or(|from| from <= day) && before.is_none_or(|before| day < before)
+                }
+            },
+            Self::On(date) => match known.sent() {
+                Sent::Unknown => return None,
+                sent => sent == Sent::On(*date),
+            },
             Self::ModSeq(modseq) => message.modseq >= *modseq,
             Self::EmailId(id) => record.email_id() == *id,
             Self::Needle(place) => return known.is_found(*place),

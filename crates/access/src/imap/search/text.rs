@@ -49,8 +49,17 @@ pub(super) const STEPS: [Step; 2] = [Step::Header, Step::Body];
 #[derive(Debug)]
 pub(super) struct Known {
     found: Vec<Option<bool>>,
-    /// The day of the Date field, in its own zone.
-    sent: Option<Option<Date>>,
+    sent: Sent,
+}
+
+/// What the Date field says, in its own zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It was not read.
+    Unknown,
+    /// There is no such field, or no date in it.
+    Never,
+    On(Date),
 }
 
 impl Needle {
@@ -66,14 +75,14 @@ impl Known {
             Place::Body | Place::Text if needle.text.is_empty() => Some(true),
             _ => None,
         });
-        Self { found: found.collect(), sent: None }
+        Self { found: found.collect(), sent: Sent::Unknown }
     }
 
     pub(super) fn is_found(&self, place: usize) -> Option<bool> {
         self.found.get(place).copied().flatten()
     }
 
-    pub(super) fn sent(&self) -> Option<Option<Date>> {
+    pub(super) fn sent(&self) -> Sent {
         self.sent
     }
 
@@ -93,7 +102,8 @@ impl Known {
             }
         }
         let date = header::value(octets, "Date");
-        self.sent = Some(date.and_then(|date| day(&String::from_utf8_lossy(&date))));
+        let day = date.and_then(|date| day(&String::from_utf8_lossy(&date)));
+        self.sent = day.map_or(Sent::Never, Sent::On);
     }
 
     fn search(&mut self, text: &str, needles: &[Needle]) {
@@ -229,7 +239,7 @@ mod tests {
                       2003 23:52:37 -0200\r\n\r\n";
         known.read_header(header.as_bytes(), &needles);
         assert_eq!(known.found, [Some(true), Some(false), Some(true), None, Some(true)]);
-        assert_eq!(known.sent(), Some(Date::new(2003, 7, 1)));
+        assert_eq!(known.sent(), Sent::On(Date::new(2003, 7, 1).unwrap()));
         known.search("und jörg war da", &needles);
         assert!(known.is_complete());
     }

@@ -1,0 +1,182 @@
+//! Mail programs that we did not write, reading and changing mailboxes over IMAP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{
+    samples::{self, Sample, assert_same},
+    server::{ALICE, PASSWORD, Server},
+    tools,
+};
+
+const WORK: &str = include_str!("support/python/imap.py");
+const SENDER: &str = "ann@client.test";
+
+/// With these messages in alice's mailbox.
+fn filled(samples: &[Sample]) -> Server {
+    let server = Server::start("");
+    for (sample, sent) in samples.iter().zip(1..) {
+        let reply = server.smtp().deliver(SENDER, &[ALICE], &sample.message).unwrap();
+        assert_eq!(reply.code, 250, "{reply}");
+        server.mailbox_count(ALICE, sent);
+    }
+    server
+}
+
+fn small() -> Vec<Sample> {
+    vec![samples::one_byte(), samples::dots(), samples::eight_bit()]
+}
+
+#[test]
+fn python_imaplib_works_with_a_mailbox() {
+    let Some(python) = tools::find("python3", "imaplib") else { return };
+    let server = Server::start("");
+    let message = samples::attachment_of(3).message;
+    for tls in ["plain", "starttls", "implicit"] {
+        let port = server.port(if tls == "implicit" { "imaps" } else { "imap" }).to_string();
+        tools::python(&python, WORK, &[&port, tls, ALICE, PASSWORD], &message).ok(tls);
+    }
+}
+
+#[test]
+fn curl_reads_and_appends() {
+    let Some(curl) = tools::find("curl", "curl and IMAP") else { return };
+    let mut samples = small();
+    samples.push(samples::attachment_of(5));
+    let server = filled(&samples);
+    let ask = |service: &str, path: &str, more: &[&str]| {
+        let scheme = if service == "imaps" { "imaps" } else { "imap" };
+        let url = format!("{scheme}://127.0.0.1:{}/{path}", server.port(service));
+        let mut command = Command::new(&curl);
+        command.args(["--silent", "--show-error", "--insecure", "--user", &format!("{ALICE}:{PASSWORD}")]);
+        tools::run(command.args(more).arg(&url), b"").ok("curl")
+    };
+    for (sample, number) in samples.iter().zip(1..) {
+        assert_same(&ask("imap", &format!("INBOX;UID={number}"), &[]), &sample.message, sample.name);
+    }
+    assert_same(&ask("imap", "INBOX;UID=2", &["--ssl-reqd"]), &samples[1].message, "after STARTTLS");
+    assert_same(&ask("imaps", "INBOX;MAILINDEX=3", &[]), &samples[2].message, "over TLS");
+    let header = ask("imaps", "INBOX;UID=1;SECTION=HEADER.FIELDS%20(Subject)", &[]);
+    assert_eq!(String::from_utf8(header).unwrap(), "Subject: one-byte\r\n\r\n");
+    let listed = String::from_utf8(ask("imap", "", &[])).unwrap();
+    assert!(listed.lines().any(|line| line.starts_with("* LIST ") && line.ends_with(" INBOX")), "{listed}");
+    let found = String::from_utf8(ask("imap", "INBOX?SUBJECT%20dots", &[])).unwrap();
+    assert_eq!(found, "* SEARCH 2\r\n");
+    let file = server.path().join("draft");
+    fs::write(&file, &samples[0].message).unwrap();
+    ask("imaps", "Drafts", &["--upload-file", file.to_str().unwrap()]);
+    assert_same(&ask("imap", "Drafts;UID=1", &[]), &samples[0].message, "what was appended");
+}
+
+/// What is in the folders of a Maildir, with the flags of each message.
+fn maildir(folder: &Path) -> Vec<(Vec<u8>, String)> {
+    let files = ["new", "cur"].into_iter().flat_map(|name| fs::read_dir(folder.join(name)).unwrap());
+    let mut found: Vec<(Vec<u8>, String)> = files
+        .map(|file| file.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let flags = name.rsplit_once(":2,").map_or("", |(_, flags)| flags).to_owned();
+            (fs::read(&path).unwrap(), flags)
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn private_file(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// Runs mbsync with a Maildir at `local`, which stays in step with all mailboxes.
+fn mbsync(program: &Path, server: &Server, local: &Path) {
+    fs::create_dir_all(local).unwrap();
+    let config = server.path().join("mbsyncrc");
+    private_file(
+        &config,
+        &format!(
+            "IMAPAccount us\nHost 127.0.0.1\nPort {}\nUser {ALICE}\nPass \"{PASSWORD}\"\nSSLType None\nAuthMechs LOGIN\n\n\
+             IMAPStore far\nAccount us\n\nMaildirStore near\nPath {local}/\nInbox {local}/INBOX\nSubFolders Verbatim\n\n\
+             Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All\nSyncState *\n",
+            server.port("imap"),
+            local = local.display()
+        ),
+    );
+    let mut command = Command::new(program);
+    tools::run(command.args(["-a", "-c"]).arg(&config).env("HOME", server.path()), b"").ok("mbsync");
+}
+
+#[test]
+fn mbsync_keeps_a_maildir_in_step() {
+    let Some(program) = tools::find("mbsync", "mbsync") else { return };
+    let samples = small();
+    let server = filled(&samples);
+    let (one, other) = (server.path().join("one"), server.path().join("other"));
+    mbsync(&program, &server, &one);
+    mbsync(&program, &server, &other);
+    assert_eq!(maildir(&one.join("INBOX")).len(), samples.len());
+    // A new message, one that is read, and one that goes, on one side; the other side follows.
+    fs::write(one.join("INBOX/new/1.1.here"), "Subject: made here\n\nx\n").unwrap();
+    let mut files: Vec<PathBuf> = ["new", "cur"]
+        .iter()
+        .flat_map(|name| fs::read_dir(one.join("INBOX").join(name)).unwrap())
+        .map(|file| file.unwrap().path())
+        .filter(|path| !path.ends_with("1.1.here"))
+        .collect();
+    files.sort();
+    let read = files.pop().unwrap();
+    let name = read.file_name().unwrap().to_string_lossy().split(":2,").next().unwrap().to_owned();
+    fs::rename(&read, one.join(format!("INBOX/cur/{name}:2,FS"))).unwrap();
+    fs::remove_file(files.pop().unwrap()).unwrap();
+    mbsync(&program, &server, &one);
+    mbsync(&program, &server, &other);
+    let (here, there) = (maildir(&one.join("INBOX")), maildir(&other.join("INBOX")));
+    assert_eq!(here.len(), samples.len(), "one came and one went");
+    let flags = |found: &[(Vec<u8>, String)]| found.iter().filter(|(_, flags)| flags == "FS").count();
+    assert_eq!((flags(&here), flags(&there), there.len()), (1, 1, here.len()));
+    let has_new = |found: &[(Vec<u8>, String)]| {
+        found.iter().any(|(octets, _)| String::from_utf8_lossy(octets).contains("made here"))
+    };
+    assert!(has_new(&here) && has_new(&there));
+}
+
+#[test]
+fn fetchmail_takes_what_is_new() {
+    let Some(program) = tools::find("fetchmail", "fetchmail and IMAP") else { return };
+    let samples = small();
+    let server = filled(&samples);
+    let taken = server.path().join("taken");
+    let config = server.path().join("fetchmailrc");
+    private_file(
+        &config,
+        &format!(
+            "poll 127.0.0.1 service {} protocol IMAP user \"{ALICE}\" password \"{PASSWORD}\" no sslcertck sslproto '' \
+             mda \"cat >> {}\"\n",
+            server.port("imap"),
+            taken.display()
+        ),
+    );
+    let mut command = Command::new(&program);
+    command.args(["--nodetach", "--nosyslog", "--fetchmailrc"]).arg(&config).env("HOME", server.path());
+    let done = tools::run(&mut command, b"");
+    // As root it says that it had better not be; 0 is mail taken.
+    assert_eq!(done.status.code(), Some(0), "{}", done.said());
+    let text = String::from_utf8_lossy(&fs::read(&taken).unwrap()).into_owned();
+    for sample in &samples {
+        assert!(text.contains(&format!("Subject: {}", sample.name)), "{text}");
+    }
+    server.mailbox_count(ALICE, 0);
+}
