@@ -88,8 +88,11 @@ fn a_provider_s_limit_costs_time_and_no_message() {
     let scene = play(&at_rest(""), scenario);
     assert_eq!(summary(&scene, "delivered"), 60, "{scene}");
     assert!(summary(&scene, "attempts") > 60, "some were put off");
+    // Each is a message of its own, with its own Message-ID.
+    let accepted =
+        scene["messages"].as_array().unwrap().iter().map(|sent| &events(sent, "accepted")[0]["text"]);
     let ids: BTreeSet<_> =
-        scene["messages"].as_array().unwrap().iter().map(|sent| sent["id"].as_str()).collect();
+        accepted.map(|text| text.as_str().unwrap().split_once("Message-ID ").unwrap().1.to_owned()).collect();
     assert_eq!(ids.len(), 60);
     // In any minute.
     let mut taken: Vec<u64> = scene["messages"]
@@ -303,4 +306,39 @@ fn mistakes_are_told_with_file_line_and_nearest_key() {
     let done = wrong.cli(&["rehearse"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(done.said().contains("postrider.toml:2:1: unknown key"), "{}", done.said());
+}
+
+/// What a line says, whatever the figures and IDs in it.
+fn skeleton(text: &str) -> Vec<String> {
+    let is_id =
+        |word: &str| word.len() == 13 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let word = |word: &str| {
+        let bare = word.trim_end_matches(':');
+        if is_id(bare) { "ID".to_owned() } else { word.replace(|c: char| c.is_ascii_digit(), "") }
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+    text.trim().lines().map(line).collect()
+}
+
+#[test]
+fn the_readme_shows_what_it_says() {
+    let (_, below) = README.split_once("\n### Rehearse a bad day\n").unwrap();
+    let (scenario, rest) = below.split_once("```toml\n").unwrap().1.split_once("```").unwrap();
+    let shown = rest.split_once("```console\n").unwrap().1.split_once("```").unwrap().0;
+    let (command, shown) = shown.split_once('\n').unwrap();
+    assert_eq!(command, "$ postrider rehearse --config postrider.toml --scenario scenario.toml");
+    let server = at_rest("");
+    let config = fs::read_to_string(server.config()).unwrap().replace("mx.example.test", "mx1.example.org");
+    fs::write(server.config(), config).unwrap();
+    fs::write(server.path().join("scenario.toml"), scenario).unwrap();
+    let said = server.cli_ok(&["rehearse", "--scenario", "scenario.toml"]);
+    assert_eq!(skeleton(&said), skeleton(shown), "{said}");
+}
+
+#[test]
+fn every_key_is_in_the_reference() {
+    let keys = at_rest("").cli_ok(&["rehearse", "--keys"]);
+    for key in ["`[[peer]]`", "`[[dns]]`", "`[[message]]`", "`down`", "`limit`", "`deliver_by`", "`during`"] {
+        assert!(keys.contains(key), "{key}: {keys}");
+    }
 }

@@ -33,7 +33,7 @@ pub struct Rehearse {
     #[arg(long, value_name = "END")]
     fail_on: Vec<BadEnd>,
     /// Print what may stand in a scenario, in Markdown
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     keys: bool,
 }
 
@@ -68,6 +68,14 @@ impl Rehearse {
         let report = rehearse(&order)?;
         report.show(self.all, output)?;
         let tally = report.tally();
+        if tally.lost > 0 {
+            let Order { seed, .. } = order;
+            let lost = format!(
+                "{} messages were lost, which is a defect of Postrider; seed {seed} shows it",
+                tally.lost
+            );
+            return Err(Failure::new(lost));
+        }
         let bad = self.fail_on.iter().map(|end| end.count(&tally)).find(|(count, _)| *count > 0);
         bad.map_or(Ok(()), |(count, what)| Err(Failure::new(format!("{count} messages {what}"))))
     }

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use mail::{Address, Domain};
+use mail::{Address, Domain, Host};
 use mta::route::{self, Route, Via};
 use sim::rehearsal::{Manners, Occasion, Outage, Place, Refusal, Script, Site, Window};
 
@@ -168,7 +168,7 @@ impl<'a> Hosts<'a> {
     fn add_smarthosts(&mut self, playable: &Playable, scenario: &'a Scenario) {
         for route in &playable.routes {
             let Via::Smtp(next) = &route.via else { continue };
-            let name = next.host.to_ascii_lowercase();
+            let name = lookup(&next.host).unwrap_or_else(|| next.host.to_ascii_lowercase());
             let peer = peer_of_host(scenario, &name);
             self.found.entry(name).or_insert_with(|| (BTreeSet::new(), peer)).0.insert(next.port);
         }
@@ -190,6 +190,12 @@ impl<'a> Hosts<'a> {
             })
             .chain([SMTP_PORT])
             .collect();
+        for address in scenario.message.iter().flat_map(|message| &message.to) {
+            let Host::Literal(ip) = address.0.host() else { continue };
+            let name = ip.to_string();
+            let peer = peer_of_host(scenario, &name);
+            self.found.entry(name).or_insert_with(|| (BTreeSet::new(), peer)).0.extend(&ports);
+        }
         for name in names {
             let is_it = |peer: &&Peer| {
                 peer.domain.as_ref().and_then(|domain| lookup(&domain.0)) == Some(name.clone())

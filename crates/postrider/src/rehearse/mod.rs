@@ -73,7 +73,7 @@ fn own_scene(path: &Path) -> Result<Scene, Failure> {
 
 fn shorten(scene: &mut Scene, days: u32) -> Result<(), Failure> {
     if !(1..=DAYS_MAX).contains(&days) {
-        return Err(Failure::usage(format!("--days may be {DAYS_MAX} at most")));
+        return Err(Failure::usage(format!("--days is a number from 1 to {DAYS_MAX}")));
     }
     let last = scene.scenario.message.iter().map(scenario::TestMessage::last_at).map(|span| span.0).max();
     if last.is_some_and(|last| last.as_secs() >= u64::from(days) * 86_400) {
@@ -114,6 +114,6 @@ fn scene_notes(
 fn progress(scenes: &[Scene]) -> ProgressBar {
     let hours = scenes.iter().map(|scene| u64::from(scene.scenario.days) * 24).sum();
     let style =
-        ProgressStyle::with_template("{bar:30} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressStyle::with_template("{bar:30} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(hours).with_style(style)
 }

@@ -39,7 +39,7 @@ pub struct Tally {
     pub bounced: usize,
     pub waiting: usize,
     pub refused: usize,
-    pub discarded: usize,
+    pub lost: usize,
     /// Whose senders were told of a delay.
     pub delayed: usize,
     pub longest_wait: Duration,
@@ -126,8 +126,6 @@ impl SceneReport {
 
     fn row(&self) -> Vec<String> {
         let tally = Tally::of(&self.played);
-        let most = self.played.connections.iter().map(|to| format!("{} to {}", to.most, to.host));
-        let most: Vec<String> = most.collect();
         vec![
             tally.sent.to_string(),
             tally.delivered.to_string(),
@@ -137,13 +135,13 @@ impl SceneReport {
             tally.delayed.to_string(),
             explain::span(tally.longest_wait),
             tally.attempts.to_string(),
-            if most.is_empty() { "none".to_owned() } else { most.join(", ") },
+            busiest(&self.played.connections),
             self.name.clone(),
         ]
     }
 
     fn json(&self) -> Value {
-        let Tally { sent, delivered, bounced, waiting, refused, discarded, delayed, longest_wait, attempts } =
+        let Tally { sent, delivered, bounced, waiting, refused, lost, delayed, longest_wait, attempts } =
             Tally::of(&self.played);
         let connections =
             |to: &Connections| json!({"host": to.host, "in_all": to.in_all, "most_at_once": to.most});
@@ -154,13 +152,22 @@ impl SceneReport {
             "notes": self.notes,
             "summary": {
                 "sent": sent, "delivered": delivered, "bounced": bounced, "waiting": waiting, "refused": refused,
-                "discarded": discarded, "told_of_delay": delayed, "longest_wait_seconds": longest_wait.as_secs(),
+                "lost": lost, "told_of_delay": delayed, "longest_wait_seconds": longest_wait.as_secs(),
                 "attempts": attempts,
             },
             "connections": self.played.connections.iter().map(connections).collect::<Vec<_>>(),
             "messages": self.played.messages.iter().map(|sent| message(sent, self.played.lasted)).collect::<Vec<_>>(),
         })
     }
+}
+
+/// `3 to mx.big.example, no more to 2 others`
+fn busiest(connections: &[Connections]) -> String {
+    // The first of those that are alike.
+    let Some(most) = connections.iter().rev().max_by_key(|to| to.most) else { return "none".to_owned() };
+    let others = connections.len() - 1;
+    let others = if others == 0 { String::new() } else { format!(", no more to {others} others") };
+    format!("{} to {}{others}", most.most, most.host)
 }
 
 fn message(sent: &Sent, lasted: Duration) -> Value {
@@ -206,7 +213,7 @@ impl Tally {
                 bounced: is(End::Bounced),
                 waiting: is(End::Waiting),
                 refused: is(End::Refused),
-                discarded: is(End::Discarded),
+                lost: is(End::Lost),
                 delayed: usize::from(sent.told_of_delay()),
                 longest_wait: sent.wait(played.lasted),
                 attempts: sent.attempts(),
@@ -222,7 +229,7 @@ impl Tally {
             bounced: self.bounced + other.bounced,
             waiting: self.waiting + other.waiting,
             refused: self.refused + other.refused,
-            discarded: self.discarded + other.discarded,
+            lost: self.lost + other.lost,
             delayed: self.delayed + other.delayed,
             longest_wait: self.longest_wait.max(other.longest_wait),
             attempts: self.attempts + other.attempts,

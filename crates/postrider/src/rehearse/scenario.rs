@@ -108,7 +108,7 @@ section! {
         count: u32 = 1;
         /// When the first is sent.
         at: Span = Span::seconds(0);
-        /// When each further one is, after the one before.
+        /// When each further one is, after the one before; with 0s as soon as that was taken.
         every: Span = Span::seconds(0);
         /// Octets of each.
         size: Size = Size(2048);
@@ -151,7 +151,7 @@ fn check(scenario: &Scenario, root: &Spanned<DeTable<'_>>, problems: &mut Proble
     let root = root.get_ref();
     if !(1..=DAYS_MAX).contains(&scenario.days) {
         let span = root.iter().find(|(key, _)| key.get_ref() == "days").map(|(_, value)| value.span());
-        problems.add(span.unwrap_or_default(), format!("days may be {DAYS_MAX} at most"));
+        problems.add(span.unwrap_or_default(), format!("days is a number from 1 to {DAYS_MAX}"));
     }
     check_peers(scenario, root, problems);
     check_messages(scenario, root, problems);
@@ -284,7 +284,7 @@ mod tests {
         for (text, expected) in [
             (String::new(), "there is no [[message]]"),
             ("[[message]]\nto = []\n".to_owned(), "to needs one recipient"),
-            (format!("days = 31\n{message}"), "days may be 30 at most"),
+            (format!("days = 31\n{message}"), "days is a number from 1 to 30"),
             (format!("{message}at = \"8d\"\n"), "the run is over after 7 days"),
             (format!("{message}count = 10001\n"), "10001 messages"),
             (format!("{message}count = 10000\nsize = \"1 MiB\"\n"), "256 MiB together"),

@@ -70,7 +70,7 @@ fn days(target: &Target) -> [(String, String); 5] {
 
 /// The ways of the routes that lead to other hosts, each once, with the routes they are left out for.
 fn targets(playable: &Playable) -> (Vec<Target>, Vec<String>) {
-    let (mut targets, mut notes, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut targets, mut notes, mut ways) = (Vec::new(), Vec::new(), Vec::new());
     for (index, route) in playable.routes.iter().enumerate() {
         let written = playable.config.route.get(index);
         let Some(to) = recipient(written) else { continue };
@@ -93,12 +93,14 @@ fn targets(playable: &Playable) -> (Vec<Target>, Vec<String>) {
             }
             _ => continue,
         };
-        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == way) {
-            notes.push(format!("{}: as {first}, so it is played once", target.name));
-        } else {
-            seen.push((way, target.name.clone()));
-            targets.push(target);
+        // Later routes are for more addresses.
+        if let Some(place) = ways.iter().position(|other| *other == way) {
+            ways.remove(place);
+            let first: Target = targets.remove(place);
+            notes.push(format!("{}: as {}, so it is played once", first.name, target.name));
         }
+        ways.push(way);
+        targets.push(target);
     }
     (targets, notes)
 }

@@ -17,12 +17,12 @@ const ALIKE_TOLD: usize = 2;
 #[serde(rename_all = "snake_case")]
 pub enum End {
     Delivered,
-    /// Thrown away by a route.
-    Discarded,
     Waiting,
     Bounced,
     /// The server did not take it.
     Refused,
+    /// Taken, not in the queue, and no end in its history: there must be none of these.
+    Lost,
 }
 
 /// A line of a timeline.
@@ -44,7 +44,7 @@ impl Sent {
         } else if self.events.iter().any(|(_, event)| matches!(event, Event::Delivered { .. })) {
             End::Delivered
         } else {
-            End::Discarded
+            End::Lost
         }
     }
 

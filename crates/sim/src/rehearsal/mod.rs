@@ -8,7 +8,7 @@ mod session;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -80,7 +80,7 @@ pub struct Stage {
     outside: Outside,
     wall: Arc<WallClock>,
     life: Arc<Life>,
-    seeds: [u64; 4],
+    chance: Mutex<Chance>,
     roots_pem: String,
     places: Vec<Place>,
 }
@@ -102,7 +102,7 @@ impl Stage {
         let stage = Self {
             wall: outside.wall_clock(),
             life: Arc::default(),
-            seeds: std::array::from_fn(|_| chance.draw()),
+            chance: Mutex::new(chance),
             roots_pem: identity.certificate_pem.clone(),
             outside,
             places,
@@ -115,20 +115,20 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Of the server.
+    /// Of one process on the server's machine.
     pub fn world(&self) -> World {
-        self.world_of(SERVER_IP, self.seeds[0])
+        self.world_of(SERVER_IP)
     }
 
     /// Of somebody else who calls the server.
     pub fn stranger(&self) -> World {
-        self.world_of(STRANGER_IP, self.seeds[1])
+        self.world_of(STRANGER_IP)
     }
 
     /// The server's disk.
     pub fn stores(&self) -> Stores {
-        let engine = Arc::new(MemoryEngine::with_crash_model(CrashModel::calm(self.seeds[2])));
-        let disk = Disk::new(engine, self.life.clone(), self.seeds[3]);
+        let engine = Arc::new(MemoryEngine::with_crash_model(CrashModel::calm(self.draw())));
+        let disk = Disk::new(engine, self.life.clone(), self.draw());
         Stores::with_password_cost(Arc::new(disk), PasswordCost::least_with_scram())
     }
 
@@ -159,8 +159,12 @@ impl Stage {
         self.places.iter().filter_map(to).collect()
     }
 
-    fn world_of(&self, ip: IpAddr, seed: u64) -> World {
-        self.outside.world(ip, &self.life, &self.wall, seed)
+    fn world_of(&self, ip: IpAddr) -> World {
+        self.outside.world(ip, &self.life, &self.wall, self.draw())
+    }
+
+    fn draw(&self) -> u64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).draw()
     }
 
     fn open_sites(&self, sites: &[Site], identity: &Identity) -> Result<(), TlsError> {
@@ -180,7 +184,7 @@ impl Stage {
                 let ip = if here { SERVER_IP } else { place.ip };
                 for port in &place.ports {
                     let closed = if here { site.manners.down.clone() } else { Vec::new() };
-                    tokio::spawn(host.clone().serve(self.world_of(ip, 0), ip, *port, closed));
+                    tokio::spawn(host.clone().serve(self.world_of(ip), ip, *port, closed));
                 }
             }
         }
