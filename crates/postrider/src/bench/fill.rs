@@ -8,7 +8,7 @@ use mail::{Address, MailParameters, QueueId, RcptParameters, ReversePath, Timest
 use store::{
     Batch, BlobId, Stores,
     ledger::Event,
-    spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
+    spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient, Renewal},
 };
 use world::World;
 
@@ -24,6 +24,8 @@ const BATCH_MESSAGES: u64 = 500;
 const SENDER_MESSAGES: u64 = 10;
 const ACCEPTED_WITHIN: Duration = Duration::from_hours(24);
 const ACCEPTED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
+/// Senders of older ones were told that their mail waits.
+const DELAY_TOLD_AFTER: Duration = Duration::from_hours(4);
 const DUE_FROM: Duration = Duration::from_hours(1);
 const DUE_WITHIN: Duration = Duration::from_hours(4);
 
@@ -50,6 +52,11 @@ impl Fill {
     pub async fn run(self, common: &Common, output: &mut Output) -> Result<(), Failure> {
         let stores = storage::open(&common.location.data_dir()?, true).await?;
         let now = World::system().clock.wall();
+        // A store that begins with this release is not one of an earlier one, whose entries are indexed by a server.
+        let mut renewal = Renewal::default();
+        while !renewal.is_over() {
+            renewal = stores.spool.renew(renewal).await.map_err(Failure::new)?;
+        }
         let mut done = 0;
         while done < self.entries {
             let end = self.entries.min(done + BATCH_MESSAGES);
@@ -121,7 +128,7 @@ impl Fill {
             attempts: 1,
             status: EntryStatus::Waiting,
             last_error: Some("the host refused the connection".to_owned()),
-            delay_told: false,
+            delay_told: now.since(accepted_at) >= DELAY_TOLD_AFTER,
             release_at: accepted_at,
             deadline: None,
             rerouted: false,
