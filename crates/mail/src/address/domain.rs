@@ -28,8 +28,11 @@ impl Domain {
         if self.0.is_ascii() {
             return self.0.to_ascii_lowercase();
         }
-        let labels: Vec<Cow<'_, str>> =
-            self.0.split('.').map(|label| a_label(label).unwrap_or(Cow::Borrowed(label))).collect();
+        let labels: Vec<Cow<'_, str>> = self
+            .0
+            .split('.')
+            .map(|label| a_label(label).unwrap_or_else(|| label.to_ascii_lowercase().into()))
+            .collect();
         labels.join(".")
     }
 }

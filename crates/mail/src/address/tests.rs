@@ -229,6 +229,8 @@ fn one_lookup_form_for_one_name() {
     for form in forms {
         assert_eq!(domain(form).unwrap().to_lookup(), "xn--bcher-kva.example", "{form}");
     }
+    // What only looks like an A-label has one form too, beside labels that are mapped (found by fuzzing).
+    assert_eq!(domain("b\u{fc}cher.XN--d2W4").unwrap().to_lookup(), "xn--bcher-kva.xn--d2w4");
 }
 
 #[test]
