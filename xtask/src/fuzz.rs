@@ -1,7 +1,9 @@
 //! `cargo xtask fuzz`: the targets under `fuzz/`, instrumented for libFuzzer by flags that stable Rust has.
 
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Context, Result, fail};
 use crate::shell;
@@ -59,32 +61,64 @@ pub fn step() -> Result<Tally> {
     fuzz(&Options::parse(&[])?)
 }
 
+/// As many at once as there are processors; what each says is shown when it ends.
 fn fuzz(options: &Options) -> Result<Tally> {
     let programs = build()?;
-    let mut tally = Tally::default();
-    for target in &options.targets {
-        let corpus = fuzz_dir().join("corpus").join(target);
-        let findings = fuzz_dir().join("artifacts").join(target);
-        for dir in [&corpus, &findings] {
-            std::fs::create_dir_all(dir).context("cannot make a directory for the fuzzer")?;
+    let (left, results) = (Mutex::new(options.targets.iter()), Mutex::new(Vec::new()));
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(|| {
+                loop {
+                    let Some(target) = locked(&left).next() else { break };
+                    let result = one(&programs, target, options.seconds);
+                    locked(&results).push(result);
+                }
+            });
         }
-        println!("\n--- {target}, {} s", options.seconds);
-        let mut command = Command::new(programs.join(target));
-        command
-            .arg(format!("-max_total_time={}", options.seconds))
-            .arg(format!("-max_len={INPUT_BYTES_MAX}"))
-            .arg(format!("-artifact_prefix={}/", findings.display()))
-            // The same seed each time: a run that passed passes again, and a longer one goes on from there.
-            .args(["-seed=1", "-verbosity=0", "-print_final_stats=1", "-timeout=10", "-rss_limit_mb=1024"])
-            .arg(&corpus);
-        if shell::run_watched(&mut command, |_| ())? {
+    });
+    let mut tally = Tally::default();
+    for passed in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if passed? {
             tally.passed += 1;
         } else {
-            println!("{target}: the input that did it is in {}", findings.display());
             tally.failed += 1;
         }
     }
     Ok(tally)
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the target found nothing.
+fn one(programs: &Path, target: &str, seconds: u32) -> Result<bool> {
+    let corpus = fuzz_dir().join("corpus").join(target);
+    let findings = fuzz_dir().join("artifacts").join(target);
+    for dir in [&corpus, &findings] {
+        std::fs::create_dir_all(dir).context("cannot make a directory for the fuzzer")?;
+    }
+    let mut command = Command::new(programs.join(target));
+    command
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_len={INPUT_BYTES_MAX}"))
+        .arg(format!("-artifact_prefix={}/", findings.display()))
+        // The same seed each time: a run that passed passes again, and a longer one goes on from there.
+        .args(["-seed=1", "-verbosity=0", "-print_final_stats=1", "-timeout=10", "-rss_limit_mb=1024"])
+        .arg(&corpus)
+        .stdin(Stdio::null());
+    let output = command.output().context(target)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        let executed =
+            said.lines().find(|line| line.contains("number_of_executed_units")).unwrap_or_default();
+        println!("{target}: nothing found in {seconds} s; {executed}");
+    } else {
+        println!("{target}: {}\n{said}", output.status);
+        println!("{target}: the input that did it is in {}", findings.display());
+    }
+    Ok(output.status.success())
 }
 
 /// Returns where the programs are.

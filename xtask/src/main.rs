@@ -16,7 +16,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test [--only STEP]     install the test tools, then format, lint and test the whole workspace
-  ci [--only STEP]       the same with the settings of continuous integration, and a release build
+  ci [--only STEP]       the same with the settings of continuous integration
                          STEP: tools | fmt | clippy | release | test | sim | fuzz | system
   fuzz [TARGET...]       feed the parsers and machines made-up input (see fuzz/targets)
       --seconds N        how long each target runs (default 20)
