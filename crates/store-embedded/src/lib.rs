@@ -80,7 +80,7 @@ impl Default for Options {
         Self {
             index_cache_bytes: 32 * 1024 * 1024,
             segment_bytes: 64 * 1024 * 1024,
-            memtable_bytes: 8 * 1024 * 1024,
+            memtable_bytes: 16 * 1024 * 1024,
             checkpoint_interval_ms: 5000,
             spare_segments: 2,
             reserve_bytes: 64 * 1024 * 1024,

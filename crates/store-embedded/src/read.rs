@@ -1,8 +1,14 @@
 //! Reading bodies.
 
-use std::{io, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    io::{self, IoSliceMut},
+    ops::Range,
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
 
 use bytes::Bytes;
+use rustix::io::{ReadWriteFlags, preadv2};
 use store::StoreError;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,9 +30,22 @@ pub(crate) async fn blob(shared: &Arc<Shared>, id: u64, range: Range<u64>) -> Re
     if let Some(octets) = shared.recent().get(id) {
         return part(&octets, &range).ok_or(StoreError::NotFound);
     }
+    if let Some(octets) = from_page_cache(shared, &row) {
+        return part(&octets, &range).ok_or(StoreError::NotFound);
+    }
     let shared = Arc::clone(shared);
     let read = tokio::task::spawn_blocking(move || read(&shared, id, row, &range));
     read.await.map_err(|error| StoreError::Io(error.to_string()))?
+}
+
+/// A body that takes no access to the disk is read at once: another thread would cost more than the reading. Whatever
+/// is not plainly there is left to [`read`].
+fn from_page_cache(shared: &Shared, row: &BlobRow) -> Option<Bytes> {
+    let Place::Log { segment, offset } = row.place else { return None };
+    let file = shared.segments.opened(segment)?;
+    let mut octets = vec![0; usize::try_from(row.bytes).ok()?];
+    let read = preadv2(&*file, &mut [IoSliceMut::new(&mut octets)], offset, ReadWriteFlags::NOWAIT).ok()?;
+    (read == octets.len() && xxh3_64(&octets) == row.checksum).then(|| octets.into())
 }
 
 fn read(shared: &Shared, id: u64, row: BlobRow, range: &Range<u64>) -> Result<Bytes, StoreError> {

@@ -79,11 +79,16 @@ impl SegmentFiles {
 
     /// For reading, and for writing where the log ends.
     pub fn get(&self, number: u64) -> io::Result<Arc<File>> {
-        if let Some(file) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
-            return Ok(Arc::clone(file));
+        if let Some(file) = self.opened(number) {
+            return Ok(file);
         }
         let file = OpenOptions::new().read(true).write(true).open(self.path(number))?;
         Ok(self.keep_open(number, Arc::new(file)))
+    }
+
+    /// What takes no access to the disk.
+    pub fn opened(&self, number: u64) -> Option<Arc<File>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&number).map(Arc::clone)
     }
 
     fn keep_open(&self, number: u64, file: Arc<File>) -> Arc<File> {
