@@ -94,5 +94,6 @@ pub(super) fn envelope(fields: &Fields) -> Envelope {
         bcc: addresses("Bcc"),
         in_reply_to: fields.text("In-Reply-To"),
         message_id: fields.text("Message-ID"),
+        references: fields.text("References"),
     }
 }

@@ -6,7 +6,7 @@ use memchr::memchr;
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 
 /// The fields that tell of structure, each where it came first.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "Content-Type",
     "Content-Transfer-Encoding",
     "Content-ID",
@@ -25,6 +25,7 @@ const NAMES: [&str; 18] = [
     "Bcc",
     "In-Reply-To",
     "Message-ID",
+    "References",
 ];
 
 /// What is kept of a header section while it is read.

@@ -8,6 +8,7 @@ mod addresses;
 mod builder;
 mod content;
 mod fields;
+mod preview;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 pub use builder::Builder;
 pub use fields::HeaderFilter;
+pub use preview::{PREVIEW_CHARS_MAX, PREVIEW_SOURCE_BYTES_MAX};
 pub use section::SectionPart;
 use serde::{Deserialize, Serialize};
 pub use transfer::{TransferDecoder, TransferEncoding};
@@ -122,6 +124,8 @@ pub struct Envelope {
     pub bcc: Vec<EnvelopeAddress>,
     pub in_reply_to: Option<String>,
     pub message_id: Option<String>,
+    /// No part of what IMAP calls ENVELOPE; tells which messages belong together.
+    pub references: Option<String>,
 }
 
 /// An address, or where a group begins or ends. Nobody has looked whether mail can be sent there.
