@@ -25,8 +25,10 @@
 //! | 0x31 | mailbox name | account u64, name | mailbox u64 |
 //! | 0x32 | mailbox message | mailbox u64, UID u32 | version, MODSEQ u64, [`crate::mailbox::MessageRecord`] |
 //! | 0x33 | mailbox change: one of each message, its last | mailbox u64, MODSEQ u64 | UID u32, 1 octet, flags, keywords: all that a listing needs |
+//! | 0x34 | summary of a message | mailbox u64, UID u32 | [`crate::mailbox::Summary`] |
 //! | 0x35 | messages expunged together | mailbox u64, MODSEQ u64 | their UIDs: [`crate::mailbox::UidRanges`] |
 //! | 0x36 | subscription to a mailbox that is gone | account u64, name | empty |
+//! | 0x37 | expunged message that can be restored | account u64, time i64 ms, mailbox u64, UID u32 | [`crate::mailbox::ExpungedMessage`] |
 //! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
@@ -58,6 +60,7 @@
 //! | `X`, mailbox u64 | messages that are flagged \Deleted |
 //! | `E`, mailbox u64 | entries of what was expunged |
 //! | `F`, mailbox u64 | the MODSEQ up to which nobody knows any more what was expunged |
+//! | `R`, account u64 | octets of an account's expunged messages that can be restored |
 //! | `W` | nothing: the version of the counters and changes that every mailbox has |
 //!
 //! A mailbox's number is its account's in the upper 32 bits and its own in the account, from 1, in the lower ones.
@@ -89,8 +92,10 @@ pub const MAILBOX: u8 = 0x30;
 pub const MAILBOX_NAME: u8 = 0x31;
 pub const MAILBOX_MESSAGE: u8 = 0x32;
 pub const MAILBOX_CHANGE: u8 = 0x33;
+pub const MESSAGE_SUMMARY: u8 = 0x34;
 pub const MAILBOX_EXPUNGED: u8 = 0x35;
 pub const ORPHAN_SUBSCRIPTION: u8 = 0x36;
+pub const EXPUNGED_MESSAGE: u8 = 0x37;
 pub const DELETED_MAILBOX: u8 = 0x38;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
@@ -120,6 +125,7 @@ pub(crate) mod counter {
     pub(crate) const MAILBOX_DELETED: u8 = b'X';
     pub(crate) const EXPUNGED_ENTRIES: u8 = b'E';
     pub(crate) const EXPUNGED_FLOOR: u8 = b'F';
+    pub(crate) const RESTORABLE_OCTETS: u8 = b'R';
     pub(crate) const MAILBOX_LAYOUT: u8 = b'W';
 }
 

@@ -10,8 +10,8 @@ use proto::imap::{
     server::AppendEvent,
 };
 use store::{
-    Batch, BlobWriter, CommitError, PendingBlob,
-    mailbox::{Mailbox, MessageRecord, Quota, is_over_quota},
+    Batch, CommitError,
+    mailbox::{AppendWith, Mailbox, MessageWriter, Quota, WrittenMessage, is_over_quota},
 };
 
 use super::{flags, refusal::Refusal, session::Session};
@@ -24,8 +24,8 @@ pub(super) struct Append {
     target: Mailbox,
     quota: Quota,
     message: AppendMessage,
-    writer: Option<Box<dyn BlobWriter>>,
-    complete: Vec<(MessageRecord, PendingBlob)>,
+    writer: Option<MessageWriter>,
+    complete: Vec<(AppendWith, WrittenMessage)>,
     /// Of all messages so far.
     octets: u64,
 }
@@ -71,7 +71,7 @@ impl Session {
     }
 
     async fn start_message(&mut self, message: AppendMessage) -> Result<(), Refusal> {
-        let writer = self.service.stores.engine.blob_writer().await?;
+        let writer = self.mailboxes().message_writer().await?;
         let append = self.append()?;
         if append.complete.len() >= MESSAGES_MAX {
             return Err(Refusal::no(Code::Limit, "append fewer messages at once"));
@@ -112,19 +112,10 @@ impl Session {
         let now = self.service.clock.wall();
         let append = self.append()?;
         let Some(writer) = append.writer.take() else { return Ok(()) };
-        let blob = writer.finish().await?;
+        let written = writer.finish().await?;
         let (flags, keywords) = flags::new(&append.message.flags);
-        let record = MessageRecord {
-            blob: blob.id,
-            blob_bytes: blob.bytes,
-            prefix: Bytes::new(),
-            internal_date: append.message.date.unwrap_or(now),
-            flags,
-            keywords,
-            queue_id: None,
-            saved_at: now,
-        };
-        append.complete.push((record, blob));
+        let with = AppendWith { internal_date: append.message.date.unwrap_or(now), flags, keywords };
+        append.complete.push((with, written));
         Ok(())
     }
 
@@ -138,11 +129,11 @@ impl Session {
 
     async fn commit_append(&mut self, append: Append) -> Result<Status, Refusal> {
         let Append { target, quota, complete, .. } = append;
+        let now = self.service.clock.wall();
         let mut batch = Batch::new();
         let mut slots = Vec::with_capacity(complete.len());
-        for (record, blob) in complete {
-            batch.blob(blob);
-            slots.push(self.mailboxes().append_within(&mut batch, target.id, &record, quota).uid);
+        for (with, written) in complete {
+            slots.push(self.mailboxes().append_written(&mut batch, target.id, written, with, quota, now).uid);
         }
         let committed = match self.service.stores.engine.commit(batch).await {
             Ok(committed) => committed,

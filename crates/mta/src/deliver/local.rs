@@ -70,8 +70,7 @@ pub(super) async fn deliver(
 ) -> Fate {
     match policy::mailbox::has_room(&mta.stores, account, entry.blob_bytes).await {
         Ok(true) => {}
-        // RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.
-        Ok(false) => return Fate::Deferred(Trouble::new((4, 2, 2), "the mailbox is full")),
+        Ok(false) => return Fate::Deferred(Trouble::mailbox_full()),
         Err(error) => return unreadable(&error),
     }
     tls_reports::receive::look(mta, &mta.config(), entry, recipient).await;
@@ -90,7 +89,8 @@ pub(super) async fn deliver(
         queue_id: Some(entry.queue_id),
         saved_at: now,
     };
-    let append = Some(Append { mailbox: account.inbox, record });
+    let summary = mta.stores.mailboxes.summarize(&record).await.ok().map(Arc::new);
+    let append = Some(Append { mailbox: account.inbox, record, summary, quota: account.quota() });
     let to = format!("INBOX of {}", account.address);
     Fate::Delivered { to, reply: None, append, success: Success::Final }
 }

@@ -12,9 +12,9 @@ use std::{sync::Arc, time::Duration};
 
 use mail::{ByMode, EnhancedStatus, ReversePath, Timestamp, cause};
 use store::{
-    Batch, CommitError, StoreError,
+    Batch, CommitError, Mailboxes, StoreError,
     ledger::{self, Event},
-    mailbox::{MailboxId, MessageRecord},
+    mailbox::{MailboxId, MessageRecord, Quota, Summary, is_over_quota},
     spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
 };
 
@@ -67,6 +67,15 @@ pub(crate) enum Success {
 pub(crate) struct Append {
     pub(crate) mailbox: MailboxId,
     pub(crate) record: MessageRecord,
+    /// None if the message could not be read; clients that ask have it read again.
+    pub(crate) summary: Option<Arc<Summary>>,
+    pub(crate) quota: Quota,
+}
+
+impl Append {
+    pub(crate) fn stage(&self, mailboxes: &Mailboxes, batch: &mut Batch) {
+        mailboxes.append_summarized(batch, self.mailbox, &self.record, self.summary.as_deref(), self.quota);
+    }
 }
 
 /// Why a recipient was not delivered to.
@@ -112,6 +121,11 @@ impl Trouble {
         }
     }
 
+    /// RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.
+    pub(crate) fn mailbox_full() -> Self {
+        Self::new((4, 2, 2), "the mailbox is full")
+    }
+
     /// What happened, for who knows nothing of mail systems: what the host meant, if that is known.
     pub(super) fn words(&self) -> String {
         let said = self.diagnostic.as_deref().and_then(cause::classify_noted);
@@ -125,7 +139,7 @@ impl Trouble {
 pub(crate) async fn settle(
     mta: &Arc<Mta>,
     entry: &Arc<QueueEntry>,
-    fates: Vec<Fate>,
+    mut fates: Vec<Fate>,
     attempt: Option<Attempt>,
 ) {
     let mut current = entry.clone();
@@ -141,6 +155,8 @@ pub(crate) async fn settle(
                     break;
                 }
             }
+            // Others filled the mailbox since it was asked.
+            Err(Unsettled::Commit(error)) if put_off_over_quota(&mut fates, &error) => {}
             Err(Unsettled::Commit(CommitError::Conflict(_))) => {
                 conflicts += 1;
                 match mta.stores.spool.entry(entry.id()).await {
@@ -159,6 +175,20 @@ pub(crate) async fn settle(
     }
     let again_at = mta.world.clock.wall().plus(COMMIT_RETRY_DELAY);
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), Some(again_at));
+}
+
+/// The deliveries that failed because the account would exceed its quota; false if that is not why.
+fn put_off_over_quota(fates: &mut [Fate], error: &CommitError) -> bool {
+    let mut found = false;
+    for fate in fates {
+        if let Fate::Delivered { append: Some(append), .. } = fate
+            && is_over_quota(error, append.mailbox.account())
+        {
+            *fate = Fate::Deferred(Trouble::mailbox_full());
+            found = true;
+        }
+    }
+    found
 }
 
 /// As [`settle`] in one try, together with what is in the batch already, and the entries that it adds. After a conflict the
@@ -187,7 +217,7 @@ async fn append_alone(mta: &Mta, fates: &[Fate]) -> Result<(), CommitError> {
     let mut batch = Batch::new();
     for fate in fates {
         if let Fate::Delivered { append: Some(append), .. } = fate {
-            mta.stores.mailboxes.append(&mut batch, append.mailbox, &append.record);
+            append.stage(&mta.stores.mailboxes, &mut batch);
         }
     }
     mta.stores.engine.commit(batch).await.map(drop)
@@ -319,7 +349,7 @@ fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[
     for (recipient, fate) in entry.recipients.iter().zip(fates) {
         if let Fate::Delivered { to, reply, append, .. } = fate {
             if let Some(append) = append.as_ref().filter(|_| !mta.has(Planted::DeliversInTwoBatches)) {
-                mta.stores.mailboxes.append(batch, append.mailbox, &append.record);
+                append.stage(&mta.stores.mailboxes, batch);
             }
             let recipient = recipient.address.to_string();
             let event = Event::Delivered { recipient, to: to.clone(), reply: reply.clone() };

@@ -11,7 +11,7 @@ use crate::{
     batch::{Batch, Expect},
     engine::{CommitError, Key, StoreError},
     keys::{ACCOUNT, KeyBuilder, counter},
-    mailbox::AccountId,
+    mailbox::{AccountId, Quota},
     value::Value,
 };
 
@@ -48,6 +48,7 @@ impl Directory {
             quota_bytes,
             created_at: now,
             full_name: None,
+            quota_messages: None,
         };
         for _ in 0..CONFLICTS_MAX {
             let domain = self.must_be_addable(address).await?;
@@ -79,6 +80,24 @@ impl Directory {
             batch.check(key.clone(), Expect::Equals(stored));
             batch.put(key.clone(), Account { password_hash: password_hash.clone(), ..account }.encode());
             batch.put(scram_key(id), scram.encode());
+            match self.engine.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Conflict(key).into())
+    }
+
+    /// What the account's mailboxes may hold. What is there already stays.
+    pub async fn set_quota(&self, address: &Address, quota: Quota) -> Result<(), DirectoryError> {
+        let key = account_key(&address.to_lookup());
+        for _ in 0..CONFLICTS_MAX {
+            let (account, stored) = self.must_exist(address).await?;
+            let mut batch = Batch::new();
+            batch.check(key.clone(), Expect::Equals(stored));
+            let Quota { octets: quota_bytes, messages: quota_messages } = quota;
+            batch.put(key.clone(), Account { quota_bytes, quota_messages, ..account }.encode());
             match self.engine.commit(batch).await {
                 Ok(_) => return Ok(()),
                 Err(CommitError::Conflict(_)) => {}

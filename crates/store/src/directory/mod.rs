@@ -66,6 +66,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// What VRFY and EXPN tell beside the address.
     pub full_name: Option<FullName>,
+    /// None is no limit.
+    pub quota_messages: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +159,7 @@ impl std::fmt::Debug for Account {
 impl Account {
     /// What its mailboxes may hold.
     pub fn quota(&self) -> Quota {
-        Quota { octets: self.quota_bytes, messages: None }
+        Quota { octets: self.quota_bytes, messages: self.quota_messages }
     }
 }
 
@@ -168,12 +170,13 @@ impl Value for DomainRecord {
 
 impl Value for Account {
     const NAME: &'static str = "account";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
-    /// Version 1 ended before `full_name`.
+    /// Version 1 ended before `full_name`, version 2 before `quota_messages`.
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
         match version {
-            1 => Self::decode(&[&[Self::VERSION], octets, &[0]].concat()),
+            1 => Self::decode(&[&[Self::VERSION], octets, &[0, 0]].concat()),
+            2 => Self::decode(&[&[Self::VERSION], octets, &[0]].concat()),
             _ => Err(unknown_version::<Self>(version)),
         }
     }

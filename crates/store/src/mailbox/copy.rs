@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use mail::Timestamp;
 
 use super::{
@@ -77,7 +78,8 @@ impl Mailboxes {
                 return if there { Ok(Copied::default()) } else { Err(MailboxError::NotFound) };
             }
             let mut batch = Batch::new();
-            let (slots, tally) = stage_copies(&mut batch, &found, to, now);
+            let summaries = self.stored_summaries(from, &found).await?;
+            let (slots, tally) = stage_copies(&mut batch, &found, summaries, to, now);
             let modseq = match leave {
                 Leave::Stay => {
                     tally.stage_usage(&mut batch, to.account(), quota);
@@ -121,15 +123,21 @@ enum Leave {
     Go,
 }
 
-fn stage_copies(batch: &mut Batch, found: &[Found], to: MailboxId, now: Timestamp) -> (Vec<Slot>, Tally) {
+fn stage_copies(
+    batch: &mut Batch,
+    found: &[Found],
+    summaries: Vec<Option<Bytes>>,
+    to: MailboxId,
+    now: Timestamp,
+) -> (Vec<Slot>, Tally) {
     batch.check(mailbox_key(to), Expect::Present);
     let mut tally = Tally::default();
     let mut slots = Vec::with_capacity(found.len());
-    for one in found {
+    for (one, summary) in found.iter().zip(summaries) {
         // The body must not go before it is referred to anew.
         batch.check(one.key.clone(), Expect::Equals(one.octets.clone()));
         let record = MessageRecord { saved_at: now, ..one.message.record.clone() };
-        slots.push(put_message(batch, to, &record).uid);
+        slots.push(put_message(batch, to, &record, summary.map(Vec::from)).uid);
         batch.references(record.blob, 1);
         tally.add(&record);
     }

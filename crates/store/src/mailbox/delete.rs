@@ -74,7 +74,7 @@ impl Mailboxes {
             let deleted = DeletedMailbox { name: mailbox.name, deleted_at: now };
             batch.put(deleted_key(id), deleted.encode());
             match self.engine.commit(batch).await {
-                Ok(_) => return Ok(self.clear(id, Removal::Deleted).await?),
+                Ok(_) => return Ok(self.clear(id, Removal::Deleted(&deleted)).await?),
                 Err(CommitError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -3,7 +3,7 @@ use mail::Timestamp;
 
 use super::{
     Found, MailboxId, Mailboxes, Quota, Uid, UidRanges, ascending,
-    keyspace::{change_key, expunged_prefix, mailbox_counter, mailbox_key, modseq_counter},
+    keyspace::{change_key, expunged_prefix, mailbox_counter, mailbox_key, modseq_counter, summary_key},
     message,
     tally::Tally,
 };
@@ -61,7 +61,7 @@ impl Mailboxes {
         &self,
         mailbox: MailboxId,
         uids: &[Uid],
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Expunged, CommitError> {
         let mut conflict = mailbox_key(mailbox);
         for _ in 0..CONFLICTS_MAX {
@@ -72,9 +72,8 @@ impl Mailboxes {
             let mut batch = Batch::new();
             batch.check(mailbox_key(mailbox), Expect::Present);
             let uids: Vec<Uid> = found.iter().map(|one| one.message.uid).collect();
-            for one in &found {
-                batch.references(one.message.record.blob, -1);
-            }
+            let name = self.by_id(mailbox).await?.map(|mailbox| mailbox.name).unwrap_or_default();
+            self.stage_restorable(&mut batch, mailbox, &name, &found, now).await?;
             let tally = stage_leaving(&mut batch, mailbox, &found);
             tally.stage(&mut batch, mailbox);
             tally.stage_usage(&mut batch, mailbox.account(), Quota::default());
@@ -126,6 +125,7 @@ pub(super) fn stage_leaving(batch: &mut Batch, mailbox: MailboxId, found: &[Foun
         batch.check(key.clone(), Expect::Equals(Bytes::clone(octets)));
         batch.delete(key.clone());
         batch.delete(change_key(mailbox, message.modseq));
+        batch.delete(summary_key(mailbox, message.uid));
         tally.remove(&message.record);
     }
     tally

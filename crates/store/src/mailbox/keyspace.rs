@@ -1,12 +1,14 @@
 //! The keys of mailboxes, as [`crate::keys`] tells them.
 
+use mail::Timestamp;
+
 use super::{AccountId, MailboxId, Uid};
 use crate::{
     Template,
     engine::Key,
     keys::{
-        DELETED_MAILBOX, KeyBuilder, MAILBOX, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
-        MAILBOX_NAME, ORPHAN_SUBSCRIPTION, counter,
+        DELETED_MAILBOX, EXPUNGED_MESSAGE, KeyBuilder, MAILBOX, MAILBOX_CHANGE, MAILBOX_EXPUNGED,
+        MAILBOX_MESSAGE, MAILBOX_NAME, MESSAGE_SUMMARY, ORPHAN_SUBSCRIPTION, counter,
     },
 };
 
@@ -43,12 +45,24 @@ pub(super) fn change_key(mailbox: MailboxId, modseq: u64) -> Key {
     KeyBuilder::new(MAILBOX_CHANGE).u64(mailbox.0).u64(modseq).key()
 }
 
+pub(super) fn summary_prefix(mailbox: MailboxId) -> Template {
+    space(MESSAGE_SUMMARY, mailbox).into()
+}
+
+pub(super) fn summary_key(mailbox: MailboxId, uid: Uid) -> Key {
+    KeyBuilder::new(MESSAGE_SUMMARY).u64(mailbox.0).u32(uid.0).key()
+}
+
 pub(super) fn expunged_prefix(mailbox: MailboxId) -> Template {
     space(MAILBOX_EXPUNGED, mailbox).into()
 }
 
 pub(super) fn expunged_key(mailbox: MailboxId, modseq: u64) -> Key {
     KeyBuilder::new(MAILBOX_EXPUNGED).u64(mailbox.0).u64(modseq).key()
+}
+
+pub(super) fn restorable_key(mailbox: MailboxId, uid: Uid, at: Timestamp) -> Key {
+    KeyBuilder::new(EXPUNGED_MESSAGE).u64(mailbox.account().0).time(at).u64(mailbox.0).u32(uid.0).key()
 }
 
 pub(super) fn deleted_key(mailbox: MailboxId) -> Key {

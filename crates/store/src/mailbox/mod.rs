@@ -4,6 +4,8 @@
 //! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
 mod copy;
+#[cfg(test)]
+mod crash_tests;
 mod create;
 mod delete;
 mod error;
@@ -18,9 +20,15 @@ mod name_tests;
 mod names;
 mod removal;
 mod rename;
+mod restorable;
+#[cfg(test)]
+mod restorable_tests;
 mod set_flags;
 mod status;
 mod subscribe;
+mod summary;
+#[cfg(test)]
+mod summary_tests;
 #[cfg(test)]
 mod sync_tests;
 mod tally;
@@ -35,7 +43,8 @@ use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use keyspace::{
-    change_prefix, mailbox_key, message_key, message_prefix, modseq_counter, name_key, space, uid_counter,
+    change_prefix, mailbox_key, message_key, message_prefix, modseq_counter, name_key, space, summary_prefix,
+    uid_counter,
 };
 use tally::Tally;
 
@@ -46,8 +55,11 @@ pub use expunge::Expunged;
 pub use flags::{FlagChange, FlagChangeKind, Flags};
 pub use listing::{ListedMessage, Listing, MailboxChanges};
 pub use names::{NAME_BYTES_MAX, canonical_name};
+pub use restorable::ExpungedMessage;
+use restorable::Retention;
 pub use set_flags::FlagsStored;
 pub use status::MailboxStatus;
+pub use summary::{AppendWith, MessageWriter, Summary, SummaryBuilder, WrittenMessage};
 pub use tally::{Quota, is_over_quota};
 pub use uid_ranges::UidRanges;
 
@@ -63,6 +75,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Mailboxes {
     engine: Arc<dyn Engine>,
+    retention: Arc<Retention>,
 }
 
 /// At most [`u32::MAX`].
@@ -152,7 +165,7 @@ impl MessageRecord {
 
 impl Mailboxes {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+        Self { engine, retention: Arc::default() }
     }
 
     /// In the order they were made.
@@ -205,7 +218,7 @@ impl Mailboxes {
     /// Adds a message with one reference to its body; UID and MODSEQ are assigned at commit time. The batch conflicts
     /// if the mailbox is gone.
     pub fn append(&self, batch: &mut Batch, mailbox: MailboxId, record: &MessageRecord) -> AppendSlots {
-        self.append_within(batch, mailbox, record, Quota::default())
+        self.append_summarized(batch, mailbox, record, None, Quota::default())
     }
 
     /// As [`append`](Self::append). The batch also conflicts if the account would exceed its quota
@@ -217,8 +230,20 @@ impl Mailboxes {
         record: &MessageRecord,
         quota: Quota,
     ) -> AppendSlots {
+        self.append_summarized(batch, mailbox, record, None, quota)
+    }
+
+    /// As [`append_within`](Self::append_within), with what is known of the message.
+    pub fn append_summarized(
+        &self,
+        batch: &mut Batch,
+        mailbox: MailboxId,
+        record: &MessageRecord,
+        summary: Option<&Summary>,
+        quota: Quota,
+    ) -> AppendSlots {
         batch.check(mailbox_key(mailbox), Expect::Present);
-        let slots = put_message(batch, mailbox, record);
+        let slots = put_message(batch, mailbox, record, summary.map(Summary::encode));
         batch.references(record.blob, 1);
         let mut tally = Tally::default();
         tally.add(record);
@@ -289,13 +314,21 @@ struct Found {
     octets: Bytes,
 }
 
-/// A message with new numbers; references and counters are the caller's.
-fn put_message(batch: &mut Batch, mailbox: MailboxId, record: &MessageRecord) -> AppendSlots {
+/// A message with new numbers and its summary as it is stored; references and counters are the caller's.
+fn put_message(
+    batch: &mut Batch,
+    mailbox: MailboxId,
+    record: &MessageRecord,
+    summary: Option<Vec<u8>>,
+) -> AppendSlots {
     let uid = batch.next(uid_counter(mailbox));
     let modseq = batch.next(modseq_counter(mailbox));
     batch.put(message_prefix(mailbox).hole(HoleWidth::Four, uid), message::template(modseq, record));
     let change = message::added(uid, record.flags, &record.keywords);
     batch.put(change_prefix(mailbox).hole(HoleWidth::Eight, modseq), change);
+    if let Some(summary) = summary {
+        batch.put(summary_prefix(mailbox).hole(HoleWidth::Four, uid), summary);
+    }
     AppendSlots { uid, modseq }
 }
 

@@ -1,9 +1,10 @@
 //! Emptying mailboxes that are gone or about to go, in steps: there may be many messages.
 
 use bytes::Bytes;
+use mail::Timestamp;
 
 use super::{
-    AccountId, Found, Mailbox, MailboxId, Mailboxes, Quota,
+    AccountId, DeletedMailbox, Found, Mailbox, MailboxId, Mailboxes, Quota,
     delete::counters,
     expunge::stage_leaving,
     keyspace::{account_counter, deleted_key, mailbox_key, modseq_counter, name_key, space},
@@ -16,18 +17,19 @@ use crate::{
         DELETED_MAILBOX, KeyBuilder, KeyReader, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
         ORPHAN_SUBSCRIPTION, counter,
     },
+    value::Value,
 };
 
 /// Keys that a removal takes in one step.
 const PAGE_MAX: usize = 2_000;
 
 /// Why a mailbox is emptied.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removal {
+#[derive(Clone, Copy)]
+pub(super) enum Removal<'a> {
     /// Its account goes. The mailbox is still there.
     Account,
     /// It was deleted, and its account counts it no more.
-    Deleted,
+    Deleted(&'a DeletedMailbox),
 }
 
 impl Mailboxes {
@@ -48,7 +50,8 @@ impl Mailboxes {
         self.clear_space(&KeyBuilder::new(ORPHAN_SUBSCRIPTION).u64(account.0).octets()).await?;
         batch.check(numbering.clone(), numbered.map_or(Expect::Absent, Expect::Equals));
         batch.delete(numbering);
-        for name in [counter::USAGE_MESSAGES, counter::USAGE_OCTETS] {
+        self.let_go_of(account, Timestamp::from_millis(i64::MAX)).await?;
+        for name in [counter::USAGE_MESSAGES, counter::USAGE_OCTETS, counter::RESTORABLE_OCTETS] {
             batch.delete(account_counter(name, account));
         }
         Ok(())
@@ -73,24 +76,29 @@ impl Mailboxes {
 
     async fn clear_deleted(&self, prefix: &[u8]) -> Result<(), CommitError> {
         let range = KeyRange::prefix(prefix);
-        for (key, _) in self.engine.scan(range, Order::Ascending, usize::MAX).await? {
+        for (key, value) in self.engine.scan(range, Order::Ascending, usize::MAX).await? {
             let id = MailboxId(KeyReader::new(&key)?.u64()?);
-            self.clear(id, Removal::Deleted).await?;
+            self.clear(id, Removal::Deleted(&DeletedMailbox::decode(&value)?)).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn clear(&self, mailbox: MailboxId, removal: Removal) -> Result<(), CommitError> {
+    pub(super) async fn clear(&self, mailbox: MailboxId, removal: Removal<'_>) -> Result<(), CommitError> {
         while let Some(page) = self.page(&space(MAILBOX_MESSAGE, mailbox)).await? {
             let mut batch = Batch::new();
             let found = page.into_iter().map(found).collect::<Result<Vec<_>, _>>()?;
-            for one in &found {
-                batch.references(one.message.record.blob, -1);
-            }
             let tally = stage_leaving(&mut batch, mailbox, &found);
-            if removal == Removal::Account {
-                tally.stage(&mut batch, mailbox);
-                tally.stage_usage(&mut batch, mailbox.account(), Quota::default());
+            match removal {
+                Removal::Account => {
+                    for one in &found {
+                        batch.references(one.message.record.blob, -1);
+                    }
+                    tally.stage(&mut batch, mailbox);
+                    tally.stage_usage(&mut batch, mailbox.account(), Quota::default());
+                }
+                Removal::Deleted(DeletedMailbox { name, deleted_at }) => {
+                    self.stage_restorable(&mut batch, mailbox, name, &found, *deleted_at).await?;
+                }
             }
             match self.engine.commit(batch).await {
                 Ok(_) | Err(CommitError::Conflict(_)) => {}
@@ -100,7 +108,7 @@ impl Mailboxes {
         for tag in [MAILBOX_CHANGE, MAILBOX_EXPUNGED] {
             self.clear_space(&space(tag, mailbox)).await?;
         }
-        if removal == Removal::Deleted {
+        if let Removal::Deleted(_) = removal {
             let mut batch = Batch::new();
             batch.delete(deleted_key(mailbox));
             self.engine.commit(batch).await?;

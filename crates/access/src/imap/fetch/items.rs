@@ -11,7 +11,7 @@ use store::{StoreError, mailbox::StoredMessage};
 
 use super::{
     super::{flags, session::Session},
-    Current, Form, Stream, find_structure, measure,
+    Current, Form, Stream, measure,
 };
 
 impl Session {
@@ -71,7 +71,9 @@ impl Session {
         if let Some(structure) = &current.structure {
             return Ok(structure.clone());
         }
-        let structure = Arc::new(find_structure(&self.mailboxes(), &current.message).await?);
+        let mailbox = self.selected.as_ref().map(|selected| selected.mailbox).ok_or(StoreError::NotFound)?;
+        let summary = self.mailboxes().summary(mailbox, &current.message).await?;
+        let structure = Arc::new(summary.structure);
         current.structure = Some(structure.clone());
         Ok(structure)
     }

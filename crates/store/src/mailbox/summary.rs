@@ -1,0 +1,230 @@
+//! What clients ask of many messages at once, kept beside them: nobody reads a body to list a mailbox.
+
+use bytes::Bytes;
+use mail::{
+    Timestamp,
+    mime::{self, PREVIEW_SOURCE_BYTES_MAX, Structure},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AppendSlots, Flags, Found, MailboxId, Mailboxes, MessageRecord, Quota, StoredMessage, Uid,
+    keyspace::{message_key, summary_key},
+};
+use crate::{
+    batch::{Batch, Expect},
+    engine::{BlobWriter, PendingBlob, StoreError},
+    value::Value,
+};
+
+/// Octets of a body read in one go.
+const CHUNK_BYTES: u64 = 256 * 1024;
+
+/// Of a message as clients read it, its prefix included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// ENVELOPE, BODYSTRUCTURE, and where each part stands.
+    pub structure: Structure,
+    /// RFC 8970; empty if there is no text.
+    pub preview: String,
+}
+
+impl Value for Summary {
+    const NAME: &'static str = "message summary";
+    const VERSION: u8 = 1;
+}
+
+impl Summary {
+    /// RFC 8474 §5.2: the same for all messages whose References begin with the same message. `None` if nothing tells.
+    pub fn thread_id(&self) -> Option<String> {
+        let envelope = self.structure.parts().first()?.envelope.as_ref()?;
+        let fields = [&envelope.references, &envelope.in_reply_to, &envelope.message_id];
+        let first = fields.into_iter().flatten().find_map(|field| first_message_id(field))?;
+        Some(format!("T{:016x}", xxhash_rust::xxh3::xxh3_64(first.as_bytes())))
+    }
+}
+
+fn first_message_id(field: &str) -> Option<&str> {
+    let (_, rest) = field.split_once('<')?;
+    rest.split_once('>').map(|(id, _)| id.trim()).filter(|id| !id.is_empty())
+}
+
+/// Takes a message in pieces of any size; holds little of it.
+#[derive(Debug, Default)]
+pub struct SummaryBuilder {
+    structure: mime::Builder,
+    start: Vec<u8>,
+}
+
+impl SummaryBuilder {
+    pub fn push(&mut self, octets: &[u8]) {
+        let room = PREVIEW_SOURCE_BYTES_MAX.saturating_sub(self.start.len());
+        self.start.extend_from_slice(octets.get(..room).unwrap_or(octets));
+        self.structure.push(octets);
+    }
+
+    pub fn finish(self) -> Summary {
+        let structure = self.structure.finish();
+        Summary { preview: structure.preview(&self.start), structure }
+    }
+}
+
+/// Streams a new message into the store, and finds out about it on the way. Dropped before its batch is committed, it
+/// leaves nothing behind.
+pub struct MessageWriter {
+    body: Box<dyn BlobWriter>,
+    summary: SummaryBuilder,
+}
+
+impl std::fmt::Debug for MessageWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MessageWriter").finish_non_exhaustive()
+    }
+}
+
+/// A message whose octets are in the store, for [`Mailboxes::append_written`].
+#[derive(Debug)]
+pub struct WrittenMessage {
+    pub body: PendingBlob,
+    pub summary: Summary,
+}
+
+/// What a message is appended with.
+#[derive(Clone, Debug)]
+pub struct AppendWith {
+    pub internal_date: Timestamp,
+    pub flags: Flags,
+    pub keywords: Vec<String>,
+}
+
+impl MessageWriter {
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        self.summary.push(&chunk);
+        self.body.write(chunk).await
+    }
+
+    pub async fn finish(self) -> Result<WrittenMessage, StoreError> {
+        Ok(WrittenMessage { body: self.body.finish().await?, summary: self.summary.finish() })
+    }
+}
+
+impl Mailboxes {
+    /// For a message that did not come by the queue: APPEND, import.
+    pub async fn message_writer(&self) -> Result<MessageWriter, StoreError> {
+        Ok(MessageWriter { body: self.engine.blob_writer().await?, summary: SummaryBuilder::default() })
+    }
+
+    /// Adds a written message to the batch, its body too. Conflicts as [`append_within`](Self::append_within).
+    pub fn append_written(
+        &self,
+        batch: &mut Batch,
+        mailbox: MailboxId,
+        message: WrittenMessage,
+        with: AppendWith,
+        quota: Quota,
+        now: Timestamp,
+    ) -> AppendSlots {
+        let record = MessageRecord {
+            blob: message.body.id,
+            blob_bytes: message.body.bytes,
+            prefix: Bytes::new(),
+            internal_date: with.internal_date,
+            flags: with.flags,
+            keywords: with.keywords,
+            queue_id: None,
+            saved_at: now,
+        };
+        batch.blob(message.body);
+        self.append_summarized(batch, mailbox, &record, Some(&message.summary), quota)
+    }
+
+    /// Reads a message to the end and sums it up.
+    pub async fn summarize(&self, record: &MessageRecord) -> Result<Summary, StoreError> {
+        let mut summary = SummaryBuilder::default();
+        let (mut at, end) = (0, record.octets());
+        while at < end {
+            let chunk = self.read(record, at..at.saturating_add(CHUNK_BYTES).min(end)).await?;
+            if chunk.is_empty() {
+                return Err(StoreError::Damaged("a message is shorter than its record says".to_owned()));
+            }
+            summary.push(&chunk);
+            at = at.saturating_add(chunk.len() as u64);
+        }
+        Ok(summary.finish())
+    }
+
+    /// The summary that is kept of a message. One that has none, as it is older than summaries, gets it.
+    pub async fn summary(&self, mailbox: MailboxId, message: &StoredMessage) -> Result<Summary, StoreError> {
+        if let Some(kept) = self.kept_summary(mailbox, message.uid).await? {
+            return Ok(kept);
+        }
+        let made = self.summarize(&message.record).await?;
+        self.keep(mailbox, &[(message.uid, &made)]).await;
+        Ok(made)
+    }
+
+    /// As [`summary`](Self::summary) for many messages, where those made are kept together. `None` for a message whose body
+    /// cannot be read any more.
+    pub async fn summaries(
+        &self,
+        mailbox: MailboxId,
+        messages: &[StoredMessage],
+    ) -> Result<Vec<Option<Summary>>, StoreError> {
+        let mut all = Vec::with_capacity(messages.len());
+        let mut is_new = Vec::new();
+        for message in messages {
+            let kept = self.kept_summary(mailbox, message.uid).await?;
+            is_new.push(kept.is_none());
+            all.push(match kept {
+                Some(kept) => Some(kept),
+                None => readable(self.summarize(&message.record).await)?,
+            });
+        }
+        let made = messages.iter().zip(&all).zip(is_new).filter(|(_, is_new)| *is_new);
+        let made: Vec<_> =
+            made.filter_map(|((message, made), _)| Some((message.uid, made.as_ref()?))).collect();
+        self.keep(mailbox, &made).await;
+        Ok(all)
+    }
+
+    async fn kept_summary(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Summary>, StoreError> {
+        let kept = self.engine.get(&summary_key(mailbox, uid)).await?;
+        kept.map(|octets| Summary::decode(&octets)).transpose()
+    }
+
+    /// If that fails they are made again next time.
+    async fn keep(&self, mailbox: MailboxId, made: &[(Uid, &Summary)]) {
+        if made.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        for (uid, summary) in made {
+            batch.check(message_key(mailbox, *uid), Expect::Present);
+            batch.put(summary_key(mailbox, *uid), summary.encode());
+        }
+        if let Err(error) = self.engine.commit(batch).await {
+            tracing::debug!(%error, "summaries of messages were not kept");
+        }
+    }
+
+    /// The summaries of messages as they are stored, where there are any.
+    pub(super) async fn stored_summaries(
+        &self,
+        mailbox: MailboxId,
+        found: &[Found],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let mut summaries = Vec::with_capacity(found.len());
+        for one in found {
+            summaries.push(self.engine.get(&summary_key(mailbox, one.message.uid)).await?);
+        }
+        Ok(summaries)
+    }
+}
+
+fn readable(made: Result<Summary, StoreError>) -> Result<Option<Summary>, StoreError> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(StoreError::NotFound | StoreError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
