@@ -1,7 +1,8 @@
-//! After the content: has the mailbox room for this message?
+//! Has the mailbox room for the message? Asked at RCPT, when its size is not known unless the client tells, and when the
+//! content is here.
 
 use mail::Reply;
-use store::{StoreError, Stores, directory::Account};
+use store::{StoreError, Stores, directory::Account, mailbox::Quota};
 
 use crate::{
     accept::AcceptedRecipient,
@@ -43,17 +44,21 @@ async fn check_way(stores: &Stores, way: &Way, octets: u64) -> Result<(), Reply>
         return Ok(());
     }
     // RFC 3463 §3.3: a full mailbox may be emptied; one that is too small for the message stays so.
-    if account.quota_bytes.is_some_and(|quota| octets > quota) {
+    if account.quota_bytes.is_some_and(|quota| octets > quota) || account.quota_messages == Some(0) {
         return Err(Reply::new(552, (5, 2, 2), "the message is larger than the mailbox may grow"));
     }
     Err(Reply::new(452, (4, 2, 2), "the mailbox is full; try again later"))
 }
 
-/// Whether so many octets more stay within the account's quota.
+/// Whether a message of so many octets stays within the account's quota.
 pub async fn has_room(stores: &Stores, account: &Account, octets: u64) -> Result<bool, StoreError> {
-    let Some(quota) = account.quota_bytes else { return Ok(true) };
-    let (_, used) = stores.mailboxes.usage(account.id).await?;
-    Ok(used.saturating_add(octets) <= quota)
+    let quota = account.quota();
+    if quota == Quota::default() {
+        return Ok(true);
+    }
+    let (messages, used) = stores.mailboxes.usage(account.id).await?;
+    let fits = |limit: Option<u64>, more: u64| limit.is_none_or(|limit| more <= limit);
+    Ok(fits(quota.octets, used.saturating_add(octets)) && fits(quota.messages, messages.saturating_add(1)))
 }
 
 fn unreadable(error: &StoreError) -> Reply {

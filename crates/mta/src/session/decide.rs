@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct Transaction {
     pub(super) reverse_path: Option<ReversePath>,
     pub(super) delivery: Delivery,
+    /// RFC 1870; 0 if the client does not tell.
+    pub(super) declared_bytes: u64,
     pub(super) recipients: Vec<AcceptedRecipient>,
     pub(super) verdicts: Kept,
     /// What its recipients have waited for name servers.

@@ -9,7 +9,7 @@ use world::Shutdown;
 use super::{Session, content::Facts, decide::Transaction};
 use crate::{
     accept::AcceptedRecipient,
-    policy::{Header, Verdict, limits::Tarpit, names_patience, rates::Countable},
+    policy::{self, Header, Verdict, limits::Tarpit, names_patience, rates::Countable},
 };
 
 impl Session {
@@ -30,6 +30,7 @@ impl Session {
         let transaction = self.transaction.insert(Box::default());
         transaction.reverse_path = Some(request.reverse_path.clone());
         transaction.delivery = request.delivery;
+        transaction.declared_bytes = request.parameters.size.unwrap_or(0);
         transaction.verdicts.extend(self.verdicts.iter().cloned().chain(verdicts));
         match judged.and_then(|()| self.promise(&request.parameters)) {
             Ok(reply) => Decision::Accept(reply),
@@ -51,7 +52,17 @@ impl Session {
         let judged = judged
             .and_then(|(ways, reply)| judge.terminals(&self.mta, delivery, ways).map(|ways| (ways, reply)));
         let verdicts = judge.verdicts;
-        self.transaction.get_or_insert_default().names_waited = waited;
+        let transaction = self.transaction.get_or_insert_default();
+        transaction.names_waited = waited;
+        let judged = match judged {
+            // RFC 1870 §6.1: what will not fit is better refused before it comes.
+            Ok((ways, reply)) => {
+                policy::mailbox::check(&self.mta.stores, &ways, transaction.declared_bytes.max(1))
+                    .await
+                    .map(|()| (ways, reply))
+            }
+            refusal => refusal,
+        };
         let (ways, reply) = match judged {
             Ok(accepted) => accepted,
             Err(reply) => return Decision::Reject(reply),

@@ -11,7 +11,9 @@ use world::Entropy;
 
 use super::{
     Admin,
-    protocol::{AccountView, AdminRequest, AdminResponse, AliasView, DomainView, Secret, TurnDomainView},
+    protocol::{
+        AccountView, AdminRequest, AdminResponse, AliasView, DomainView, Limit, Secret, TurnDomainView,
+    },
 };
 
 /// Octets of a password; longer ones only cost hashing time.
@@ -51,6 +53,9 @@ pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminRespon
         }
         AdminRequest::AccountName { address, full_name } => {
             set_full_name(admin, &parse_address(&address)?, parse_full_name(full_name)?).await?
+        }
+        AdminRequest::AccountQuota { address, octets, messages } => {
+            set_quota(admin, &parse_address(&address)?, octets, messages).await?
         }
         AdminRequest::AccountRemove { address } => {
             directory.remove_account(&parse_address(&address)?).await?;
@@ -171,6 +176,21 @@ async fn set_full_name(
     Ok(AdminResponse::done(message))
 }
 
+async fn set_quota(
+    admin: &Admin,
+    address: &Address,
+    octets: Option<Limit>,
+    messages: Option<Limit>,
+) -> Result<AdminResponse, DirectoryError> {
+    let directory = &admin.stores.directory;
+    let account = directory.account(address).await?;
+    let mut quota = account.ok_or_else(|| DirectoryError::AccountUnknown(address.to_string()))?.quota();
+    quota.octets = octets.map_or(quota.octets, Limit::value);
+    quota.messages = messages.map_or(quota.messages, Limit::value);
+    directory.set_quota(address, quota).await?;
+    Ok(AdminResponse::done(format_args!("{address} has a new quota; what is there already stays")))
+}
+
 /// The password to set, and what to tell about it if it was made here.
 fn password_or_made(
     entropy: &dyn Entropy,
@@ -205,6 +225,7 @@ async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse
             messages,
             bytes,
             quota_bytes: account.quota_bytes,
+            quota_messages: account.quota_messages,
             created_at: account.created_at.rfc3339(),
         });
     }

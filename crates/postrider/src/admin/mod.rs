@@ -19,6 +19,7 @@ mod sites;
 pub mod socket;
 mod suppressions;
 mod tls_reports;
+mod undelete;
 
 use std::sync::Arc;
 
@@ -80,6 +81,9 @@ impl Admin {
             AdminRequest::TlsReports { action } => tls_reports::execute(self, action).await,
             AdminRequest::Suppression { action } => {
                 suppressions::execute(self, action).await.unwrap_or_else(AdminResponse::error)
+            }
+            AdminRequest::Undelete(request) => {
+                undelete::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }
             AdminRequest::Session { visitor } => session::rehearse(self, &visitor).await,
             AdminRequest::Route { address } => {

@@ -4,6 +4,7 @@ mod queue;
 mod site;
 mod suppression;
 mod tls;
+mod undelete;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
@@ -17,6 +18,7 @@ pub use queue::{
 pub use site::{HostView, LimitsView, RouteView, SiteView, StsView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
+pub use undelete::{EXPUNGED_SHOWN_MAX, ExpungedView, Undelete};
 
 /// Octets of one request line.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -32,6 +34,23 @@ pub struct Secret(pub String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(withheld)")
+    }
+}
+
+/// A limit that is set, or taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    None,
+    AtMost(u64),
+}
+
+impl Limit {
+    pub fn value(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::AtMost(most) => Some(most),
+        }
     }
 }
 
@@ -58,6 +77,12 @@ pub enum AdminRequest {
         #[serde(default)]
         full_name: Option<String>,
     },
+    /// What is not named stays as it is.
+    AccountQuota {
+        address: String,
+        octets: Option<Limit>,
+        messages: Option<Limit>,
+    },
     AccountList,
     AccountShow {
         address: String,
@@ -78,6 +103,8 @@ pub enum AdminRequest {
         address: String,
         action: AppPasswordAction,
     },
+    /// Restores what was expunged.
+    Undelete(Undelete),
     /// Mail for the domain waits for the account to fetch it with ATRN.
     TurnDomainAdd {
         address: String,
@@ -253,6 +280,11 @@ pub enum AdminResponse {
         sentence: String,
     },
     /// One page; `next` is what to list after.
+    /// What can be restored, and how many there are in all.
+    Expunged {
+        messages: Vec<ExpungedView>,
+        total: usize,
+    },
     Suppressions {
         suppressions: Vec<SuppressionView>,
         next: Option<String>,
@@ -299,6 +331,8 @@ pub struct AccountView {
     pub messages: u64,
     pub bytes: u64,
     pub quota_bytes: Option<u64>,
+    #[serde(default)]
+    pub quota_messages: Option<u64>,
     pub created_at: String,
 }
 

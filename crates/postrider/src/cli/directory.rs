@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{Output, app_passwords::AppPasswordCommand, output::octets};
 use crate::{
     Failure,
-    admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Secret, TurnDomainView},
+    admin::protocol::{AccountView, AdminRequest, AliasView, DomainView, Limit, Secret, TurnDomainView},
     config::types::Size,
 };
 
@@ -55,6 +55,17 @@ pub enum AccountCommand {
         address: String,
         #[arg(value_parser = full_name)]
         name: Option<String>,
+    },
+    /// Set what its mailboxes may hold; what is not named stays as it is
+    #[command(group = clap::ArgGroup::new("quota").required(true).multiple(true))]
+    SetQuota {
+        address: String,
+        /// Octets, such as "2 GiB"; "none" for no limit
+        #[arg(long, value_name = "SIZE", value_parser = size_limit, group = "quota")]
+        size: Option<Limit>,
+        /// Messages; "none" for no limit
+        #[arg(long, value_name = "COUNT", value_parser = count_limit, group = "quota")]
+        messages: Option<Limit>,
     },
     /// Passwords for one program each, beside the account's own
     #[command(subcommand)]
@@ -132,6 +143,9 @@ impl AccountCommand {
                 AdminRequest::AccountPassword { address, password: password.read()? }
             }
             Self::SetName { address, name } => AdminRequest::AccountName { address, full_name: name },
+            Self::SetQuota { address, size, messages } => {
+                AdminRequest::AccountQuota { address, octets: size, messages }
+            }
             Self::AppPassword(command) => command.request(),
             Self::Remove { address } => AdminRequest::AccountRemove { address },
             Self::TurnDomain(command) => command.request(),
@@ -185,6 +199,17 @@ fn full_name(text: &str) -> Result<String, mail::FullNameError> {
     text.parse::<mail::FullName>().map(|name| name.to_string())
 }
 
+fn size_limit(text: &str) -> Result<Limit, String> {
+    if text == "none" { Ok(Limit::None) } else { Size::parse(text).map(|size| Limit::AtMost(size.0)) }
+}
+
+fn count_limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "none" => Ok(Limit::None),
+        count => count.parse().map(Limit::AtMost).map_err(|_| format!("{text:?} is no count")),
+    }
+}
+
 pub fn show_domains(domains: &[DomainView], output: &mut Output) -> Result<(), Failure> {
     let row = |domain: &DomainView| {
         vec![
@@ -205,13 +230,22 @@ pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<()
             account.address.clone(),
             account.messages.to_string(),
             octets(account.bytes),
-            account.quota_bytes.map_or_else(|| "none".to_owned(), octets),
+            quota(account),
             account.created_at.clone(),
             account.full_name.clone().unwrap_or_default(),
         ]
     };
     let nothing = "no accounts yet; `postrider account add anna@example.org` adds one";
     output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE", "NAME"], row, nothing)
+}
+
+fn quota(account: &AccountView) -> String {
+    let size = account.quota_bytes.map(octets);
+    let messages = account.quota_messages.map(|count| format!("{count} messages"));
+    match (size, messages) {
+        (Some(size), Some(messages)) => format!("{size}, {messages}"),
+        (size, messages) => size.or(messages).unwrap_or_else(|| "none".to_owned()),
+    }
 }
 
 pub fn show_turn_domains(domains: &[TurnDomainView], output: &mut Output) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ mod session;
 mod sites;
 mod suppression;
 mod tls_reports;
+mod undelete;
 
 use std::process::ExitCode;
 
@@ -94,6 +95,8 @@ enum Command {
     /// How mail reached other hosts under TLS, and reports on it
     #[command(subcommand)]
     TlsReports(tls_reports::TlsReportsCommand),
+    /// Bring back messages that were expunged
+    Undelete(undelete::Undelete),
     /// Load generator and sink for measurements
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -141,6 +144,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::List(command)) => command.run(&common, &mut output),
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => command.run(&common, &mut output),
+        Some(Command::Undelete(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::TlsReports(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Suppression(command)) => command.run(&common, &mut output),
@@ -207,6 +211,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Suppressions { suppressions, .. } => {
             suppression::show_page(&suppressions, &mut *output)
         }
+        AdminResponse::Expunged { messages, total } => undelete::show(&messages, total, output),
         AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
         AdminResponse::TlsReceived { reports } => tls_reports::show_received(&reports, output),

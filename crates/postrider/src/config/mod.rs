@@ -3,6 +3,7 @@
 mod check;
 pub mod delivery;
 pub mod limits;
+pub mod mailboxes;
 pub mod options;
 pub mod problem;
 pub mod reference;

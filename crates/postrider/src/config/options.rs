@@ -8,6 +8,7 @@ pub use super::web::{MtaSts, StsMode, TlsReports, Web};
 use super::{
     delivery::{Delivery, Destination, TlsPolicy},
     limits::Limits,
+    mailboxes::Mailboxes,
     section::section,
     types::{
         Fingerprint, HostName, NameServer, Network, Pattern, Refusal, Size, SolicitationClass, Span, Text,
@@ -57,6 +58,8 @@ section! {
         queue: Queue;
         /// Reports on mail that could not be delivered.
         reports: Reports;
+        /// Mail that people have here.
+        mailboxes: Mailboxes;
         /// Addresses that get no more mail.
         suppression: Suppression;
         /// Name resolution.

@@ -1,6 +1,7 @@
 //! The server: opens the store, starts the services, waits for signals, stops in order.
 
 mod certificates;
+mod expunged;
 mod logins;
 mod proxied;
 mod quick_start;
@@ -40,7 +41,9 @@ async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
     let (trigger, shutdown) = ShutdownTrigger::new();
     // Before anything is served: whoever sees a greeting may give administrative commands.
     let control = bind_control(&world, &config.data_dir).await?;
+    expunged::keep(&config, &stores);
     let services = Services::start(&config, &stores, &world, &shutdown).await?;
+    tokio::spawn(expunged::run(stores.clone(), world.clone(), shutdown.clone()));
     let admin = Arc::new(Admin {
         stores: stores.clone(),
         world: world.clone(),
@@ -91,7 +94,7 @@ async fn run_until_stopped(
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Reload => reload(location, config, services),
+                Signal::Reload => reload(location, config, stores, services),
                 Signal::Stop => {
                     tracing::info!("stopping: sessions may end, deliveries under way too");
                     return Ok(());
@@ -106,13 +109,14 @@ async fn run_until_stopped(
 }
 
 /// Puts the file's present content in force; what cannot be used leaves everything as it was.
-fn reload(location: &Location, running: &Config, services: &Services) {
+fn reload(location: &Location, running: &Config, stores: &Stores, services: &Services) {
     if location.config.is_none() {
         tracing::info!("SIGHUP: the quick start has no configuration file to read again");
         return;
     }
     let outcome = location.config().and_then(|config| {
         services.reload(&config)?;
+        expunged::keep(&config, stores);
         Ok(config)
     });
     match outcome {
