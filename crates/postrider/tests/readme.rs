@@ -148,13 +148,19 @@ fn the_smarthost_of_the_readme_gets_all_mail_after_a_login() {
     assert!(told.contains(", certificate verified, "), "{told}");
 }
 
-/// Every configuration in the README is one, or goes with the first.
+/// Every configuration in the README is one, or goes with the first; the others are scenarios.
 #[test]
 fn every_configuration_of_the_readme_is_sound() {
     let blocks: Vec<&str> =
         README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 3);
     for block in &blocks {
+        if block.contains("[[message]]") {
+            let server = Server::configured(|_| blocks[0].to_owned());
+            fs::write(server.path().join("scenario.toml"), block).unwrap();
+            server.cli_ok(&["rehearse", "--scenario", "scenario.toml"]);
+            continue;
+        }
         let is_whole = block.starts_with("hostname");
         let server = Server::configured(|_| {
             if is_whole { (*block).to_owned() } else { format!("{}\n{block}", blocks[0]) }
