@@ -196,6 +196,46 @@ fn hosts_refuse_greylist_are_full_and_hang_up() {
     assert!(curt["in_all"].as_u64().unwrap() >= 4, "{curt}");
 }
 
+/// A filter on the same machine refuses connections while it is down; times may overlap, and need no end.
+#[test]
+fn hosts_come_and_go_as_all_of_their_times_say() {
+    let filter =
+        "[[route]]\nrecipient = \"*@scan.example\"\nvia = \"smtp\"\nhost = \"127.0.0.1\"\nport = 10025\n";
+    let scenario = r#"
+        [[peer]]
+        host = "127.0.0.1"
+        down = "0..2h, 1h..3h, 4h.."
+        [[peer]]
+        domain = "big.example"
+        down = "0..3h, 1h..2h"
+        [[dns]]
+        domain = "small.example"
+        during = "..3h"
+        [[dns]]
+        domain = "small.example"
+        answer = "silent"
+        during = "1h..2h"
+        [[message]]
+        to = ["bob@scan.example"]
+        [[message]]
+        to = ["bob@scan.example"]
+        at = "5h"
+        [[message]]
+        to = ["bob@big.example"]
+        [[message]]
+        to = ["bob@small.example"]
+    "#;
+    let scene = play(&at_rest(filter), scenario);
+    let [early, late, big, small] = [0, 1, 2, 3].map(|number| &scene["messages"][number]);
+    for message in [early, big, small] {
+        assert_eq!(message["end"], "delivered", "{message}");
+        let wait = message["wait_seconds"].as_u64().unwrap();
+        assert!((3 * HOUR..4 * HOUR).contains(&wait), "{message}");
+    }
+    assert_eq!(late["end"], "bounced", "{late}");
+    assert!(late["events"].to_string().contains("connection refused"), "{late}");
+}
+
 /// The smarthost of the README, whose password nobody has to read.
 #[test]
 fn a_smarthost_is_played_with_the_route_s_own_tls_and_without_its_password() {

@@ -50,7 +50,9 @@ impl Host {
         let address = ListenAddress::Tcp(SocketAddr::new(ip, port));
         loop {
             if let Some(window) = closed.iter().find(|window| window.contains(self.now())) {
-                tokio::time::sleep_until(self.start + window.to).await;
+                // Some windows have no end.
+                let Some(end) = self.start.checked_add(window.to) else { return Ok(()) };
+                tokio::time::sleep_until(end).await;
                 continue;
             }
             let next = closed.iter().map(|window| window.from).filter(|from| *from > self.now()).min();

@@ -111,7 +111,7 @@ impl Stage {
             stage.outside.names.set_mx(domain, hosts);
         }
         stage.open_sites(&script.sites, &identity)?;
-        script.outages.iter().for_each(|outage| stage.schedule_outage(outage));
+        stage.schedule_outages(&script.outages);
         Ok(stage)
     }
 
@@ -178,7 +178,7 @@ impl Stage {
                 let here = place.ip.is_loopback();
                 if !here {
                     self.outside.names.set_address(&place.name.to_ascii_lowercase(), place.ip);
-                    site.manners.down.iter().for_each(|window| self.schedule_absence(place.ip, *window));
+                    self.schedule_absences(place.ip, &site.manners.down);
                 }
                 let host = Host::new(&place.name, mind.clone(), &tls, start);
                 let ip = if here { SERVER_IP } else { place.ip };
@@ -192,42 +192,55 @@ impl Stage {
     }
 
     /// Nothing comes from there and nothing gets there.
-    fn schedule_absence(&self, ip: IpAddr, window: Window) {
-        let internet = self.outside.internet.clone();
-        let (start, end) = (internet.clone(), internet);
-        schedule(window, move || start.part(SERVER_IP, ip), move || end.rejoin(SERVER_IP, ip));
+    fn schedule_absences(&self, ip: IpAddr, down: &[Window]) {
+        let (internet, windows) = (self.outside.internet.clone(), down.to_vec());
+        at_each_end(down, move |now| {
+            if windows.iter().any(|window| window.contains(now)) {
+                internet.part(SERVER_IP, ip);
+            } else {
+                internet.rejoin(SERVER_IP, ip);
+            }
+        });
     }
 
-    fn schedule_outage(&self, outage: &Outage) {
-        let weather = if outage.silent { DnsWeather::Silent } else { DnsWeather::Failing };
-        let (names, domain) = (self.outside.names.clone(), outage.domain.clone());
-        let set = move |weather| match &domain {
-            Some(domain) => names.set_weather_of(domain, weather),
-            None => names.set_weather(weather),
-        };
-        let end = set.clone();
-        schedule(outage.window, move || set(weather), move || end(DnsWeather::Fine));
+    fn schedule_outages(&self, outages: &[Outage]) {
+        let mut by_domain = BTreeMap::<_, Vec<Outage>>::new();
+        for outage in outages {
+            by_domain.entry(outage.domain.clone()).or_default().push(outage.clone());
+        }
+        for (domain, outages) in by_domain {
+            let windows: Vec<Window> = outages.iter().map(|outage| outage.window).collect();
+            let names = self.outside.names.clone();
+            at_each_end(&windows, move |now| {
+                let weather = match outages.iter().find(|outage| outage.window.contains(now)) {
+                    None => DnsWeather::Fine,
+                    Some(outage) if outage.silent => DnsWeather::Silent,
+                    Some(_) => DnsWeather::Failing,
+                };
+                match &domain {
+                    Some(domain) => names.set_weather_of(domain, weather),
+                    None => names.set_weather(weather),
+                }
+            });
+        }
     }
 }
 
-/// Call at the start of a run. What begins with it has begun before anybody else does something.
-fn schedule(window: Window, begin: impl FnOnce() + Send + 'static, end: impl FnOnce() + Send + 'static) {
+/// Calls it with the time whenever a window begins or ends. Call this at the start of a run: what begins with the run has
+/// begun before anybody does something.
+fn at_each_end(windows: &[Window], set: impl Fn(Duration) + Send + 'static) {
     let start = tokio::time::Instant::now();
-    let finish = async move {
-        if let Some(to) = start.checked_add(window.to) {
-            tokio::time::sleep_until(to).await;
-            end();
-        }
-    };
-    if window.from.is_zero() {
-        begin();
-        tokio::spawn(finish);
-        return;
+    let ends: BTreeSet<Duration> = windows.iter().flat_map(|window| [window.from, window.to]).collect();
+    if ends.first().is_some_and(Duration::is_zero) {
+        set(Duration::ZERO);
     }
     tokio::spawn(async move {
-        tokio::time::sleep_until(start + window.from).await;
-        begin();
-        finish.await;
+        for end in ends {
+            // Some windows have no end.
+            let Some(at) = start.checked_add(end) else { return };
+            tokio::time::sleep_until(at).await;
+            set(end);
+        }
     });
 }
 
