@@ -142,6 +142,9 @@ pub(crate) async fn settle(
     mut fates: Vec<Fate>,
     attempt: Option<Attempt>,
 ) {
+    if mta.has(Planted::NotesLate) {
+        mta.world.clock.sleep_until(mta.world.clock.now() + Duration::from_secs(10)).await;
+    }
     let mut current = entry.clone();
     let (mut conflicts, mut waited) = (0, false);
     while conflicts < CONFLICT_RETRIES_MAX {
@@ -166,6 +169,10 @@ pub(crate) async fn settle(
                     }
                     _ => return too_late(mta, entry, &fates).await,
                 }
+            }
+            // With its entry the body went that a report was to quote.
+            Err(Unsettled::Store(_)) if matches!(mta.stores.spool.entry(entry.id()).await, Ok(None)) => {
+                return too_late(mta, entry, &fates).await;
             }
             Err(error) => {
                 tracing::error!(id = %entry.queue_id, %error, "an outcome cannot be committed; trying again");
@@ -434,7 +441,6 @@ pub(crate) fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Du
 /// The entry went away while it was being delivered: what did happen still belongs into its history.
 async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
     let now = mta.world.clock.wall();
-    let mut batch = Batch::new();
     let happened = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
         // Without its entry a final delivery was not committed, so it did not happen.
         Fate::Delivered { to, reply, append: None, .. } => Some(Event::Delivered {
@@ -444,11 +450,20 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
         }),
         _ => None,
     });
-    for event in happened {
-        mta.stores.ledger.append(&mut batch, entry.queue_id, now, &event);
-    }
-    if let Err(error) = mta.stores.engine.commit(batch).await {
-        tracing::error!(id = %entry.queue_id, %error, "a delivery is missing from the history");
+    let happened: Vec<_> = happened.collect();
+    loop {
+        let mut batch = Batch::new();
+        for event in &happened {
+            mta.stores.ledger.append(&mut batch, entry.queue_id, now, event);
+        }
+        match mta.stores.engine.commit(batch).await {
+            Err(CommitError::Full) if wait_for_room(mta).await => {}
+            Ok(_) => break,
+            Err(error) => {
+                tracing::error!(id = %entry.queue_id, %error, "a delivery is missing from the history");
+                break;
+            }
+        }
     }
     mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
 }
