@@ -168,6 +168,11 @@ impl Mta {
         self.dispatcher.site(lane)
     }
 
+    /// What is in memory for mail under way.
+    pub fn holds(&self) -> scheduler::Holds {
+        scheduler::Holds { clients: self.memory.connections.open(), ..self.dispatcher.lanes().holds() }
+    }
+
     /// Waits until no delivery is under way; new ones do not start once `shutdown` is given.
     pub async fn drained(&self) {
         self.dispatcher.drained().await;

@@ -10,6 +10,7 @@ use world::{BoxStream, ListenAddress, Listener, Peer, SessionGuard, tls::ServerT
 use crate::{
     Mta,
     config::{Config, ListenerConfig, TlsMode},
+    planted::Planted,
     policy::{Client, Judge, Verdict, connections::Admission, names_patience},
     session::{self, Arrival, Security},
 };
@@ -71,6 +72,9 @@ impl Mta {
         let client = Client { ip: peer.ip(), flavour, identity: None };
         let mut judge = self.judge(&config, client);
         let admission = judge.connect()?;
+        if self.has(Planted::ForgetsToLetGo) {
+            std::mem::forget(self.memory.connections.admit(client.ip, &config.clients));
+        }
         Ok((admission, judge.verdicts))
     }
 

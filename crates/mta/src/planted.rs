@@ -27,10 +27,14 @@ pub enum Planted {
     NeverExpires,
     /// What is settled keeps its body.
     KeepsBodies,
+    /// Who was connected is counted as connected for ever.
+    ForgetsToLetGo,
+    /// A good reply is noted some seconds after it came.
+    NotesLate,
 }
 
 impl Planted {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::LosesRetryOnStart,
         Self::BouncesTwice,
         Self::TimerEndsWhenClockJumps,
@@ -42,6 +46,8 @@ impl Planted {
         Self::TakesSilenceForYes,
         Self::NeverExpires,
         Self::KeepsBodies,
+        Self::ForgetsToLetGo,
+        Self::NotesLate,
     ];
 }
 

@@ -61,6 +61,11 @@ impl Connections {
         Ok(Admission { connections: self.clone(), networks })
     }
 
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.counts().all
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

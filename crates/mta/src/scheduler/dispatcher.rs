@@ -171,7 +171,7 @@ impl Dispatcher {
         self.progress.notify_waiters();
     }
 
-    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ mod sites;
 
 pub(crate) use dispatcher::Dispatcher;
 pub use lanes::{
-    Action, Item, Lanes, RulePlace, SiteLimits, SiteState, SiteTrouble, SiteView, Turn, Unreachable,
+    Action, Holds, Item, Lanes, RulePlace, SiteLimits, SiteState, SiteTrouble, SiteView, Turn, Unreachable,
 };
 pub(crate) use sites::Reached;
 

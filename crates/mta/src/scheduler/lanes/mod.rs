@@ -12,6 +12,7 @@
 //! ([`slots`]). A site that cannot be reached closes its lane: its entries wait in the store, untouched, and one of them
 //! goes as a probe now and then ([`sites`]).
 
+mod holds;
 mod lane;
 mod pace;
 mod ready;
@@ -31,6 +32,7 @@ use std::{
 use mail::{MtPriority, Timestamp};
 use store::spool::{EntryId, LaneId, QueueEntry};
 
+pub use holds::Holds;
 use lane::{Kind, Lane};
 pub use site::{RulePlace, SiteLimits, SiteState, SiteTrouble, Unreachable};
 use sites::Away;

@@ -74,7 +74,6 @@ impl Sleepers {
         self.beyond = None;
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_time.len()
     }
