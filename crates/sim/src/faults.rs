@@ -78,6 +78,9 @@ pub enum Doing {
     Delete(u64),
     /// And lets it go after a while.
     Hold(u64, Duration),
+    Bounce(u64),
+    /// To another host, a server or a peer, and back to its route after a while.
+    Reroute(u64, IpAddr, Duration),
 }
 
 /// In order of time.
@@ -96,32 +99,47 @@ fn kind(chance: &mut Chance, plan: &Plan) -> Kind {
     let server = below(chance, plan.servers);
     let mut minutes = |most: u64| Duration::from_secs(1 + chance.below(most * 60));
     let (short, long) = (minutes(3), minutes(90));
-    match chance.below(20) {
-        0..=4 => Kind::Crash { server, steps: chance.below(400), down: short },
-        5 => Kind::Crash { server, steps: chance.below(4000), down: long },
-        6 => Kind::Restart { server },
-        7 => Kind::SyncFails { server },
-        8 => Kind::DiskFull { server, lasts: short },
-        9 | 10 => {
+    match chance.below(24) {
+        0..=6 => Kind::Crash { server, steps: chance.below(400), down: short },
+        7 => Kind::Crash { server, steps: chance.below(4000), down: long },
+        8 => Kind::Restart { server },
+        9 => Kind::SyncFails { server },
+        10 => Kind::DiskFull { server, lasts: short },
+        11 | 12 => {
             let others: Vec<_> =
                 (0..plan.servers).map(server_ip).chain((0..plan.peers.len()).map(peer_ip)).collect();
             Kind::Part { a: server_ip(server), b: pick(chance, &others), lasts: long }
         }
-        11 | 12 => Kind::Break { server },
-        13 => Kind::Slow { most: Duration::from_millis(200 + chance.below(4000)), lasts: long },
-        14 => {
+        13 | 14 => Kind::Break { server },
+        15 => Kind::Slow { most: Duration::from_millis(200 + chance.below(4000)), lasts: long },
+        16 => {
             let weather = pick(chance, &[DnsWeather::Silent, DnsWeather::Failing]);
             Kind::Dns { weather, lasts: long }
         }
-        15 => {
+        17 => {
             let (from, to) = (below(chance, plan.peers.len()), below(chance, plan.peers.len()));
             Kind::MoveMx { from, to, lasts: long }
         }
-        16 => Kind::ClockJump { server, millis: pick(chance, &[-3_600_000, -60_000, 60_000, 3_600_000]) },
-        17 => Kind::Operator { server, does: Doing::Retry(chance.draw()) },
-        18 => Kind::Operator { server, does: Doing::Delete(chance.draw()) },
-        _ => Kind::Operator { server, does: Doing::Hold(chance.draw(), long) },
+        18 => Kind::ClockJump { server, millis: pick(chance, &[-3_600_000, -60_000, 60_000, 3_600_000]) },
+        _ => Kind::Operator { server, does: doing(chance, plan, server, long) },
     }
+}
+
+fn doing(chance: &mut Chance, plan: &Plan, server: usize, lasts: Duration) -> Doing {
+    let chosen = chance.draw();
+    match chance.below(5) {
+        0 => Doing::Retry(chosen),
+        1 => Doing::Delete(chosen),
+        2 => Doing::Hold(chosen, lasts),
+        3 => Doing::Bounce(chosen),
+        _ => Doing::Reroute(chosen, pick(chance, &others(plan, server)), lasts),
+    }
+}
+
+/// Every host but this server, some of which are not there.
+fn others(plan: &Plan, server: usize) -> Vec<IpAddr> {
+    let servers = (0..plan.servers).filter(|other| *other != server).map(server_ip);
+    servers.chain((0..plan.peers.len()).map(peer_ip)).collect()
 }
 
 impl fmt::Display for Kind {

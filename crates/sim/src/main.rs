@@ -46,6 +46,10 @@ enum Command {
         /// Only these of its faults, by number, or `none`.
         #[arg(long, value_parser = numbers)]
         only: Option<BTreeSet<usize>>,
+        /// With this bug planted in every server.
+        #[cfg(feature = "planted")]
+        #[arg(long, value_parser = bug)]
+        plant: Option<sim::mutants::Bug>,
         /// Only lines with one of these words.
         #[arg(long, value_delimiter = ',')]
         grep: Vec<String>,
@@ -53,7 +57,7 @@ enum Command {
     /// Plants one bug after another and looks for seeds that find them.
     #[cfg(feature = "planted")]
     Mutants {
-        #[arg(value_parser = range, default_value = "1..41")]
+        #[arg(value_parser = range, default_value = "1..121")]
         seeds: Range<u64>,
     },
     /// Looks for the least of a failing seed that still fails.
@@ -91,13 +95,30 @@ fn numbers(text: &str) -> Result<BTreeSet<usize>, String> {
     words.map(|word| word.parse().map_err(|_| format!("{word:?} is no number"))).collect()
 }
 
+#[cfg(feature = "planted")]
+fn bug(text: &str) -> Result<sim::mutants::Bug, String> {
+    let bug = sim::mutants::Bug::all().into_iter().find(|bug| bug.to_string() == text);
+    bug.ok_or_else(|| format!("there is no bug {text:?}: docs/simulation.md has a table"))
+}
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<ExitCode> {
     match Command::parse() {
         Command::Campaign { seeds, size, jobs } => campaign(seeds, size.into(), jobs),
-        Command::Replay { seed, size, first, only, grep } => {
-            let report = run(&Plan::new(seed, size.into()).cut(&Cut { messages: first, faults: only }))?;
+        Command::Replay {
+            seed,
+            size,
+            first,
+            only,
+            grep,
+            #[cfg(feature = "planted")]
+            plant,
+        } => {
+            let plan = Plan::new(seed, size.into()).cut(&Cut { messages: first, faults: only });
+            #[cfg(feature = "planted")]
+            let plan = Plan { planted: plant, ..plan };
+            let report = run(&plan)?;
             print_timeline(&report, &grep);
             Ok(code(report.violations.is_empty()))
         }

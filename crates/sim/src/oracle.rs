@@ -1,5 +1,8 @@
 //! What must hold once the faults are over and the queues are empty, whatever happened on the way.
 
+mod reports;
+mod transactions;
+
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     hash::{DefaultHasher, Hash, Hasher},
@@ -22,7 +25,7 @@ use crate::{
     plan::Aliases,
     run::Counts,
     server::Server,
-    world::{LinkRecord, uptime},
+    world::LinkRecord,
 };
 
 type Histories = BTreeMap<QueueId, Vec<(Timestamp, Event)>>;
@@ -48,8 +51,8 @@ pub struct Kept {
     copies: Vec<Copy>,
     histories: Histories,
     waiting: Vec<QueueEntry>,
-    /// What its wall clock was ahead by at any time, in milliseconds.
-    ahead: Vec<i64>,
+    /// When its disk was full.
+    full: Vec<(Instant, Instant)>,
     /// Bodies on the disk, and those that mailboxes and queue refer to.
     bodies: usize,
     referred: usize,
@@ -85,7 +88,7 @@ impl Kept {
             copies,
             histories: histories(&stores).await?,
             waiting,
-            ahead: server.wall.ahead(),
+            full: server.full(),
             bodies: server.engine().bodies().0,
             referred: referred.len(),
         })
@@ -246,7 +249,7 @@ struct Way {
     /// Ends without a word to the sender, which has none.
     dropped: usize,
     deleted: usize,
-    /// Times that a host took it whose caller cannot have known, or may not.
+    /// Times that a host took it and its caller cannot know.
     excused: usize,
 }
 
@@ -273,11 +276,8 @@ impl Case<'_> {
         let evidence = self.evidence;
         for arrival in &evidence.arrivals {
             let Read::Letter { tag, .. } = &arrival.read else { continue };
-            let excused = arrival.reply_lost || self.disturbed(arrival.from, arrival.peer, arrival.at);
             for recipient in self.targets(&arrival.recipients) {
-                let way = self.way(tag, &recipient);
-                way.arrived += 1;
-                way.excused += usize::from(excused);
+                self.way(tag, &recipient).arrived += 1;
             }
         }
         for kept in &evidence.servers {
@@ -290,19 +290,20 @@ impl Case<'_> {
                 self.follow_history(kept, events);
             }
         }
+        let found = transactions::look(evidence);
+        self.wrong.extend(found.wrong);
+        for taken in found.unknown {
+            let Some(tag) = &taken.tag else { continue };
+            for recipient in self.targets(&taken.recipients) {
+                self.way(tag, &recipient).excused += 1;
+            }
+        }
     }
 
     fn follow_history(&mut self, kept: &Kept, events: &[(Timestamp, Event)]) {
         let Some((tag, null_path)) = events.iter().find_map(|(_, event)| letter_of(event)) else { return };
-        for (at, event) in events {
+        for (_, event) in events {
             match event {
-                Event::Accepted { client_ip: Some(client), recipients, .. } => {
-                    let client = client.parse().unwrap_or(kept.ip);
-                    let excused = self.disturbed_at_wall(client, kept, *at);
-                    for recipient in self.targets(recipients) {
-                        self.way(&tag, &recipient).excused += usize::from(excused);
-                    }
-                }
                 Event::Bounced { recipients, report, .. } | Event::Expired { recipients, report, .. } => {
                     self.counts.bounces += recipients.len();
                     let wants_none = self.silent.contains(&tag);
@@ -329,24 +330,6 @@ impl Case<'_> {
                 _ => {}
             }
         }
-    }
-
-    /// A connection between the two was open then and did not end well.
-    fn disturbed(&self, from: std::net::IpAddr, to: std::net::IpAddr, at: Instant) -> bool {
-        self.evidence.links.iter().any(|link| {
-            link.disturbed
-                && (link.from, link.to) == (from, to)
-                && link.opened <= at
-                && link.ended.is_none_or(|ended| at <= ended)
-        })
-    }
-
-    /// The same for a time that a wall clock showed, which may have jumped.
-    fn disturbed_at_wall(&self, from: std::net::IpAddr, kept: &Kept, at: Timestamp) -> bool {
-        kept.ahead.iter().any(|ahead| {
-            let at = Timestamp::from_millis(at.millis().saturating_sub(*ahead));
-            self.disturbed(from, kept.ip, self.evidence.start + uptime(at))
-        })
     }
 
     /// Each acknowledged recipient has an end, and more than one only with an excuse.
@@ -387,48 +370,6 @@ impl Case<'_> {
             Read::Other => Some(format!("something that nobody sent is at {place}")),
         });
         self.wrong.extend(damaged);
-    }
-
-    /// Reports come from nobody, tell of letters, and reach senders that are here.
-    fn reports(&mut self) {
-        let mut told = BTreeSet::new();
-        let copies = self.evidence.servers.iter().flat_map(|kept| &kept.copies);
-        for copy in copies {
-            let Read::Report { about, fates, null_path } = &copy.read else { continue };
-            let Some(about) = about else {
-                // The oldest account of a server has postmaster's mail.
-                let is_postmaster =
-                    self.evidence.servers.iter().any(|it| it.accounts.first() == Some(&copy.account));
-                if self.evidence.dead_letters && is_postmaster {
-                    continue;
-                }
-                let (account, id) = (&copy.account, copy.queue_id);
-                self.wrong
-                    .push(format!("a report on no letter is in the mailbox of {account}: {fates:?} {id:?}"));
-
-                continue;
-            };
-            if !null_path {
-                self.wrong.push(format!("the report on {about} has a reverse-path"));
-            }
-            let failed = fates.iter().filter(|(_, action)| action == "failed");
-            told.extend(
-                failed.map(|(recipient, _)| (about.clone(), recipient.clone(), copy.account.clone())),
-            );
-        }
-        let accounts: BTreeSet<_> =
-            self.evidence.servers.iter().flat_map(|kept| kept.accounts.iter().cloned()).collect();
-        for submission in &self.evidence.submissions {
-            for recipient in &self.targets(&submission.recipients) {
-                let (tag, sender) = (&submission.tag, &submission.sender);
-                let way = self.ways.get(&(tag.clone(), recipient.clone()));
-                let bounced = way.is_some_and(|way| way.bounced > 0);
-                let here = accounts.contains(sender);
-                if bounced && here && !told.contains(&(tag.clone(), recipient.clone(), sender.clone())) {
-                    self.wrong.push(format!("{tag} for {recipient} bounced, and {sender} was not told"));
-                }
-            }
-        }
     }
 
     /// Final delivery is exactly once: a copy for each delivery in the history, and none besides.

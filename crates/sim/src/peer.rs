@@ -63,8 +63,8 @@ pub struct Arrival {
     pub sender: String,
     pub recipients: Vec<String>,
     pub read: letter::Read,
-    /// The final reply was not given.
-    pub reply_lost: bool,
+    /// What its reply called it, had it been given.
+    pub name: String,
 }
 
 /// What all peers took.
@@ -74,6 +74,11 @@ pub struct Arrivals(Arc<Mutex<Vec<Arrival>>>);
 impl Arrivals {
     fn add(&self, arrival: Arrival) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+    }
+
+    /// For the next one; no other has it.
+    fn name(&self) -> String {
+        format!("P{}", self.0.lock().unwrap_or_else(PoisonError::into_inner).len())
     }
 
     pub fn all(&self) -> Vec<Arrival> {
@@ -281,8 +286,9 @@ impl Session {
             sender: std::mem::take(&mut self.sender),
             recipients: std::mem::take(&mut self.recipients),
             read: letter::read(content),
-            reply_lost,
+            name: self.peer.arrivals.name(),
         };
+        let reply = format!("250 2.0.0 accepted as {}", arrival.name);
         let (recipients, lost) =
             (arrival.recipients.join(" "), if reply_lost { ", says nothing" } else { "" });
         let what = format!("takes {} from {} [{recipients}]{lost}", arrival.read, arrival.from);
@@ -292,7 +298,7 @@ impl Session {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         self.messages += 1;
-        self.answer("250 2.0.0 taken").await?;
+        self.answer(&reply).await?;
         match habit {
             Habit::ClosesAfter { messages } if self.messages >= messages => {
                 self.answer("421 4.3.2 enough").await?;

@@ -21,6 +21,10 @@ use crate::{
 /// Faults and what they last are over this long after the busy time.
 const AFTERMATH: Duration = Duration::from_mins(95);
 const DRAIN_POLL: Duration = Duration::from_mins(5);
+/// The longest that an empty queue leaves anything in memory: a site's state, a connection kept open.
+const REST_MAX: Duration = Duration::from_hours(1);
+/// Longer than any run, whatever its schedule.
+const RUN_MAX: Duration = Duration::from_hours(60 * 24);
 /// Lines of the timeline for each message that a run may have: with more something goes round in circles.
 const LINES_MAX: usize = 40;
 
@@ -84,7 +88,9 @@ impl fmt::Display for Counts {
 
 /// Plays the plan. Everything runs on this thread, and its time is simulated.
 pub fn run(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
-    crate::world::runtime()?.block_on(play(plan))
+    let played = async { tokio::time::timeout(RUN_MAX, play(plan)).await };
+    let played = crate::world::runtime()?.block_on(played);
+    played.map_err(|_| format!("somebody waits for ever: {RUN_MAX:?} are over"))?
 }
 
 struct Stage<'a> {
@@ -119,7 +125,8 @@ async fn play(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
     for client in clients {
         submissions.extend(client.await?);
     }
-    let late = stage.drain().await;
+    let mut late = stage.drain().await;
+    late.extend(stage.rest().await);
     stage.judge(submissions, late).await
 }
 
@@ -175,7 +182,7 @@ impl Stage<'_> {
             Kind::SyncFails { server } => self.servers[server].engine().fail_next_sync(),
             Kind::DiskFull { server, lasts } => {
                 let server = self.servers[server].clone();
-                server.engine().set_full(true);
+                server.fill_disk(lasts);
                 after(lasts, move || server.engine().set_full(false));
             }
             Kind::Part { a, b, lasts } => {
@@ -227,7 +234,7 @@ impl Stage<'_> {
         loop {
             let mut waiting = Vec::new();
             for server in &self.servers {
-                server.release_all().await;
+                server.release_all();
                 let left = server.stores().spool.list(None, 10_000).await.unwrap_or_default();
                 let entries = left.iter().map(|it| format!("{} on {:?}", it.queue_id, it.lane.0));
                 waiting.extend(entries.map(|entry| format!("{}: still in the queue: {entry}", server.name)));
@@ -242,6 +249,22 @@ impl Stage<'_> {
             }
             if waiting.is_empty() || self.outside.elapsed() > until {
                 return waiting;
+            }
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Until no server has anything of all this in memory; says who has in spite of its empty queue.
+    async fn rest(&self) -> Vec<String> {
+        let until = self.outside.elapsed() + REST_MAX;
+        loop {
+            let rest = self.servers.iter().filter_map(|server| {
+                let holds = server.holds().filter(|holds| !holds.is_nothing())?;
+                Some(format!("{}: its queue is empty, and in memory it has {holds:?}", server.name))
+            });
+            let rest: Vec<_> = rest.collect();
+            if rest.is_empty() || self.outside.elapsed() > until {
+                return rest;
             }
             tokio::time::sleep(DRAIN_POLL).await;
         }

@@ -12,14 +12,15 @@ use mta::{
     config::{ListenerConfig, TlsMode},
     queue::{Done, Operation},
     route::{MxDelivery, NextHost, RecipientPattern, Route, RouteTls, Via, site::OwnHosts},
+    scheduler::Holds,
 };
 use proto::smtp::server::Flavour;
 use store::{
     PasswordCost, Stores,
     memory::{Chance, CrashModel, MemoryEngine},
-    spool::{EntryStatus, QueueEntry},
+    spool::{EntryStatus, LaneId, QueueEntry},
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
 use world::{ListenAddress, ShutdownTrigger, World};
 
 use crate::{
@@ -64,6 +65,7 @@ struct State {
     running: Option<Running>,
     down: Duration,
     starts: u32,
+    full: Vec<(Instant, Instant)>,
     /// What was found wrong on the disk after crashes.
     violations: Vec<String>,
 }
@@ -101,7 +103,15 @@ impl Server {
         let (ip, wall) = (server_ip(number), outside.wall_clock());
         let world = outside.world(ip, &Arc::default(), &wall, chance.draw());
         furnish(&stores(&engine), &world, plan, number).await?;
-        let state = State { chance, engine, running: None, down: DOWN, starts: 0, violations: Vec::new() };
+        let state = State {
+            chance,
+            engine,
+            running: None,
+            down: DOWN,
+            starts: 0,
+            full: Vec::new(),
+            violations: Vec::new(),
+        };
         Ok(Arc::new(Self {
             name: format!("s{}", number + 1).into(),
             ip,
@@ -153,6 +163,8 @@ impl Server {
         let mut state = self.state();
         state.running = None;
         state.engine = Arc::new(state.engine.crash());
+        let (now, engine) = (Instant::now(), state.engine.clone());
+        engine.set_full(state.full.iter().any(|(from, to)| (*from..*to).contains(&now)));
         let down = std::mem::replace(&mut state.down, DOWN);
         let how = if clean { "stops" } else { "crashes" };
         self.journal.note(&self.name, format!("{how}, back in {down:?}"));
@@ -219,12 +231,30 @@ impl Server {
         self.state().engine.clone()
     }
 
+    /// Nothing more fits on its disk for a while.
+    pub fn fill_disk(&self, lasts: Duration) {
+        let mut state = self.state();
+        state.engine.set_full(true);
+        let now = Instant::now();
+        state.full.push((now, now + lasts));
+    }
+
+    /// From when to when its disk was full.
+    pub fn full(&self) -> Vec<(Instant, Instant)> {
+        self.state().full.clone()
+    }
+
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()
     }
 
     pub fn is_up(&self) -> bool {
         self.state().running.is_some()
+    }
+
+    /// What it has in memory for mail under way; none if it does not run.
+    pub fn holds(&self) -> Option<Holds> {
+        self.state().running.as_ref().map(|running| running.mta.holds())
     }
 
     pub fn crash_after(&self, steps: u64, down: Duration) {
@@ -247,32 +277,34 @@ impl Server {
         let (journal, name) = (self.journal.clone(), self.name.clone());
         tokio::spawn(async move {
             let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
-            let (Doing::Retry(chosen) | Doing::Delete(chosen) | Doing::Hold(chosen, _)) = does;
+            let (chosen, operation, takes_back) = told(does);
             let index = usize::try_from(chosen).unwrap_or_default().checked_rem(waiting.len());
             let Some(entry) = index.and_then(|index| waiting.get(index)) else { return };
-            let operation = match does {
-                Doing::Retry(_) => Operation::Retry,
-                Doing::Delete(_) => Operation::Delete,
-                Doing::Hold(..) => Operation::Hold,
-            };
             let done = running.mta.operate(entry.id(), &operation.clone().into()).await;
-            let changed = matches!(done, Ok(Done::Changed { .. }));
-            journal.note(&name, format!("operator: {operation:?} {}: {changed}", entry.queue_id));
-            if let Doing::Hold(_, lasts) = does {
+            let done = match done {
+                Ok(Done::Changed { .. }) => "done",
+                Ok(Done::Unchanged) => "nothing to do",
+                Ok(Done::Busy) => "it is being delivered",
+                Err(_) => "failed",
+            };
+            journal.note(&name, format!("operator: {operation:?} {}: {done}", entry.queue_id));
+            if let Some((lasts, back)) = takes_back {
                 tokio::time::sleep(lasts).await;
-                let _ = running.mta.operate(entry.id(), &Operation::Release.into()).await;
+                let _ = running.mta.operate(entry.id(), &back.into()).await;
             }
         });
     }
 
-    /// Lets everything go that is still held.
-    pub async fn release_all(&self) {
+    /// Lets everything go that is still held. Nobody waits for it, as the process may die meanwhile.
+    pub fn release_all(&self) {
         let Some(running) = self.state().running.clone() else { return };
         let held = |entry: &QueueEntry| entry.status == EntryStatus::Held;
-        let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
-        for entry in waiting.iter().filter(|entry| held(entry)) {
-            let _ = running.mta.operate(entry.id(), &Operation::Release.into()).await;
-        }
+        tokio::spawn(async move {
+            let waiting = running.stores.spool.list(None, 10_000).await.unwrap_or_default();
+            for entry in waiting.iter().filter(|entry| held(entry)) {
+                let _ = running.mta.operate(entry.id(), &Operation::Release.into()).await;
+            }
+        });
     }
 
     /// Where an account submits, from the same machine.
@@ -287,6 +319,20 @@ impl Server {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which entry an operator means, what is done to it, and when and how that is taken back.
+fn told(does: Doing) -> (u64, Operation, Option<(Duration, Operation)>) {
+    match does {
+        Doing::Retry(chosen) => (chosen, Operation::Retry, None),
+        Doing::Delete(chosen) => (chosen, Operation::Delete, None),
+        Doing::Bounce(chosen) => (chosen, Operation::Bounce, None),
+        Doing::Hold(chosen, lasts) => (chosen, Operation::Hold, Some((lasts, Operation::Release))),
+        Doing::Reroute(chosen, to, lasts) => {
+            let lane = LaneId(format!("smtp:{to}:25").into());
+            (chosen, Operation::Reroute(Some(lane)), Some((lasts, Operation::Reroute(None))))
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use mail::Timestamp;
 
-use super::{Life, lock};
+use super::Life;
 
 /// 2026-01-01T00:00:00Z, when every run begins.
 const EPOCH_MILLIS: i64 = 1_767_225_600_000;
@@ -14,32 +17,22 @@ const EPOCH_MILLIS: i64 = 1_767_225_600_000;
 #[derive(Debug)]
 pub struct WallClock {
     start: tokio::time::Instant,
-    /// By how much it was ahead at one time after the other; the last holds.
-    ahead_millis: Mutex<Vec<i64>>,
+    ahead_millis: AtomicI64,
 }
 
 impl WallClock {
     pub(super) fn new(start: tokio::time::Instant) -> Self {
-        Self { start, ahead_millis: Mutex::new(vec![0]) }
+        Self { start, ahead_millis: AtomicI64::new(0) }
     }
 
     pub fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millis(
-            EPOCH_MILLIS + elapsed + lock(&self.ahead_millis).last().copied().unwrap_or_default(),
-        )
+        Timestamp::from_millis(EPOCH_MILLIS + elapsed + self.ahead_millis.load(Ordering::Relaxed))
     }
 
     /// Forward, or back.
     pub fn jump(&self, millis: i64) {
-        let mut ahead = lock(&self.ahead_millis);
-        let last = ahead.last().copied().unwrap_or_default();
-        ahead.push(last + millis);
-    }
-
-    /// What it was ahead by, from the start on; milliseconds.
-    pub fn ahead(&self) -> Vec<i64> {
-        lock(&self.ahead_millis).clone()
+        self.ahead_millis.fetch_add(millis, Ordering::Relaxed);
     }
 }
 

@@ -1,11 +1,14 @@
 use std::{
     future::{pending, poll_fn},
     pin::pin,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::Poll,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// One run of a process, from its start to its crash.
 ///
@@ -15,6 +18,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Life {
     dead: AtomicBool,
+    died_at: OnceLock<Instant>,
     steps: AtomicU64,
     last_step: AtomicU64,
     died: Notify,
@@ -25,6 +29,7 @@ impl Default for Life {
     fn default() -> Self {
         Self {
             dead: AtomicBool::new(false),
+            died_at: OnceLock::new(),
             steps: AtomicU64::new(0),
             last_step: AtomicU64::new(u64::MAX),
             died: Notify::new(),
@@ -38,6 +43,10 @@ impl Life {
         self.dead.load(Ordering::Relaxed)
     }
 
+    pub fn died_at(&self) -> Option<Instant> {
+        self.died_at.get().copied()
+    }
+
     /// Counts a step; false if the process is dead, or dies of it.
     pub fn step(&self) -> bool {
         let step = self.steps.fetch_add(1, Ordering::Relaxed);
@@ -49,6 +58,7 @@ impl Life {
 
     pub fn kill(&self) {
         if !self.dead.swap(true, Ordering::Relaxed) {
+            let _ = self.died_at.set(Instant::now());
             self.died.notify_one();
         }
     }

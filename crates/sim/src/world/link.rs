@@ -22,6 +22,9 @@ const WINDOW: usize = 64 * 1024;
 /// A connection that was cut off for longer does not come back.
 const GIVE_UP: Duration = Duration::from_mins(10);
 
+/// How the reply begins that names a message, in our servers and our peers.
+const TAKEN: &[u8] = b"250 2.0.0 accepted as ";
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -41,6 +44,20 @@ pub struct LinkRecord {
     pub ended: Option<Instant>,
     /// It broke, stood still, or one of its ends crashed.
     pub disturbed: bool,
+    /// Who opened it.
+    pub caller: Arc<Life>,
+    /// Of the one who took it.
+    pub words: Vec<Word>,
+}
+
+/// A reply that tells its caller what the message is called now that was just taken.
+#[derive(Clone, Debug)]
+pub struct Word {
+    pub name: String,
+    /// When the caller had read all of it.
+    pub heard: Option<Instant>,
+    /// What had been written in this direction by its end.
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -62,6 +79,8 @@ struct Way {
     flying: VecDeque<(Instant, Bytes)>,
     octets: usize,
     written: u64,
+    read: u64,
+    words: Vec<Word>,
     /// The connection breaks when so many octets were written.
     break_at: Option<u64>,
     last_arrival: Option<Instant>,
@@ -97,8 +116,17 @@ impl Link {
     }
 
     pub(super) fn record(&self) -> LinkRecord {
-        let (state, [from, to]) = (self.state(), self.ends);
-        LinkRecord { from, to, opened: self.opened, ended: state.ended, disturbed: state.disturbed }
+        let (state, [from, to], [caller, _]) = (self.state(), self.ends, &self.lives);
+        let [_, answers] = &state.ways;
+        LinkRecord {
+            from,
+            to,
+            opened: self.opened,
+            ended: state.ended,
+            disturbed: state.disturbed,
+            caller: caller.clone(),
+            words: answers.words.clone(),
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -160,6 +188,20 @@ impl State {
     fn way(&mut self, side: usize) -> &mut Way {
         let [first, second] = &mut self.ways;
         if side == 0 { first } else { second }
+    }
+}
+
+impl Way {
+    /// Replies are written whole.
+    fn note_words(&mut self, chunk: &[u8]) {
+        let mut written = self.written;
+        for line in chunk.split_inclusive(|octet| *octet == b'\n') {
+            written += line.len() as u64;
+            if line.starts_with(TAKEN) {
+                let name = String::from_utf8_lossy(&line[TAKEN.len()..]).trim_end().to_owned();
+                self.words.push(Word { name, heard: None, written });
+            }
+        }
     }
 }
 
@@ -232,6 +274,9 @@ fn take(way: &mut Way, buffer: &mut ReadBuf<'_>) {
     let length = chunk.len().min(buffer.remaining());
     buffer.put_slice(&chunk.split_to(length));
     way.octets -= length;
+    way.read += length as u64;
+    let heard = way.words.iter_mut().rev().take_while(|word| word.heard.is_none());
+    heard.filter(|word| word.written <= way.read).for_each(|word| word.heard = Some(Instant::now()));
     if !chunk.has_remaining() {
         way.flying.pop_front();
     }
@@ -259,6 +304,7 @@ impl AsyncWrite for End {
         let way = state.way(self.side);
         way.flying.push_back((at, Bytes::copy_from_slice(chunk)));
         way.octets += chunk.len();
+        way.note_words(chunk);
         way.written += chunk.len() as u64;
         let breaks = way.break_at.is_some_and(|limit| way.written >= limit);
         if let Some(reader) = way.reader.take() {

@@ -25,7 +25,7 @@ pub use clock::{WallClock, uptime};
 pub use disk::Disk;
 use entropy::SimEntropy;
 pub use life::Life;
-pub use link::LinkRecord;
+pub use link::{LinkRecord, Word};
 pub use names::{DnsWeather, Names};
 pub use net::{Internet, Weather};
 
