@@ -30,6 +30,7 @@
 //! | 0x36 | subscription to a mailbox that is gone | account u64, name | empty |
 //! | 0x37 | expunged message that can be restored | account u64, time i64 ms, mailbox u64, UID u32 | [`crate::mailbox::ExpungedMessage`] |
 //! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
+//! | 0x39 | imported message | account u64, [`crate::mailbox::ImportMark`] | empty |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
 //! | 0x60 | TLS sessions | day u32, lookup form of the domain | [`crate::tls_reports::TlsDay`] |
@@ -97,6 +98,7 @@ pub const MAILBOX_EXPUNGED: u8 = 0x35;
 pub const ORPHAN_SUBSCRIPTION: u8 = 0x36;
 pub const EXPUNGED_MESSAGE: u8 = 0x37;
 pub const DELETED_MAILBOX: u8 = 0x38;
+pub const IMPORTED: u8 = 0x39;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
 pub const TLS_DAY: u8 = 0x60;

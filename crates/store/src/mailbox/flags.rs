@@ -13,6 +13,25 @@ impl Flags {
     pub const DELETED: Self = Self(8);
     pub const DRAFT: Self = Self(16);
 
+    const NAMES: [(&str, Self); 5] = [
+        ("\\Answered", Self::ANSWERED),
+        ("\\Deleted", Self::DELETED),
+        ("\\Draft", Self::DRAFT),
+        ("\\Flagged", Self::FLAGGED),
+        ("\\Seen", Self::SEEN),
+    ];
+
+    /// `\Seen`, …, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::NAMES.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, flag)| flag)
+    }
+
+    /// `\Seen`, …
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().filter(move |(_, flag)| self.has(*flag)).map(|(name, _)| name)
+    }
+
     pub fn has(self, flag: Self) -> bool {
         self.0 & flag.0 == flag.0
     }

@@ -14,7 +14,7 @@ use crate::{
     batch::{Batch, Expect},
     engine::{CommitError, Key, KeyRange, Order, StoreError},
     keys::{
-        DELETED_MAILBOX, KeyBuilder, KeyReader, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
+        DELETED_MAILBOX, IMPORTED, KeyBuilder, KeyReader, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
         ORPHAN_SUBSCRIPTION, counter,
     },
     value::Value,
@@ -47,7 +47,9 @@ impl Mailboxes {
         }
         let [.., a, b, c, d] = account.0.to_be_bytes();
         self.clear_deleted(&[DELETED_MAILBOX, a, b, c, d]).await?;
-        self.clear_space(&KeyBuilder::new(ORPHAN_SUBSCRIPTION).u64(account.0).octets()).await?;
+        for tag in [ORPHAN_SUBSCRIPTION, IMPORTED] {
+            self.clear_space(&KeyBuilder::new(tag).u64(account.0).octets()).await?;
+        }
         batch.check(numbering.clone(), numbered.map_or(Expect::Absent, Expect::Equals));
         batch.delete(numbering);
         self.let_go_of(account, Timestamp::from_millis(i64::MAX)).await?;
