@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod failure;
 mod logging;
+mod mailfiles;
 mod rehearse;
 mod serve;
 mod storage;

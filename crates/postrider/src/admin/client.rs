@@ -7,7 +7,7 @@ use world::{BoxStream, World};
 
 use super::{
     Admin, QueueHand,
-    protocol::{AdminRequest, AdminResponse, RESPONSE_BYTES_MAX},
+    protocol::{AdminRequest, AdminResponse, ExportPage, ExportedMessage, ImportPage, RESPONSE_BYTES_MAX},
     socket,
 };
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 /// How long a command waits for a server that has the store but does not answer yet.
 const STARTING_PATIENCE: Duration = Duration::from_secs(20);
 const STARTING_POLL: Duration = Duration::from_millis(50);
+/// Octets on their way between the two ends of this process.
+const STREAM_BYTES: usize = 64 * 1024;
 
 /// Where requests go.
 #[derive(Debug)]
@@ -27,14 +29,15 @@ pub struct Session(Way);
 
 enum Way {
     Running(BufReader<BoxStream>),
-    Offline(Box<Admin>),
+    /// And where it is served to ourselves, once that was needed.
+    Offline(Box<Admin>, Option<BufReader<BoxStream>>),
 }
 
 impl std::fmt::Debug for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Running(_) => "Running",
-            Self::Offline(_) => "Offline",
+            Self::Offline(..) => "Offline",
         })
     }
 }
@@ -67,7 +70,7 @@ impl Session {
                 Ok(stores) => {
                     let admin =
                         Admin { stores, world, queue: QueueHand::Offline, listeners: Vec::new(), config };
-                    return Ok(Self(Way::Offline(Box::new(admin))));
+                    return Ok(Self(Way::Offline(Box::new(admin), None)));
                 }
                 // A server that starts or stops has the store but no control socket.
                 Err(OpenFailure::InUse(_)) if world.clock.now() < until => {
@@ -86,10 +89,8 @@ impl Session {
     /// The response; one that says what went wrong is a failure.
     pub async fn ask(&mut self, request: AdminRequest) -> Result<AdminResponse, Failure> {
         let response = match &mut self.0 {
-            Way::Running(stream) => exchange(stream, &request).await.map_err(|error| {
-                Failure::new(format!("the server did not answer on its control socket: {error}"))
-            })?,
-            Way::Offline(admin) => admin.execute(request).await,
+            Way::Running(stream) => exchange(stream, &request).await.map_err(|error| broken(&error))?,
+            Way::Offline(admin, _) => admin.execute(request).await,
         };
         match response {
             AdminResponse::Error { message } => Err(Failure::new(message)),
@@ -97,11 +98,48 @@ impl Session {
         }
     }
 
+    /// A page of messages, whose octets are in `content` one after another.
+    pub async fn import(&mut self, page: &ImportPage, content: &[u8]) -> Result<AdminResponse, Failure> {
+        let stream = self.stream();
+        let response = give_and_ask(stream, &AdminRequest::Import(page.clone()), content).await;
+        match response.map_err(|error| broken(&error))? {
+            AdminResponse::Error { message } => Err(Failure::new(message)),
+            response => Ok(response),
+        }
+    }
+
+    /// A page of messages; the octets of each have to be taken with [`content`](Self::content), in this order.
+    pub async fn export(&mut self, page: ExportPage) -> Result<Vec<ExportedMessage>, Failure> {
+        let response = exchange(self.stream(), &AdminRequest::Export(page)).await;
+        match response.map_err(|error| broken(&error))? {
+            AdminResponse::Exported { messages } => Ok(messages),
+            AdminResponse::Error { message } => Err(Failure::new(message)),
+            _ => Err(Failure::new("the server gave another answer than expected")),
+        }
+    }
+
+    pub async fn content(&mut self, octets: u64) -> Result<Vec<u8>, Failure> {
+        let mut content = Vec::new();
+        self.stream().take(octets).read_to_end(&mut content).await.map_err(|error| broken(&error))?;
+        if content.len() as u64 == octets {
+            return Ok(content);
+        }
+        Err(Failure::new("a message cannot be read to its end; the server's log tells more"))
+    }
+
+    /// Where octets can follow a request; a store that is open here is served to ourselves.
+    fn stream(&mut self) -> &mut BufReader<BoxStream> {
+        match &mut self.0 {
+            Way::Running(stream) => stream,
+            Way::Offline(admin, stream) => stream.get_or_insert_with(|| served(admin)),
+        }
+    }
+
     /// Leaves the store as the next opening likes it.
     pub async fn close(self) -> Result<(), Failure> {
         match self.0 {
             Way::Running(_) => Ok(()),
-            Way::Offline(admin) => Ok(admin.stores.engine.close().await?),
+            Way::Offline(admin, _) => Ok(admin.stores.engine.close().await?),
         }
     }
 }
@@ -119,6 +157,28 @@ pub(super) async fn connect(world: &World, data_dir: &Path) -> Result<Option<Box
             path.display()
         ))),
     }
+}
+
+fn served(admin: &Admin) -> BufReader<BoxStream> {
+    let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
+    let admin = admin.clone();
+    tokio::spawn(async move { socket::converse(Box::new(theirs), &admin, None).await });
+    BufReader::new(Box::new(ours))
+}
+
+fn broken(error: &io::Error) -> Failure {
+    Failure::new(format!("the server did not answer on its control socket: {error}"))
+}
+
+async fn give_and_ask(
+    stream: &mut BufReader<BoxStream>,
+    request: &AdminRequest,
+    content: &[u8],
+) -> io::Result<AdminResponse> {
+    write_request(stream, request).await?;
+    stream.write_all(content).await?;
+    stream.flush().await?;
+    read_response(stream).await
 }
 
 async fn exchange(stream: &mut BufReader<BoxStream>, request: &AdminRequest) -> io::Result<AdminResponse> {

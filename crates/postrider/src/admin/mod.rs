@@ -19,6 +19,7 @@ mod sites;
 pub mod socket;
 mod suppressions;
 mod tls_reports;
+mod transfer;
 mod undelete;
 
 use std::sync::Arc;
@@ -82,6 +83,7 @@ impl Admin {
             AdminRequest::Suppression { action } => {
                 suppressions::execute(self, action).await.unwrap_or_else(AdminResponse::error)
             }
+            AdminRequest::MailboxList { address } => transfer::mailboxes(self, &address).await,
             AdminRequest::Undelete(request) => {
                 undelete::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }

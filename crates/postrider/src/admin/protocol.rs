@@ -4,6 +4,7 @@ mod queue;
 mod site;
 mod suppression;
 mod tls;
+mod transfer;
 mod undelete;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
@@ -18,6 +19,10 @@ pub use queue::{
 pub use site::{HostView, LimitsView, RouteView, SiteView, StsView, WayView};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
+pub use transfer::{
+    ExportPage, ExportedMessage, ImportPage, ImportedMessage, MailboxView, TRANSFER_BYTES_MAX,
+    TRANSFER_MESSAGES_MAX,
+};
 pub use undelete::{EXPUNGED_SHOWN_MAX, ExpungedView, Undelete};
 
 /// Octets of one request line.
@@ -103,6 +108,12 @@ pub enum AdminRequest {
         address: String,
         action: AppPasswordAction,
     },
+    MailboxList {
+        address: String,
+    },
+    /// The octets of its messages follow.
+    Import(ImportPage),
+    Export(ExportPage),
     /// Restores what was expunged.
     Undelete(Undelete),
     /// Mail for the domain waits for the account to fetch it with ATRN.
@@ -280,6 +291,17 @@ pub enum AdminResponse {
         sentence: String,
     },
     /// One page; `next` is what to list after.
+    Mailboxes {
+        mailboxes: Vec<MailboxView>,
+    },
+    Imported {
+        added: usize,
+        known: usize,
+    },
+    /// The octets of its messages follow.
+    Exported {
+        messages: Vec<ExportedMessage>,
+    },
     /// What can be restored, and how many there are in all.
     Expunged {
         messages: Vec<ExpungedView>,

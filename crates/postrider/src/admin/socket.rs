@@ -11,6 +11,7 @@ use world::{BoxStream, ListenAddress, Listener, Shutdown, World};
 use super::{
     Admin, attach,
     protocol::{AdminRequest, AdminResponse, REQUEST_BYTES_MAX},
+    transfer,
 };
 
 /// The socket's name in the data directory.
@@ -79,6 +80,15 @@ pub async fn converse(
             Ok(AdminRequest::Attach { address }) => {
                 drop(place);
                 return attach::serve(&mut stream, admin, &address).await;
+            }
+            Ok(AdminRequest::Import(page)) => {
+                let taken = tokio::time::timeout(IDLE_TIMEOUT, transfer::import(&mut stream, admin, &page));
+                taken.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??
+            }
+            Ok(AdminRequest::Export(page)) => {
+                let given = tokio::time::timeout(IDLE_TIMEOUT, transfer::export(&mut stream, admin, &page));
+                given.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                continue;
             }
             Ok(request) => admin.execute(request).await,
             Err(error) => AdminResponse::error(format_args!("not a request: {error}")),

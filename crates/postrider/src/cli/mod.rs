@@ -16,6 +16,7 @@ mod session;
 mod sites;
 mod suppression;
 mod tls_reports;
+mod transfer;
 mod undelete;
 
 use std::process::ExitCode;
@@ -95,6 +96,12 @@ enum Command {
     /// How mail reached other hosts under TLS, and reports on it
     #[command(subcommand)]
     TlsReports(tls_reports::TlsReportsCommand),
+    /// Mail from the files of other programs into an account; what came in once comes in no more
+    #[command(subcommand)]
+    Import(transfer::ImportCommand),
+    /// Mail of an account into files of other programs
+    #[command(subcommand)]
+    Export(transfer::ExportCommand),
     /// Bring back messages that were expunged
     Undelete(undelete::Undelete),
     /// Load generator and sink for measurements
@@ -144,6 +151,8 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::List(command)) => command.run(&common, &mut output),
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => command.run(&common, &mut output),
+        Some(Command::Import(command)) => command.run(&common, &mut output),
+        Some(Command::Export(command)) => command.run(&common, &mut output),
         Some(Command::Undelete(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::TlsReports(command)) => ask(&common, false, command.request(), &mut output),
@@ -211,6 +220,9 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Suppressions { suppressions, .. } => {
             suppression::show_page(&suppressions, &mut *output)
         }
+        AdminResponse::Mailboxes { mailboxes } => output.value(&mailboxes),
+        AdminResponse::Imported { added, .. } => output.value(&added),
+        AdminResponse::Exported { messages } => output.value(&messages),
         AdminResponse::Expunged { messages, total } => undelete::show(&messages, total, output),
         AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
