@@ -268,6 +268,32 @@ fn a_smarthost_is_played_with_the_route_s_own_tls_and_without_its_password() {
 }
 
 #[test]
+fn a_backup_mx_keeps_a_stranger_s_mail_until_the_better_host_is_back() {
+    let (_, below) = README.split_once("\n### Backup MX\n").unwrap();
+    let config = below.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0.to_owned();
+    let server = Server::configured(|_| config.clone());
+    let scenario = "[[peer]]\ndomain = \"example.net\"\ndown = \"0..2d\"\n\
+                    [[message]]\nfrom = \"eve@far.example\"\nto = [\"bob@example.net\"]\n\
+                    [[message]]\nfrom = \"eve@far.example\"\nto = [\"bob@other.example\", \"carol@example.net\"]\n";
+    let scene = play(&server, scenario);
+    let [kept, partly] = [0, 1].map(|number| &scene["messages"][number]);
+    assert_eq!(kept["end"], "delivered", "{kept}");
+    assert!(kept["wait_seconds"].as_u64().unwrap() >= 2 * DAY, "{kept}");
+    // Who waits hears of it, wherever it is.
+    assert!(kept["told_of_delay"].as_bool().unwrap(), "{kept}");
+    assert_eq!(partly["refused"][0]["recipient"], "bob@other.example", "{partly}");
+    assert!(partly["refused"][0]["reply"].as_str().unwrap().contains("relaying is not allowed"), "{partly}");
+
+    // Without a scenario both ways are played: the customer's domain, and everybody else's.
+    let scenes = server.cli_json(&["rehearse"])["scenes"].as_array().unwrap().clone();
+    let names: Vec<_> = scenes.iter().map(|scene| scene["scene"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    for (from, domain) in [(0, "example.net"), (5, "big.example")] {
+        assert!(names[from..from + 5].iter().all(|name| name.contains(domain)), "{names:?}");
+    }
+}
+
+#[test]
 fn programs_are_not_run_and_nothing_is_written() {
     let trap = "[[route]]\nrecipient = \"*@tickets.example.org\"\nvia = \"pipe\"\n\
                 command = [\"/usr/bin/touch\", \"DIR/ran\"]\n\

@@ -97,7 +97,12 @@ impl SceneReport {
             let to: Vec<String> = sent.to.iter().map(ToString::to_string).collect();
             let count = self.played.messages.len();
             let which = if count == 1 { String::new() } else { format!(" {} of {count}", number + 1) };
-            output.line(format_args!("  message{which}, from {} to {}", sent.from, to.join(", ")))?;
+            let came_to = sent.came_to(self.played.lasted);
+            output.line(format_args!(
+                "  message{which}, from {} to {}: {came_to}",
+                sent.from,
+                to.join(", ")
+            ))?;
             for Line { at, text } in sent.lines(self.played.lasted, all) {
                 output.line(format_args!("    {}  {text}", day(at)))?;
             }

@@ -59,6 +59,21 @@ impl Sent {
         ends.map(|(at, _)| at.saturating_sub(self.at)).max().unwrap_or_default()
     }
 
+    /// `delivered after 2 d 11 min`
+    pub fn came_to(&self, over: Duration) -> String {
+        let what = match self.end() {
+            End::Delivered => "delivered",
+            End::Waiting => "still waiting",
+            End::Bounced => "failed",
+            End::Refused => return "refused".to_owned(),
+            End::Lost => return "lost".to_owned(),
+        };
+        match self.wait(over) {
+            wait if wait < Duration::from_secs(1) => format!("{what} at once"),
+            wait => format!("{what} after {}", explain::span(wait)),
+        }
+    }
+
     pub fn attempts(&self) -> usize {
         self.events.iter().filter(|(_, event)| matches!(event, Event::Attempt(_))).count()
     }
