@@ -12,6 +12,8 @@ use world::{
     tls::{ServerTls, TlsMode, TlsSummary},
 };
 
+use crate::deflate::Deflated;
+
 /// A client that takes no octet of a piece of output for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 /// For the last words of TLS.
@@ -91,6 +93,12 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// From here on both sides compress.
+    pub(crate) fn compress(&mut self) {
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = Box::new(Deflated::new(plain));
     }
 
     /// What the connection gives to SASL.

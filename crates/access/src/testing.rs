@@ -118,6 +118,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn say(&mut self, line: &str) {
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     pub(crate) async fn hear(&mut self) -> String {

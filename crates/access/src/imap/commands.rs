@@ -2,7 +2,7 @@
 
 use proto::imap::{
     command::{Command, Tagged},
-    response::{Data, Namespaces, Status},
+    response::{Code, Data, Namespaces, Status},
 };
 
 use super::{
@@ -35,6 +35,8 @@ impl Session {
             Command::Fetch { uid, fetch } => self.fetch(uid, *fetch).await,
             Command::Store { uid, store } => self.store(uid, *store).await,
             Command::Search { uid, search } => self.search(tag, uid, *search).await,
+            Command::Sort { uid, sort } => self.sort(tag, uid, *sort).await,
+            Command::Thread { uid, thread } => self.thread(uid, *thread).await,
             Command::Copy { uid, messages, to } => self.copy(uid, &messages, &to).await,
             Command::Move { uid, messages, to } => self.move_messages(uid, &messages, &to).await,
             Command::Expunge(uids) => self.expunge(uids.as_ref()).await,
@@ -53,6 +55,9 @@ impl Session {
             Command::Rename { from, to } => self.rename(&from, &to).await,
             Command::Subscribe(mailbox) => self.subscribe(&mailbox, true).await,
             Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
+            Command::GetQuota(root) => self.get_quota(&root).await,
+            Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox).await,
+            Command::SetQuota { .. } => Err(Refusal::no(Code::NoPerm, "quotas are set by the operator")),
             // The machine lets nothing pass that is not offered.
             _ => Err(Refusal::bad("there is no such command here")),
         }

@@ -11,6 +11,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod news;
+mod quota;
 mod refusal;
 mod search;
 mod select;
@@ -127,13 +128,20 @@ impl ImapService {
 /// What is done here beyond IMAP4rev2.
 fn extensions() -> Extensions {
     [
+        Extension::Compress,
         Extension::CondStore,
         Extension::CreateSpecialUse,
+        Extension::ESort,
         Extension::MultiAppend,
         Extension::ObjectId,
         Extension::Partial,
+        Extension::Preview,
         Extension::QResync,
+        Extension::Quota,
         Extension::SaveDate,
+        Extension::Sort,
+        Extension::Thread,
+        Extension::Unauthenticate,
         Extension::Utf8Accept,
         Extension::Within,
     ]

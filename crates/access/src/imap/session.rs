@@ -142,9 +142,15 @@ impl Session {
                 self.end(Status::ok("idle no more")).await;
             }
             Event::Append(event) => self.take_append(event).await,
-            // Neither is offered.
-            Event::Unauthenticate => self.machine.answer_unauthenticated(),
-            Event::StartCompression => self.machine.handle_compression_started(),
+            Event::Unauthenticate => {
+                // RFC 8437 §3
+                (self.account, self.selected) = (None, None);
+                self.machine.answer_unauthenticated();
+            }
+            Event::StartCompression => {
+                self.connection.compress();
+                self.machine.handle_compression_started();
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use proto::imap::{
     command::{MailboxName, StatusItem},
     response::{Data, Status, StatusValue},
 };
-use store::mailbox::{Mailbox, MailboxStatus};
+use store::mailbox::{Flags, Mailbox, MailboxId, MailboxStatus};
 
 use super::{refusal::Refusal, session::Session};
 
@@ -26,7 +26,27 @@ impl Session {
         items: &[StatusItem],
     ) -> Result<Vec<(StatusItem, StatusValue)>, Refusal> {
         let status = self.mailboxes().status(mailbox.id).await?;
-        Ok(items.iter().map(|item| (*item, self.value(*item, mailbox, &status))).collect())
+        let deleted_octets = if items.contains(&StatusItem::DeletedStorage) && status.deleted > 0 {
+            self.deleted_octets(mailbox.id).await?
+        } else {
+            0
+        };
+        let value = |item: &StatusItem| match item {
+            StatusItem::DeletedStorage => StatusValue::Number(deleted_octets),
+            item => self.value(*item, mailbox, &status),
+        };
+        Ok(items.iter().map(|item| (*item, value(item))).collect())
+    }
+
+    /// What an EXPUNGE would give back (RFC 9208 §4.1.4).
+    async fn deleted_octets(&mut self, mailbox: MailboxId) -> Result<u64, Refusal> {
+        let listing = self.mailboxes().listing(mailbox).await?;
+        let mut octets: u64 = 0;
+        for message in listing.messages.iter().filter(|message| message.flags.has(Flags::DELETED)) {
+            let message = self.mailboxes().message(mailbox, message.uid).await?;
+            octets = octets.saturating_add(message.map_or(0, |message| message.record.octets()));
+        }
+        Ok(octets)
     }
 
     fn value(&self, item: StatusItem, mailbox: &Mailbox, status: &MailboxStatus) -> StatusValue {

@@ -3,12 +3,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use mail::mime::{Builder, HeaderFilter, Structure, TransferDecoder, TransferEncoding};
+use mail::mime::{HeaderFilter, TransferDecoder, TransferEncoding};
 use proto::imap::command::Partial;
-use store::{
-    Mailboxes, StoreError,
-    mailbox::{MessageRecord, StoredMessage},
-};
+use store::{Mailboxes, StoreError, mailbox::MessageRecord};
 
 /// Read in one go.
 const CHUNK_BYTES: u64 = 64 * 1024;
@@ -108,19 +105,6 @@ pub(in super::super) async fn measure(
         measure.has_nul |= memchr::memchr(0, &chunk).is_some();
     }
     Ok(measure)
-}
-
-/// Takes a message apart.
-pub(in super::super) async fn find_structure(
-    mailboxes: &Mailboxes,
-    message: &StoredMessage,
-) -> Result<Structure, StoreError> {
-    let mut builder = Builder::new();
-    let mut source = Source::new(&message.record, 0..message.record.octets(), &Form::Plain);
-    while let Some(chunk) = source.next(mailboxes).await? {
-        builder.push(&chunk);
-    }
-    Ok(builder.finish())
 }
 
 impl Stream {

@@ -2,12 +2,15 @@
 
 use std::{ops::Range, sync::Arc};
 
-use mail::mime::{Kind, SectionPart, Structure, TransferEncoding};
+use mail::mime::{Kind, SectionPart, TransferEncoding};
 use proto::imap::{
     command::{FetchItem, Partial, Section, SectionText},
     response::{Code, ContentName, FetchData, Status},
 };
-use store::{StoreError, mailbox::StoredMessage};
+use store::{
+    StoreError,
+    mailbox::{StoredMessage, Summary},
+};
 
 use super::{
     super::{flags, session::Session},
@@ -51,13 +54,17 @@ impl Session {
             FetchItem::EmailId => {
                 self.machine.fetch_item(&FetchData::EmailId(&message.record.email_id()));
             }
-            // RFC 8474 §5.2: threads have no names here.
-            FetchItem::ThreadId => self.machine.fetch_item(&FetchData::ThreadId(None)),
+            FetchItem::ThreadId => {
+                let thread = self.summary(current).await?.thread_id();
+                self.machine.fetch_item(&FetchData::ThreadId(thread.as_deref()));
+            }
             FetchItem::SaveDate => {
                 self.machine.fetch_item(&FetchData::SaveDate(Some(message.record.saved_at)));
             }
-            // The machine lets nothing pass that is not offered.
-            FetchItem::Preview { .. } => {}
+            FetchItem::Preview { .. } => {
+                let summary = self.summary(current).await?;
+                self.machine.fetch_item(&FetchData::Preview(Some(&summary.preview)));
+            }
         }
         Ok(())
     }
@@ -67,24 +74,26 @@ impl Session {
         self.machine.fetch_item(&FetchData::Flags { flags: &flags, recent: false });
     }
 
-    async fn structure(&mut self, current: &mut Current) -> Result<Arc<Structure>, StoreError> {
-        if let Some(structure) = &current.structure {
-            return Ok(structure.clone());
+    /// What is kept of the message: nobody reads its body for that.
+    async fn summary(&mut self, current: &mut Current) -> Result<Arc<Summary>, StoreError> {
+        if let Some(summary) = &current.summary {
+            return Ok(summary.clone());
         }
-        let mailbox = self.selected.as_ref().map(|selected| selected.mailbox).ok_or(StoreError::NotFound)?;
-        let summary = self.mailboxes().summary(mailbox, &current.message).await?;
-        let structure = Arc::new(summary.structure);
-        current.structure = Some(structure.clone());
-        Ok(structure)
+        let Some(mailbox) = self.selected.as_ref().map(|selected| selected.mailbox) else {
+            return Err(StoreError::NotFound);
+        };
+        let summary = Arc::new(self.mailboxes().summary(mailbox, &current.message).await?);
+        current.summary = Some(summary.clone());
+        Ok(summary)
     }
 
     async fn fetch_structure(&mut self, current: &mut Current, item: &FetchItem) -> Result<(), StoreError> {
-        let structure = self.structure(current).await?;
+        let structure = &self.summary(current).await?.structure;
         let message = structure.parts().first();
         match (item, message.and_then(|message| message.envelope.as_deref())) {
             (FetchItem::Envelope, Some(envelope)) => self.machine.fetch_item(&FetchData::Envelope(envelope)),
-            (FetchItem::BodyShort, _) => self.machine.fetch_item(&FetchData::Body(&structure)),
-            _ => self.machine.fetch_item(&FetchData::BodyStructure(&structure)),
+            (FetchItem::BodyShort, _) => self.machine.fetch_item(&FetchData::Body(structure)),
+            _ => self.machine.fetch_item(&FetchData::BodyStructure(structure)),
         }
         Ok(())
     }
@@ -108,7 +117,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         let range = match (&section.text, section.part.as_slice()) {
             (SectionText::All, []) => Some(0..current.message.record.octets()),
-            (text, part) => self.structure(current).await?.section(part, place(text)),
+            (text, part) => self.summary(current).await?.structure.section(part, place(text)),
         };
         let form = match &section.text {
             SectionText::HeaderFields(names) => Form::Fields { names: names.clone(), others: false },
@@ -153,7 +162,7 @@ impl Session {
             let whole = 0..current.message.record.octets();
             return Ok(Some((whole, Ok(Form::Decoded(TransferEncoding::Identity)))));
         }
-        let structure = self.structure(current).await?;
+        let structure = &self.summary(current).await?.structure;
         let Some(range) = structure.section(part, SectionPart::All) else { return Ok(None) };
         let leaf = structure.part(part).filter(|part| part.kind == Kind::Leaf);
         let encoding = leaf.and_then(|part| part.content.encoding.as_deref());

@@ -7,15 +7,17 @@ mod pages;
 
 use std::sync::Arc;
 
-use mail::mime::Structure;
 use proto::imap::{
     command::{Fetch, FetchItem},
     response::{Code, Data, FetchData, Status},
     sequence::SequenceSet,
 };
-use store::{StoreError, mailbox::StoredMessage};
+use store::{
+    StoreError,
+    mailbox::{StoredMessage, Summary},
+};
 
-pub(super) use content::{Form, Stream, find_structure, measure};
+pub(super) use content::{Form, Stream, measure};
 use pages::Pages;
 
 use super::{
@@ -38,7 +40,7 @@ pub(super) struct FetchWork {
 /// A message that is being told of.
 struct Current {
     message: StoredMessage,
-    structure: Option<Arc<Structure>>,
+    summary: Option<Arc<Summary>>,
     /// Of the items, the next.
     next: usize,
     stream: Option<Stream>,
@@ -140,7 +142,7 @@ impl Session {
             let Some(number) = self.selected()?.view.number(message.uid.0) else { continue };
             self.tell_keywords(&message.record.keywords);
             self.machine.start_fetch(number);
-            work.current = Some(Current { message, structure: None, next: 0, stream: None, newly_seen });
+            work.current = Some(Current { message, summary: None, next: 0, stream: None, newly_seen });
         }
         Ok(None)
     }

@@ -1,8 +1,11 @@
 //! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182): the messages of the mailbox one after the other; of each no more is
 //! read than is needed to decide.
 
+mod sort;
+mod subject;
 mod test;
 mod text;
+mod thread;
 
 use proto::imap::{
     command::{PartialRange, Search, SearchKey, SearchReturn},
@@ -14,7 +17,10 @@ use super::{
     refusal::Refusal,
     session::{Next, Session},
 };
-use store::{Mailboxes, StoreError, mailbox::StoredMessage};
+use store::{
+    Mailboxes, StoreError,
+    mailbox::{MailboxId, StoredMessage},
+};
 use test::Test;
 use text::{Known, Needle};
 
@@ -52,10 +58,11 @@ impl Session {
         let mut needles = Vec::new();
         let test = Test::all(keys, &selected.view, &selected.saved, now, &mut needles)?;
         let uids = test.candidates(&selected.view);
+        let (mailbox, mailboxes) = (selected.mailbox, self.mailboxes());
         let mut hits = Hits::default();
         for page in uids.chunks(PAGE_MESSAGES) {
             for message in self.load(page).await? {
-                if is_hit(&self.mailboxes(), &test, &needles, &message).await? {
+                if is_hit(&mailboxes, mailbox, &test, &needles, &message).await? {
                     hits.uids.push(message.uid.0);
                     hits.modseq = hits.modseq.max(message.modseq);
                 }
@@ -122,6 +129,7 @@ impl Session {
 
 async fn is_hit(
     mailboxes: &Mailboxes,
+    mailbox: MailboxId,
     test: &Test,
     needles: &[Needle],
     message: &StoredMessage,
@@ -131,7 +139,7 @@ async fn is_hit(
         if let Some(outcome) = test.outcome(message, &known) {
             return Ok(outcome);
         }
-        match text::read_text(mailboxes, message, needles, step, &mut known).await {
+        match text::read_text(mailboxes, mailbox, message, needles, step, &mut known).await {
             // It went while we were looking.
             Err(StoreError::NotFound) => return Ok(false),
             outcome => outcome?,

@@ -136,7 +136,7 @@ impl Compiler<'_> {
         Ok(match key {
             SearchKey::All | SearchKey::SaveDateSupported | SearchKey::Old => Test::Always(true),
             // No message is \Recent here (RFC 9051 appendix E).
-            SearchKey::New | SearchKey::Recent | SearchKey::ThreadId(_) => Test::Always(false),
+            SearchKey::New | SearchKey::Recent => Test::Always(false),
             SearchKey::Messages(set) => self.messages(set, false)?,
             SearchKey::Uids(set) => self.messages(set, true)?,
             SearchKey::Flag(flag) => Test::Flag(flag.clone()),
@@ -161,6 +161,7 @@ impl Compiler<'_> {
             SearchKey::Younger(seconds) => Test::Between(Whose::Received, self.ago(seconds.get()), MAX),
             SearchKey::ModSeq(modseq) => Test::ModSeq(*modseq),
             SearchKey::EmailId(id) => Test::EmailId(id.clone()),
+            SearchKey::ThreadId(id) => self.needle(Place::Thread, id),
             SearchKey::Not(key) => Test::Not(Box::new(self.one(key)?)),
             SearchKey::Or(either) => Test::Or(Box::new(self.one(&either.0)?), Box::new(self.one(&either.1)?)),
             SearchKey::And(keys) => self.all(keys)?,

@@ -11,9 +11,12 @@ use mail::{
     mime::{Kind, Part, Structure, TransferEncoding},
 };
 use proto::imap::date::Date;
-use store::{Mailboxes, StoreError, mailbox::StoredMessage};
+use store::{
+    Mailboxes, StoreError,
+    mailbox::{MailboxId, StoredMessage},
+};
 
-use super::super::fetch::{Form, Stream, find_structure};
+use super::super::fetch::{Form, Stream};
 
 /// Of a header section; what is beyond is not searched.
 const HEADER_BYTES_MAX: u64 = 256 * 1024;
@@ -27,6 +30,8 @@ pub(super) enum Place {
     Body,
     /// Header and body.
     Text,
+    /// The name of its thread (RFC 8474 §5.2).
+    Thread,
 }
 
 #[derive(Debug)]
@@ -98,12 +103,20 @@ impl Known {
                     }));
                 }
                 Place::Text if all.contains(&needle.text) => *found = Some(true),
-                Place::Text | Place::Body => {}
+                Place::Text | Place::Body | Place::Thread => {}
             }
         }
         let date = header::value(octets, "Date");
         let day = date.and_then(|date| day(&String::from_utf8_lossy(&date)));
         self.sent = day.map_or(Sent::Never, Sent::On);
+    }
+
+    fn find_thread(&mut self, thread: Option<&str>, needles: &[Needle]) {
+        for (needle, found) in needles.iter().zip(&mut self.found) {
+            if needle.place == Place::Thread {
+                *found = Some(thread.is_some_and(|thread| thread.eq_ignore_ascii_case(&needle.text)));
+            }
+        }
     }
 
     fn search(&mut self, text: &str, needles: &[Needle]) {
@@ -134,16 +147,23 @@ fn zone_minutes(zone: &str) -> Option<i64> {
 
 pub(super) async fn read_text(
     mailboxes: &Mailboxes,
+    mailbox: MailboxId,
     message: &StoredMessage,
     needles: &[Needle],
     step: Step,
     known: &mut Known,
 ) -> Result<(), StoreError> {
     match step {
-        Step::Header => known.read_header(&read_header(mailboxes, message).await?, needles),
+        Step::Header => {
+            known.read_header(&read_header(mailboxes, message).await?, needles);
+            if needles.iter().any(|needle| needle.place == Place::Thread) {
+                let thread = mailboxes.summary(mailbox, message).await?.thread_id();
+                known.find_thread(thread.as_deref(), needles);
+            }
+        }
         Step::Body => {
-            let structure = find_structure(mailboxes, message).await?;
-            for part in text_parts(&structure) {
+            let summary = mailboxes.summary(mailbox, message).await?;
+            for part in text_parts(&summary.structure) {
                 if known.is_complete() {
                     break;
                 }

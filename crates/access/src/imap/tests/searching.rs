@@ -96,3 +96,48 @@ async fn results_are_returned_as_asked_and_kept() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn messages_are_sorted_and_threaded() {
+    let house = House::with_alice().await;
+    for message in [
+        "Subject: Re: plan\r\nFrom: zoe@x\r\nDate: 3 Jul 2003 10:00:00 +0000\r\nMessage-ID: <2@x>\r\nReferences: <1@x>\r\n",
+        "Subject: plan\r\nFrom: Ann <bob@x>\r\nDate: 1 Jul 2003 10:00:00 +0000\r\nMessage-ID: <1@x>\r\n",
+        "Subject: =?utf-8?Q?=C3=A4nderung?=\r\nFrom: Carl <ann@x>\r\nDate: 2 Jul 2003 10:00:00 +0000\r\n",
+    ] {
+        house.deliver(format!("{message}\r\ntext of it\r\n").as_bytes()).await;
+    }
+    let mut client = house.in_inbox().await;
+    client
+        .converse(
+            "C: a SORT (DATE) UTF-8 ALL
+             S: * SORT 2 3 1
+             S: a OK sorted
+             C: b UID SORT (REVERSE FROM) US-ASCII ALL
+             S: * SORT 1 2 3
+             S: b OK sorted
+             C: c SORT (SUBJECT REVERSE DATE) UTF-8 NOT 9999:*
+             S: c BAD there is no message of that number
+             C: d SORT (SUBJECT REVERSE DATE) UTF-8 ALL
+             S: * SORT 1 2 3
+             S: d OK sorted
+             C: e SORT RETURN (COUNT PARTIAL 1:2) (SIZE) UTF-8 ALL
+             S: * ESEARCH (TAG \"e\") COUNT 3 PARTIAL (1:2 2,3)
+             S: e OK sorted
+             C: f THREAD REFERENCES UTF-8 ALL
+             S: * THREAD (2 1)(3)
+             S: f OK threaded
+             C: g UID THREAD ORDEREDSUBJECT UTF-8 1:2
+             S: * THREAD (2 1)
+             S: g OK threaded
+             C: h FETCH 1:2 (THREADID PREVIEW)",
+        )
+        .await;
+    let (one, other) = (client.hear().await, client.hear().await);
+    let thread = one.strip_prefix("* 1 FETCH (THREADID (").unwrap().split(')').next().unwrap().to_owned();
+    assert_eq!(one, format!("* 1 FETCH (THREADID ({thread}) PREVIEW \"text of it\")"));
+    assert_eq!(other, format!("* 2 FETCH (THREADID ({thread}) PREVIEW \"text of it\")"));
+    client.expect("h OK fetched").await;
+    assert_eq!(found(&mut client, &format!("THREADID {thread}")).await, "1 2");
+    assert_eq!(found(&mut client, "THREADID T0").await, "");
+}

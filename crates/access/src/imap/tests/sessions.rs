@@ -94,3 +94,79 @@ async fn what_is_sent_at_once_is_done_in_order() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn a_session_may_become_nobodys_again() {
+    let house = House::with_alice().await;
+    let mut client = house.in_inbox().await;
+    client
+        .converse(
+            "C: a UNAUTHENTICATE
+             S: a OK you are nobody again
+             C: b FETCH 1 FLAGS
+             S: b BAD log in first
+             C: c LOGIN alice@example.org \"open sesame\"
+             S: c OK [CAPABILITY …
+             C: d FETCH 1 FLAGS
+             S: d BAD select a mailbox first",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn quotas_are_told_and_kept_to() {
+    let house = House::with_alice().await;
+    house.deliver(b"Subject: one\r\n\r\n1\r\n").await;
+    let mut client = house.in_inbox().await;
+    client
+        .converse("C: a GETQUOTAROOT INBOX\nS: * QUOTAROOT INBOX \"\"\nS: * QUOTA \"\" ()\nS: a OK …")
+        .await;
+    let alice = house.alice().await.address;
+    let quota = ::store::mailbox::Quota { octets: Some(2048), messages: Some(9) };
+    house.stores.directory.set_quota(&alice, quota).await.unwrap();
+    let long = "x".repeat(3000);
+    client
+        .converse(&format!(
+            "C: b GETQUOTA \"\"
+             S: * QUOTA \"\" (STORAGE 1 2 MESSAGE 1 9)
+             S: b OK that is all
+             C: c SETQUOTA \"\" (STORAGE 512)
+             S: c NO [NOPERM] quotas are set by the operator
+             C: d GETQUOTA other
+             S: d NO [NONEXISTENT] there is no such quota root
+             C: e APPEND INBOX {{3000}}
+             S: e NO [OVERQUOTA] the account may not hold so much
+             C: f APPEND INBOX {{3000+}}\\r\\n{long}
+             S: f NO [OVERQUOTA] the account may not hold so much
+             C: g APPEND INBOX {{1100+}}\\r\\n{}
+             S: * 2 EXISTS
+             S: g OK …
+             C: h COPY 2 INBOX
+             S: h NO [OVERQUOTA] the account may not hold so much
+             C: i STATUS INBOX (DELETED-STORAGE)
+             S: * STATUS INBOX (DELETED-STORAGE 0)
+             S: i OK that is all",
+            &long[..1100]
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn a_session_goes_on_compressed() {
+    let house = House::with_alice().await;
+    house.deliver(&[b"Subject: x\r\n\r\n", "all alike\r\n".repeat(1000).as_bytes()].concat()).await;
+    let mut client = house.in_inbox().await;
+    client.converse("C: a COMPRESS DEFLATE\nS: a OK compression begins").await;
+    let Client { session, stream } = client;
+    let compressed = crate::deflate::Deflated::new(stream.into_inner());
+    let mut client = Client { session, stream: tokio::io::BufReader::new(Box::new(compressed)) };
+    client
+        .converse("C: b COMPRESS DEFLATE\nS: b NO [COMPRESSIONACTIVE] …\nC: c FETCH 1 BODY.PEEK[TEXT]")
+        .await;
+    client.expect("* 1 FETCH (BODY[TEXT] {11000}").await;
+    for _ in 0..1000 {
+        client.expect("all alike").await;
+    }
+    client.converse("S: )\nS: c OK fetched\nC: d LOGOUT\nS: * BYE goodbye\nS: d OK logged out").await;
+    client.expect_end().await;
+}

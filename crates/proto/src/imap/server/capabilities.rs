@@ -88,7 +88,7 @@ impl Extension {
             Self::Partial => "PARTIAL",
             Self::Preview => "PREVIEW",
             Self::QResync => "QRESYNC",
-            Self::Quota => "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE QUOTASET",
+            Self::Quota => "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE",
             Self::Replace => "REPLACE",
             Self::SaveDate => "SAVEDATE",
             Self::Sort => "SORT",
