@@ -1,6 +1,7 @@
 //! Sessions over a stream in memory, against the stores on the memory engine.
 
 mod changes;
+mod crowd;
 mod fetching;
 mod mailboxes;
 mod searching;
