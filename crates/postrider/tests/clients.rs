@@ -158,20 +158,11 @@ fn nmap_finds_no_ntlm_and_none_of_the_old_holes() {
     server.still_serves("after the search for holes");
 }
 
-/// Node, and the module that `cargo xtask test` puts beside the build.
-fn find_nodemailer(test: &str) -> Option<(PathBuf, PathBuf)> {
-    let node = tools::find("node", test)?;
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools");
-    let tools_dir = std::env::var_os("POSTRIDER_TEST_TOOLS").map_or(beside, PathBuf::from);
-    let module = tools_dir.join("node/node_modules/nodemailer");
-    if module.is_dir() { Some((node, module)) } else { tools::skip(test, "nodemailer is not installed") }
-}
-
 #[test]
 fn nodemailer_delivers() {
-    let Some((node, module)) = find_nodemailer("nodemailer delivers") else { return };
+    let Some((node, module)) = tools::find_node("nodemailer", "nodemailer delivers") else { return };
     let server = Server::start("");
-    let module = module.canonicalize().unwrap().display().to_string();
+    let module = module.display().to_string();
     let send = |service: &str, tls: &str, more: &[&str], sample: &Sample| {
         let port = server.port(service).to_string();
         let mut command = Command::new(&node);

@@ -11,6 +11,8 @@ mod support;
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -23,6 +25,7 @@ use support::{
 };
 
 const WORK: &str = include_str!("support/python/imap.py");
+const FLOW: &str = include_str!("support/node/imap.js");
 const SENDER: &str = "ann@client.test";
 
 /// With these messages in alice's mailbox.
@@ -179,4 +182,118 @@ fn fetchmail_takes_what_is_new() {
         assert!(text.contains(&format!("Subject: {}", sample.name)), "{text}");
     }
     server.mailbox_count(ALICE, 0);
+}
+
+#[test]
+fn imapflow_works_with_everything_that_is_offered() {
+    let Some((node, module)) = tools::find_node("imapflow", "imapflow") else { return };
+    let samples = small();
+    let server = filled(&samples);
+    for (service, tls) in [("imap", "starttls"), ("imaps", "implicit")] {
+        let (port, count) = (server.port(service).to_string(), samples.len().to_string());
+        let mut command = Command::new(&node);
+        command.args(["-e", FLOW, "--"]).arg(&module).args([&port, tls, ALICE, PASSWORD, &count]);
+        tools::run(&mut command, &samples[0].message).ok(tls);
+        let emptied = format!(
+            "a LOGIN {ALICE} \"{PASSWORD}\"\r\nb SELECT Archive\r\nc STORE 1:* +FLAGS.SILENT (\\Deleted)\r\nd CLOSE\r\n\
+             e LOGOUT\r\n"
+        );
+        say(&server, &emptied);
+    }
+}
+
+/// Sends it all at once, and returns what came back until the end.
+fn say(server: &Server, commands: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port("imap"))).unwrap();
+    stream.write_all(commands.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn offlineimap_keeps_a_maildir_in_step() {
+    let Some(program) = tools::find("offlineimap", "offlineimap") else { return };
+    let samples = small();
+    let server = filled(&samples);
+    let (mail, config) = (server.path().join("mail"), server.path().join("offlineimaprc"));
+    private_file(
+        &config,
+        &format!(
+            "[general]\naccounts = us\nmetadata = {0}/known\n[Account us]\nlocalrepository = near\nremoterepository = far\n\
+             [Repository near]\ntype = Maildir\nlocalfolders = {1}\n[Repository far]\ntype = IMAP\nremotehost = 127.0.0.1\n\
+             remoteport = {2}\nremoteuser = {ALICE}\nremotepass = {PASSWORD}\nssl = no\nstarttls = no\n\
+             auth_mechanisms = PLAIN\n",
+            server.path().display(),
+            mail.display(),
+            server.port("imap")
+        ),
+    );
+    let sync = || {
+        let mut command = Command::new(&program);
+        command.args(["-o", "-u", "basic", "-c"]).arg(&config).env("HOME", server.path());
+        tools::run(&mut command, b"").ok("offlineimap");
+    };
+    sync();
+    let inbox = mail.join("INBOX");
+    assert_eq!(maildir(&inbox).len(), samples.len());
+    fs::write(inbox.join("cur/1.1.here:2,S"), "Subject: made here\n\nx\n").unwrap();
+    sync();
+    let login = format!(
+        "a LOGIN {ALICE} \"{PASSWORD}\"\r\nb SELECT INBOX\r\nc SEARCH SEEN SUBJECT \"made here\"\r\nd LOGOUT\r\n"
+    );
+    let said = say(&server, &login);
+    assert!(said.contains(&format!("* SEARCH {}\r\n", samples.len() + 1)), "{said}");
+}
+
+#[test]
+fn getmail_takes_what_is_there() {
+    let Some(program) = tools::find("getmail", "getmail") else { return };
+    let samples = small();
+    let server = filled(&samples);
+    let (taken, config) = (server.path().join("taken"), server.path().join("getmailrc"));
+    private_file(
+        &config,
+        &format!(
+            "[retriever]\ntype = SimpleIMAPRetriever\nserver = 127.0.0.1\nport = {}\nusername = {ALICE}\n\
+             password = {PASSWORD}\nmailboxes = (\"INBOX\",)\n[destination]\ntype = MDA_external\npath = /bin/sh\n\
+             arguments = (\"-c\", \"cat >> {}\")\nallow_root_commands = true\n[options]\ndelete = true\nread_all = true\n",
+            server.port("imap"),
+            taken.display()
+        ),
+    );
+    let mut command = Command::new(&program);
+    command.arg("--getmaildir").arg(server.path()).arg("--rcfile").arg(&config).env("HOME", server.path());
+    tools::run(&mut command, b"").ok("getmail");
+    let text = String::from_utf8_lossy(&fs::read(&taken).unwrap()).into_owned();
+    for sample in &samples {
+        assert!(text.contains(&format!("Subject: {}", sample.name)), "{text}");
+    }
+    server.mailbox_count(ALICE, 0);
+}
+
+#[test]
+fn mutt_deletes_and_flags() {
+    let (Some(program), Some(script)) = (tools::find("mutt", "mutt"), tools::find("script", "mutt")) else {
+        return;
+    };
+    let server = filled(&small());
+    let config = server.path().join("muttrc");
+    private_file(
+        &config,
+        &format!(
+            "set folder=imap://127.0.0.1:{}\nset imap_user={ALICE}\nset imap_pass=\"{PASSWORD}\"\nset ssl_starttls=no\n\
+             set ssl_force_tls=no\nset spoolfile=+INBOX\nset delete=yes\nset quit=yes\nset move=no\nset sort=mailbox-order\n",
+            server.port("imap")
+        ),
+    );
+    let keys = "push <first-entry><delete-message><flag-message><sync-mailbox><quit>";
+    let mutt = format!("{} -n -F {} -e '{keys}'", program.display(), config.display());
+    let mut command = Command::new(&script);
+    command.args(["-q", "-e", "-c", &mutt, "/dev/null"]).env("TERM", "xterm").env("HOME", server.path());
+    tools::run(&mut command, b"").ok("mutt");
+    server.mailbox_count(ALICE, 2);
+    let login =
+        format!("a LOGIN {ALICE} \"{PASSWORD}\"\r\nb SELECT INBOX\r\nc SEARCH FLAGGED\r\nd LOGOUT\r\n");
+    assert!(say(&server, &login).contains("* SEARCH 1\r\n"));
 }

@@ -9,11 +9,14 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 14] = [
+const PACKAGES: [(&str, Option<&str>); 17] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
     ("isync", Some("mbsync")),
+    ("offlineimap3", Some("offlineimap")),
+    ("getmail6", Some("getmail")),
+    ("mutt", Some("mutt")),
     ("curl", Some("curl")),
     ("python3", Some("python3")),
     ("libio-socket-ssl-perl", None),
@@ -26,8 +29,8 @@ const PACKAGES: [(&str, Option<&str>); 14] = [
     ("libsasl2-modules", None),
 ];
 const POSTFIX_PROGRAMS: [&str; 2] = ["smtp-source", "smtp-sink"];
-/// Comes from npm, not from the system: a mail client as JavaScript programs use it.
-const NODEMAILER: &str = "nodemailer@10";
+/// They come from npm, not from the system: mail clients as JavaScript programs use them.
+const NODE_MODULES: [(&str, &str); 2] = [("nodemailer", "nodemailer@10"), ("imapflow", "imapflow@1")];
 
 /// What cannot be had is named as skipped; in CI, where it must be there, it is a failure.
 pub fn install(tools_dir: &Path, required: bool) -> Tally {
@@ -40,8 +43,8 @@ pub fn install(tools_dir: &Path, required: bool) -> Tally {
     if let Err(error) = unpack_postfix_programs(tools_dir) {
         lacking.push(format!("Postfix: {error}"));
     }
-    if let Err(error) = install_nodemailer(tools_dir) {
-        lacking.push(format!("nodemailer: {error}"));
+    if let Err(error) = install_node_modules(tools_dir) {
+        lacking.push(format!("modules for Node: {error}"));
     }
     for what in lacking {
         println!("skipped: {what}");
@@ -92,19 +95,19 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     shell::run(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// `crates/postrider/tests/clients.rs` looks for it there.
-fn install_nodemailer(tools_dir: &Path) -> Result<()> {
+/// `crates/postrider/tests` looks for them there.
+fn install_node_modules(tools_dir: &Path) -> Result<()> {
     let folder = tools_dir.join("node");
-    if folder.join("node_modules/nodemailer").is_dir() {
+    if NODE_MODULES.iter().all(|(name, _)| folder.join("node_modules").join(name).is_dir()) {
         return Ok(());
     }
     if !shell::on_path("npm") {
-        fail!("there is no npm to install it with");
+        fail!("there is no npm to install them with");
     }
-    std::fs::create_dir_all(&folder).context("cannot make the directory for it")?;
+    std::fs::create_dir_all(&folder).context("cannot make the directory for them")?;
     let mut install = Command::new("npm");
     install.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
-    shell::run(install.arg(&folder).arg(NODEMAILER))
+    shell::run(install.arg(&folder).args(NODE_MODULES.map(|(_, wanted)| wanted)))
 }
 
 /// The package is only unpacked: installing it would replace the host's mail server and start another.

@@ -167,8 +167,8 @@ fn what_is_planned_says_so() {
     ] {
         assert_eq!(problems(&with(text)), [expected]);
     }
-    let listener = with("[[listener]]\nservice = \"imap\"\naddress = \"0.0.0.0:143\"\n");
-    assert!(problems(&listener)[0].contains("\"imap\" is not built yet"), "{:?}", problems(&listener));
+    let listener = with("[[listener]]\nservice = \"managesieve\"\naddress = \"0.0.0.0:4190\"\n");
+    assert!(problems(&listener)[0].contains("\"managesieve\" is not built yet"), "{:?}", problems(&listener));
 }
 
 #[test]

@@ -28,6 +28,17 @@ pub fn find_postfix(program: &str, test: &str) -> Option<PathBuf> {
     if unpacked.is_file() { Some(unpacked) } else { find(program, test) }
 }
 
+/// Node, and a module of npm that `cargo xtask test` puts beside the build.
+pub fn find_node(module: &str, test: &str) -> Option<(PathBuf, PathBuf)> {
+    let node = find("node", test)?;
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools");
+    let tools = env::var_os("POSTRIDER_TEST_TOOLS").map_or(beside, PathBuf::from);
+    match tools.join("node/node_modules").join(module).canonicalize() {
+        Ok(path) => Some((node, path)),
+        Err(_) => skip(test, &format!("{module} is not installed")),
+    }
+}
+
 /// Says so where it is seen: in the test's output, and in the list that `cargo xtask test` counts.
 pub fn skip<T>(test: &str, reason: &str) -> Option<T> {
     assert!(
