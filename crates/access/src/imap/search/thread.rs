@@ -189,7 +189,7 @@ impl Forest {
     }
 
     /// Each before those above it.
-    fn from_below(&self) -> Vec<usize> {
+    fn bottom_up(&self) -> Vec<usize> {
         let mut order = Vec::with_capacity(self.trees.len());
         let mut waiting = self.roots.clone();
         while let Some(place) = waiting.pop() {
@@ -202,7 +202,7 @@ impl Forest {
 
     /// What is not there goes, and those that answer it take its place; at the root only if there is one (§4, step 3).
     fn prune(&mut self) {
-        for place in self.from_below() {
+        for place in self.bottom_up() {
             let Some(children) = self.trees.get(place).map(|tree| tree.children.clone()) else { continue };
             let mut kept = Vec::with_capacity(children.len());
             for child in children {
@@ -246,7 +246,7 @@ impl Forest {
     /// By date (§4, steps 4 and 6): what is not there has that of the first that answers it.
     fn sort(&mut self, letters: &[Letter]) {
         let mut keys: Vec<(Timestamp, u32)> = vec![(Timestamp::from_millis(0), 0); self.trees.len()];
-        for place in self.from_below() {
+        for place in self.bottom_up() {
             let Some(tree) = self.trees.get_mut(place) else { continue };
             let mut children = std::mem::take(&mut tree.children);
             let key = |place: &usize| keys.get(*place).copied();
