@@ -43,8 +43,7 @@ impl Session {
                 self.append = None;
                 Ok(())
             }
-            // It is not offered.
-            AppendEvent::Url(_) => Err(Refusal::bad("CATENATE is not known here")),
+            AppendEvent::Url(url) => self.add_part(&url).await,
         };
         if let Err(refusal) = outcome {
             // What was written of it goes with it.
@@ -83,6 +82,13 @@ impl Session {
 
     /// Refuses what would not fit before it is sent.
     async fn promise(&mut self, octets: u64) -> Result<(), Refusal> {
+        self.claim(octets).await?;
+        self.machine.go_ahead();
+        Ok(())
+    }
+
+    /// Counts octets that are to come to the message.
+    pub(super) async fn claim(&mut self, octets: u64) -> Result<(), Refusal> {
         let append_bytes_max = self.append_bytes_max;
         let account = self.account()?.id;
         let (messages, used) = self.mailboxes().usage(account).await?;
@@ -97,11 +103,10 @@ impl Session {
         if is_over {
             return Err(over_quota());
         }
-        self.machine.go_ahead();
         Ok(())
     }
 
-    async fn write_message(&mut self, octets: Bytes) -> Result<(), Refusal> {
+    pub(super) async fn write_message(&mut self, octets: Bytes) -> Result<(), Refusal> {
         let Some(writer) = &mut self.append()?.writer else {
             return Err(Refusal::bad("no message is expected"));
         };

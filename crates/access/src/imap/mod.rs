@@ -4,6 +4,7 @@
 //! knows of the mailbox it has selected; [`commands`] leads each command to the file of its name.
 
 mod append;
+mod catenate;
 mod commands;
 mod fetch;
 mod flags;
@@ -128,6 +129,7 @@ impl ImapService {
 /// What is done here beyond IMAP4rev2.
 fn extensions() -> Extensions {
     [
+        Extension::Catenate,
         Extension::Compress,
         Extension::CondStore,
         Extension::CreateSpecialUse,

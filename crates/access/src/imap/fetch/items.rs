@@ -119,11 +119,7 @@ impl Session {
             (SectionText::All, []) => Some(0..current.message.record.octets()),
             (text, part) => self.summary(current).await?.structure.section(part, place(text)),
         };
-        let form = match &section.text {
-            SectionText::HeaderFields(names) => Form::Fields { names: names.clone(), others: false },
-            SectionText::HeaderFieldsNot(names) => Form::Fields { names: names.clone(), others: true },
-            _ => Form::Plain,
-        };
+        let form = form(&section.text);
         let Some(range) = range else {
             self.machine.fetch_item(&FetchData::NoContent(*name));
             return Ok(());
@@ -218,7 +214,15 @@ fn unknown_encoding() -> Status {
     Status::no(Code::UnknownCte, "a part is encoded in a way that is not known here")
 }
 
-fn place(text: &SectionText) -> SectionPart {
+pub(in super::super) fn form(text: &SectionText) -> Form {
+    match text {
+        SectionText::HeaderFields(names) => Form::Fields { names: names.clone(), others: false },
+        SectionText::HeaderFieldsNot(names) => Form::Fields { names: names.clone(), others: true },
+        SectionText::All | SectionText::Header | SectionText::Text | SectionText::Mime => Form::Plain,
+    }
+}
+
+pub(in super::super) fn place(text: &SectionText) -> SectionPart {
     match text {
         SectionText::All => SectionPart::All,
         SectionText::Header | SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_) => {

@@ -18,6 +18,7 @@ use store::{
 };
 
 pub(super) use content::{Form, Stream, measure};
+pub(super) use items::{form, place};
 use pages::Pages;
 
 use super::{

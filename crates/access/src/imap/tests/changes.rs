@@ -221,3 +221,38 @@ async fn a_mailbox_that_is_deleted_under_a_session_is_empty() {
         )
         .await;
 }
+
+#[tokio::test]
+async fn a_message_is_made_of_parts_of_others() {
+    let house = House::with_alice().await;
+    let mixed = "Subject: old\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n\r\nsecond\r\n--b--\r\n";
+    house.deliver(mixed.as_bytes()).await;
+    let validity = house.alice().await.inbox_uid_validity;
+    let mut client = house.in_inbox().await;
+    client
+        .converse(&format!(
+            "C: a APPEND INBOX (\\Draft) CATENATE (TEXT {{16+}}\\r\\nSubject: new\\r\\n\\r\\n URL \"/INBOX;UIDVALIDITY={validity}/;UID=1/;SECTION=2\" TEXT {{3}}
+             S: + go ahead
+             C: end)
+             S: * 2 EXISTS
+             S: a OK [APPENDUID …
+             C: b FETCH 2 (FLAGS BODY.PEEK[])
+             S: * 2 FETCH (FLAGS (\\Draft) BODY[] {{25}}
+             S: Subject: new
+             S: 
+             S: secondend)
+             S: b OK fetched
+             C: c APPEND INBOX CATENATE (URL \"/INBOX;UIDVALIDITY=1/;UID=1\" TEXT {{1}}
+             S: c NO [BADURL \"/INBOX;UIDVALIDITY=1/;UID=1\"] that URL leads to nothing here
+             C: d APPEND INBOX CATENATE (URL \"/INBOX/;UID=9\")
+             S: d NO [BADURL …
+             C: e APPEND INBOX CATENATE (URL \"imap://other/INBOX/;UID=1\")
+             S: e NO [BADURL …
+             C: f APPEND INBOX CATENATE (URL \"/INBOX/;UID=1/;SECTION=7\")
+             S: f NO [BADURL …
+             C: g STATUS INBOX (MESSAGES)
+             S: * STATUS INBOX (MESSAGES 2)
+             S: g OK that is all"
+        ))
+        .await;
+}

@@ -30,11 +30,11 @@ impl Believer {
         believer
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    fn below(&mut self, limit: usize) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        self.random % limit
+        usize::try_from(self.random >> 33).unwrap() % limit
     }
 
     /// Returns the tagged answer.
@@ -79,11 +79,11 @@ impl Believer {
     }
 
     async fn act(&mut self) {
-        let count = self.messages.len() as u64;
+        let count = self.messages.len();
         let number = if count == 0 { 0 } else { 1 + self.below(count) };
-        let uid = self.messages.get((number as usize).wrapping_sub(1)).and_then(|told| told.uid).unwrap_or(1);
-        let flag = ["\\Seen", "\\Flagged", "$Junk", "own"][self.below(4) as usize];
-        let sign = ["+", "-", ""][self.below(3) as usize];
+        let uid = self.messages.get(number.wrapping_sub(1)).and_then(|told| told.uid).unwrap_or(1);
+        let flag = ["\\Seen", "\\Flagged", "$Junk", "own"][self.below(4)];
+        let sign = ["+", "-", ""][self.below(3)];
         let command = match self.below(12) {
             0..=2 => "APPEND INBOX (\\Draft) {9+}\r\nSubject:x".to_owned(),
             3 if number > 0 => format!("STORE {number}:* {sign}FLAGS ({flag})"),
@@ -96,7 +96,7 @@ impl Believer {
             10 if number > 0 => "FETCH 1:* (UID FLAGS)".to_owned(),
             _ => "NOOP".to_owned(),
         };
-        let silent = command.contains(".SILENT").then_some(number as usize);
+        let silent = command.contains(".SILENT").then_some(number);
         let answer = self.command(&command).await;
         assert!(!answer.starts_with("BAD"), "{command}: {answer}");
         // It did not hear what came of it, so it does not know.
