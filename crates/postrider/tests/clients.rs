@@ -9,10 +9,7 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use support::{
     s_client::{SClient, s_client},
