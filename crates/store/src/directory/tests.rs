@@ -307,16 +307,20 @@ async fn full_names_are_kept_and_found() {
 }
 
 #[tokio::test]
-async fn an_account_of_version_1_is_read_and_changed() {
+async fn accounts_of_earlier_versions_are_read_and_changed() {
     let (directory, engine) = fixture().await;
     let account = add(&directory, "ann@example.org").await;
-    let mut octets = account.encode();
-    assert_eq!(octets.pop(), Some(0), "full_name stands last");
-    octets[0] = 1;
-    let mut batch = Batch::new();
-    batch.put(account_key("ann@example.org"), octets);
-    engine.commit(batch).await.unwrap();
-    assert_eq!(directory.account(&account.address).await.unwrap(), Some(account.clone()));
+    let octets = account.encode();
+    for (version, ending) in [(2, 1), (1, 2)] {
+        let (octets, left_out) = octets.split_at(octets.len() - ending);
+        assert!(left_out.iter().all(|octet| *octet == 0), "full_name and quota_messages stand last");
+        let mut octets = octets.to_vec();
+        octets[0] = version;
+        let mut batch = Batch::new();
+        batch.put(account_key("ann@example.org"), octets);
+        engine.commit(batch).await.unwrap();
+        assert_eq!(directory.account(&account.address).await.unwrap(), Some(account.clone()));
+    }
     directory.set_password(&account.address, "new", &Counting::default()).await.unwrap();
     assert!(directory.authenticate("ann@example.org", "new").await.unwrap().is_some());
     directory.set_full_name(&account.address, Some("Ann".parse().unwrap())).await.unwrap();
