@@ -7,6 +7,8 @@ use crate::{charset::CharsetDecoder, text::is_harmless};
 pub const PREVIEW_CHARS_MAX: usize = 200;
 /// Octets of a message that its preview is made of.
 pub const PREVIEW_SOURCE_BYTES_MAX: usize = 32 * 1024;
+/// Octets of plain text that are enough for the words wanted, in any encoding and charset.
+const PLAIN_BYTES_MAX: usize = 4 * PREVIEW_CHARS_MAX * 3;
 /// Of a character's name or number in HTML; what is longer is text.
 const ENTITY_BYTES_MAX: usize = 12;
 
@@ -15,12 +17,12 @@ impl Structure {
     pub fn preview(&self, start: &[u8]) -> String {
         let start = start.get(..PREVIEW_SOURCE_BYTES_MAX).unwrap_or(start);
         let text = |subtype| self.texts().find(|part| part.content.is("text", subtype));
-        let plain = text("plain").map(|part| words(&decoded(part, start)));
+        let plain = text("plain").map(|part| words(&decoded(part, start, PLAIN_BYTES_MAX)));
         match plain.filter(|text| !text.is_empty()) {
             Some(text) => text,
-            None => {
-                text("html").map(|part| words(&without_markup(&decoded(part, start)))).unwrap_or_default()
-            }
+            None => text("html")
+                .map(|part| words(&without_markup(&decoded(part, start, PREVIEW_SOURCE_BYTES_MAX))))
+                .unwrap_or_default(),
         }
     }
 
@@ -41,10 +43,12 @@ impl Structure {
     }
 }
 
-fn decoded(part: &Part, start: &[u8]) -> String {
+/// Of the body's first octets, at most so many.
+fn decoded(part: &Part, start: &[u8], bytes_max: usize) -> String {
     let within = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(start.len());
     let range = part.body();
     let octets = start.get(within(range.start)..within(range.end)).unwrap_or_default();
+    let octets = octets.get(..bytes_max).unwrap_or(octets);
     let encoding =
         part.content.encoding.as_deref().map_or(Some(TransferEncoding::Identity), TransferEncoding::of);
     let Some(encoding) = encoding else { return String::new() };
