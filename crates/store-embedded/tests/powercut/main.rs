@@ -141,6 +141,24 @@ fn moments(events: &[Event], count: usize, chance: &mut Chance) -> Vec<usize> {
     moments
 }
 
+/// Cuts are worth as much as the work that they cut: all of it has to be in the recording.
+fn assert_everything_happens(recording: &Recording) {
+    let acknowledged = recording.events.iter().fold(Disk::new(), |mut disk, event| {
+        disk.apply(event);
+        disk
+    });
+    for (step, name) in [(b'1', "accept"), (b'2', "delivery"), (b'3', "expunge")] {
+        let count = acknowledged.acknowledged.chunks(8).filter(|words| words[0] == step).count();
+        assert!(count > 100, "{name}: {count}");
+    }
+    let told = String::from_utf8_lossy(&recording.output.stderr);
+    for name in ["checkpoints", "moved_bytes", "segments_removed"] {
+        let count = told.split([' ', ',', '}']).skip_while(|word| *word != format!("{name}:")).nth(1);
+        let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or_default();
+        assert!(count > 0, "{name} in {told}");
+    }
+}
+
 fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
@@ -159,6 +177,7 @@ fn nothing_acknowledged_is_lost_in_a_power_cut() {
         assert!(recording.output.status.success(), "{:?}", recording.output);
         let acknowledged = recording.events.iter().filter(|event| event.is_acknowledgement()).count();
         assert!(acknowledged >= MESSAGES as usize * 2);
+        assert_everything_happens(&recording);
         let moments = moments(&recording.events, cuts.div_ceil(recordings), &mut chance);
         cut(&recording, &moments, &mut chance, &mut tally);
     }
