@@ -30,6 +30,8 @@ pub struct Submission {
     /// It did not want to be told of failures.
     pub silent: bool,
     pub outcome: Outcome,
+    /// The reply that ended it, or what happened instead.
+    pub said: String,
     pub ended: Instant,
 }
 
@@ -64,6 +66,7 @@ pub async fn submit(world: World, door: Door, message: Message, journal: Journal
             recipients: Vec::new(),
             silent: message.rcpt_parameters == SILENT,
             outcome: Outcome::Refused,
+            said: String::new(),
             ended: Instant::now(),
         };
         let said = attempt(&world, &door, &message, &mut submission).await;
@@ -74,6 +77,7 @@ pub async fn submit(world: World, door: Door, message: Message, journal: Journal
             &who,
             format!("{tag} {:?} to s{}: {said} [{recipients}]", submission.outcome, door.server + 1),
         );
+        submission.said.clone_from(&said);
         let over = submission.outcome != Outcome::Refused || is_permanent(&said);
         submissions.push(submission);
         if over {

@@ -29,8 +29,13 @@ impl Journal {
         Self { start: Instant::now(), lines: Arc::default() }
     }
 
+    /// Since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     pub fn note(&self, who: &Arc<str>, what: impl Into<String>) {
-        let line = Line { at: self.start.elapsed(), who: who.clone(), what: what.into() };
+        let line = Line { at: self.elapsed(), who: who.clone(), what: what.into() };
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 

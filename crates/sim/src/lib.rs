@@ -17,6 +17,7 @@ pub mod mutants;
 pub mod oracle;
 pub mod peer;
 pub mod plan;
+pub mod reader;
 pub mod rehearsal;
 pub mod run;
 pub mod server;

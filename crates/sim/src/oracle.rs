@@ -6,6 +6,7 @@ mod transactions;
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
 };
 
 use mail::{QueueId, Timestamp};
@@ -23,10 +24,14 @@ use crate::{
     letter::{self, Read, Tag},
     peer::Arrival,
     plan::Aliases,
+    reader::{Fate, Fetched, Seen},
     run::Counts,
     server::Server,
     world::LinkRecord,
 };
+
+/// From the failure of a disk to the reply that tells of it, over a slow network.
+const FAILURE_TOLD_MAX: Duration = Duration::from_secs(10);
 
 type Histories = BTreeMap<QueueId, Vec<(Timestamp, Event)>>;
 
@@ -51,8 +56,10 @@ pub struct Kept {
     copies: Vec<Copy>,
     histories: Histories,
     waiting: Vec<QueueEntry>,
-    /// When its disk was full.
-    full: Vec<(Instant, Instant)>,
+    /// From when to when in the run its disk was full.
+    full: Vec<(Duration, Duration)>,
+    /// When its disk failed.
+    failed: Vec<Duration>,
     /// Bodies on the disk, and those that mailboxes and queue refer to.
     bodies: usize,
     referred: usize,
@@ -62,8 +69,19 @@ pub struct Kept {
 #[derive(Debug)]
 struct Copy {
     account: String,
+    uid: u32,
     queue_id: Option<QueueId>,
     read: Read,
+}
+
+impl Evidence {
+    /// It was told 451 because a sync failed; and yet what was written may be found after the crash that follows.
+    fn is_unsure(&self, submission: &Submission) -> bool {
+        let ended = submission.ended.saturating_duration_since(self.start);
+        let server = self.servers.get(submission.server);
+        let had_failed = |at: &Duration| *at <= ended && ended <= *at + FAILURE_TOLD_MAX;
+        submission.said.starts_with("451 4.3.0 ") && server.is_some_and(|it| it.failed.iter().any(had_failed))
+    }
 }
 
 impl Kept {
@@ -76,7 +94,12 @@ impl Kept {
                 let octets = stores.mailboxes.read(&message.record, 0..u64::MAX).await?;
                 let read = letter::read(&String::from_utf8_lossy(&octets));
                 referred.insert(message.record.blob);
-                copies.push(Copy { account: name.clone(), queue_id: message.record.queue_id, read });
+                copies.push(Copy {
+                    account: name.clone(),
+                    uid: message.uid.0,
+                    queue_id: message.record.queue_id,
+                    read,
+                });
             }
         }
         let waiting = stores.spool.list(None, usize::MAX).await?;
@@ -89,9 +112,29 @@ impl Kept {
             histories: histories(&stores).await?,
             waiting,
             full: server.full(),
+            failed: server.failed(),
             bodies: server.engine().bodies().0,
             referred: referred.len(),
         })
+    }
+
+    /// What a reader deleted was there all the same; says where the mailbox is not as the reader was told.
+    pub fn take_back(&mut self, seen: &Seen) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let (account, is_here) = (&seen.account, self.accounts.contains(&seen.account));
+        for (uid, fetched) in seen.messages.iter().filter(|_| is_here) {
+            let is_there = self.copies.iter().any(|copy| copy.account == *account && copy.uid == *uid);
+            let Fetched { queue_id, read, fate } = fetched.clone();
+            match fate {
+                Fate::Kept if !is_there => wrong.push(format!("{account}: {read} is gone, it was {uid}")),
+                Fate::Deleted if is_there => wrong.push(format!("{account}: {read} is still there as {uid}")),
+                Fate::Perhaps | Fate::Deleted if !is_there => {
+                    self.copies.push(Copy { account: account.clone(), uid: *uid, queue_id, read });
+                }
+                _ => {}
+            }
+        }
+        wrong
     }
 
     /// Stands for all of it.
@@ -344,7 +387,9 @@ impl Case<'_> {
                 let ends = way.arrived + way.bounced + way.dropped + way.deleted;
                 let what = match outcome {
                     Outcome::Accepted if ends == 0 => "acknowledged, and lost",
-                    Outcome::Refused if ends > 0 => "refused, and yet it went its way",
+                    Outcome::Refused if ends > 0 && !self.evidence.is_unsure(submission) => {
+                        "refused, and yet it went its way"
+                    }
                     _ if ends > 1 + way.excused + usize::from(way.deleted > 0) => "twice without an excuse",
                     _ => "",
                 };

@@ -12,6 +12,7 @@ use crate::{
     faults::{self, Fault},
     mutants::Bug,
     peer::Habit,
+    reader,
 };
 
 /// Accounts of each server.
@@ -33,6 +34,7 @@ pub struct Plan {
     pub expire_after: Duration,
     pub peers: Vec<Habit>,
     pub messages: Vec<Message>,
+    pub readers: Vec<Reader>,
     /// With the number that each had before any was left out.
     pub faults: Vec<(usize, Fault)>,
     /// Connections break once in so many while the network is bad.
@@ -77,6 +79,15 @@ pub struct Message {
     /// Of MAIL and RCPT, with a space in front.
     pub mail_parameters: String,
     pub rcpt_parameters: &'static str,
+}
+
+/// Who fetches the mail of an account, and when; whether it is deleted is up to its seed.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub server: usize,
+    pub account: usize,
+    pub at: Vec<Duration>,
+    pub seed: u64,
 }
 
 /// RFC 3461: its sender is not told of failures.
@@ -171,6 +182,7 @@ impl Plan {
             expire_after,
             peers,
             messages: Vec::new(),
+            readers: Vec::new(),
             faults: Vec::new(),
             break_one_in: pick(&mut chance, &[0, 8, 25]),
             planted: None,
@@ -184,6 +196,7 @@ impl Plan {
             times.into_iter().enumerate().map(|(number, at)| plan.message(&mut chance, number, at));
         plan.messages = messages.collect();
         plan.faults = faults::draw(&mut chance, &plan, size.faults).into_iter().enumerate().collect();
+        plan.readers = reader::draw(&mut chance, plan.servers);
         plan
     }
 

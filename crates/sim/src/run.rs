@@ -11,9 +11,10 @@ use crate::{
     oracle::{self, Evidence, Kept},
     peer::{Arrivals, Peer},
     plan::{
-        BUSY, LOOP_DOMAIN, Message, Origin, Plan, host_of, peer_domain, peer_ip, server_domain, server_ip,
-        trusted_ip,
+        BUSY, LOOP_DOMAIN, Message, Origin, Plan, Reader, host_of, peer_domain, peer_ip, server_domain,
+        server_ip, trusted_ip,
     },
+    reader::{self, Seen},
     server::{PASSWORD, Server},
     world::{DnsWeather, Life, Outside, Weather},
 };
@@ -114,6 +115,7 @@ async fn play(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
     }
     stage.outside.internet.set_weather(Weather { break_one_in: plan.break_one_in, ..Weather::fine() });
     let clients: Vec<_> = plan.messages.iter().map(|message| stage.send(message)).collect();
+    let readers: Vec<_> = plan.readers.iter().map(|reader| stage.read(reader)).collect();
     for (_, fault) in &plan.faults {
         tokio::time::sleep(fault.at.saturating_sub(stage.outside.elapsed())).await;
         stage.journal.note(&"fault".into(), fault.kind.to_string());
@@ -125,9 +127,13 @@ async fn play(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
     for client in clients {
         submissions.extend(client.await?);
     }
+    let mut seen = Vec::new();
+    for reader in readers {
+        seen.push(reader.await?);
+    }
     let mut late = stage.drain().await;
     late.extend(stage.rest().await);
-    stage.judge(submissions, late).await
+    stage.judge(submissions, &seen, late).await
 }
 
 impl Stage<'_> {
@@ -172,6 +178,12 @@ impl Stage<'_> {
             tokio::time::sleep(message.at).await;
             client::submit(world, door, message, journal).await
         })
+    }
+
+    fn read(&self, reader: &Reader) -> JoinHandle<Seen> {
+        let server = self.servers[reader.server].clone();
+        let world = self.world_of(server.ip);
+        tokio::spawn(reader::read_mail(world, server, reader.clone(), self.journal.clone()))
     }
 
     fn strike(&self, kind: &Kind) {
@@ -273,6 +285,7 @@ impl Stage<'_> {
     async fn judge(
         self,
         submissions: Vec<Submission>,
+        seen: &[Seen],
         late: Vec<String>,
     ) -> Result<Report, Box<dyn std::error::Error>> {
         let mut servers = Vec::new();
@@ -280,6 +293,10 @@ impl Stage<'_> {
             let kept = Kept::of(server).await?;
             self.journal.note(&server.name, format!("all that is left: {:016x}", kept.digest()));
             servers.push(kept);
+        }
+        let mut violations: Vec<_> = seen.iter().flat_map(|seen| seen.wrong.clone()).collect();
+        for kept in &mut servers {
+            violations.extend(seen.iter().flat_map(|seen| kept.take_back(seen)));
         }
         let evidence = Evidence {
             aliases: self.plan.aliases.clone(),
@@ -290,7 +307,7 @@ impl Stage<'_> {
             servers,
             links: self.outside.internet.records(),
         };
-        let mut violations: Vec<_> = self.servers.iter().flat_map(|server| server.violations()).collect();
+        violations.extend(self.servers.iter().flat_map(|server| server.violations()));
         violations.extend(late);
         let (found, mut counts) = oracle::judge(&evidence);
         violations.extend(found);

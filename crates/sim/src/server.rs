@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
+use access::pop3::{Pop3Listener, Pop3Service};
 use login::Logins;
+use mail::QueueId;
 use mta::{
     Config, Mta,
     config::{ListenerConfig, TlsMode},
@@ -17,10 +19,11 @@ use mta::{
 use proto::smtp::server::Flavour;
 use store::{
     PasswordCost, Stores,
+    mailbox::Uid,
     memory::{Chance, CrashModel, MemoryEngine},
     spool::{EntryStatus, LaneId, QueueEntry},
 };
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio::{sync::Notify, task::JoinSet};
 use world::{ListenAddress, ShutdownTrigger, World};
 
 use crate::{
@@ -34,6 +37,7 @@ use crate::{
 
 pub const PASSWORD: &str = "secret";
 const SUBMISSION_PORT: u16 = 587;
+const POP3_PORT: u16 = 110;
 /// The time from a crash to the next start, unless a fault says otherwise.
 const DOWN: Duration = Duration::from_secs(2);
 /// How late it is seen that the store takes no more commits.
@@ -65,7 +69,9 @@ struct State {
     running: Option<Running>,
     down: Duration,
     starts: u32,
-    full: Vec<(Instant, Instant)>,
+    full: Vec<(Duration, Duration)>,
+    /// When in the run a sync of its failed.
+    failed: Vec<Duration>,
     /// What was found wrong on the disk after crashes.
     violations: Vec<String>,
 }
@@ -110,6 +116,7 @@ impl Server {
             down: DOWN,
             starts: 0,
             full: Vec::new(),
+            failed: Vec::new(),
             violations: Vec::new(),
         };
         Ok(Arc::new(Self {
@@ -163,7 +170,7 @@ impl Server {
         let mut state = self.state();
         state.running = None;
         state.engine = Arc::new(state.engine.crash());
-        let (now, engine) = (Instant::now(), state.engine.clone());
+        let (now, engine) = (self.outside.elapsed(), state.engine.clone());
         engine.set_full(state.full.iter().any(|(from, to)| (*from..*to).contains(&now)));
         let down = std::mem::replace(&mut state.down, DOWN);
         let how = if clean { "stops" } else { "crashes" };
@@ -186,6 +193,7 @@ impl Server {
             biased;
             () = life.ailed() => {
                 self.journal.note(&self.name, "its disk failed");
+                self.state().failed.push(self.outside.elapsed());
                 tokio::time::sleep(POISON_NOTICED).await;
                 false
             }
@@ -210,10 +218,16 @@ impl Server {
             let address = ListenAddress::Tcp(SocketAddr::new(self.ip, port));
             bound.push((world.net.listen(&address).await?, flavour));
         }
+        let pop3_address = ListenAddress::Tcp(SocketAddr::new(self.ip, POP3_PORT));
+        let pop3_listener = world.net.listen(&pop3_address).await?;
         let (trigger, shutdown) = ShutdownTrigger::new();
         let logins = Arc::new(Logins::new(stores.directory.clone(), &world, login::Limits::default()));
-        let mta = Mta::start(self.config.clone(), stores.clone(), logins, world, shutdown).await?;
+        let pop3 = Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone());
+        let pop3_options = Arc::new(Pop3Listener::new(&self.name, TlsMode::None));
         let mut listeners = JoinSet::new();
+        let serve = Arc::new(pop3).listen(pop3_listener, move || pop3_options.clone(), shutdown.clone());
+        listeners.spawn(serve);
+        let mta = Mta::start(self.config.clone(), stores.clone(), logins, world, shutdown).await?;
         for (listener, flavour) in bound {
             let config = ListenerConfig { flavour, tls: TlsMode::None, refusal: None };
             listeners.spawn(mta.clone().serve(listener, config));
@@ -235,12 +249,16 @@ impl Server {
     pub fn fill_disk(&self, lasts: Duration) {
         let mut state = self.state();
         state.engine.set_full(true);
-        let now = Instant::now();
+        let now = self.outside.elapsed();
         state.full.push((now, now + lasts));
     }
 
-    /// From when to when its disk was full.
-    pub fn full(&self) -> Vec<(Instant, Instant)> {
+    pub fn failed(&self) -> Vec<Duration> {
+        self.state().failed.clone()
+    }
+
+    /// From when to when in the run its disk was full.
+    pub fn full(&self) -> Vec<(Duration, Duration)> {
         self.state().full.clone()
     }
 
@@ -310,6 +328,19 @@ impl Server {
     /// Where an account submits, from the same machine.
     pub fn submission(&self) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), SUBMISSION_PORT)
+    }
+
+    /// Where an account fetches its mail, from the same machine.
+    pub fn pop3(&self) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), POP3_PORT)
+    }
+
+    /// What the message of this UID was called in the queue.
+    pub async fn queue_id_of(&self, account: &str, uid: u32) -> Option<QueueId> {
+        let stores = self.stores();
+        let account = stores.directory.account(&account.parse().ok()?).await.ok()??;
+        let found = stores.mailboxes.messages(account.inbox, Uid(uid), 1).await.ok()?;
+        found.into_iter().find(|message| message.uid == Uid(uid))?.record.queue_id
     }
 
     pub fn accounts(&self) -> impl Iterator<Item = String> + use<> {

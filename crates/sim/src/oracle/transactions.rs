@@ -56,8 +56,8 @@ pub(super) fn look(evidence: &Evidence) -> Found {
             continue;
         }
         let heard = words.get(&(taken.from, taken.host, taken.name.as_str()));
-        if let Some(at) = heard.and_then(|(link, word)| known_too_long(server, link, word)) {
-            let after = at.saturating_duration_since(evidence.start);
+        let known = heard.and_then(|(link, word)| known_too_long(evidence.start, server, link, word));
+        if let Some(after) = known {
             let (name, tag) = (&taken.name, taken.tag.as_deref().unwrap_or("a report"));
             found.wrong.push(format!(
                 "{}: {tag} for {open:?} went to {} as {name}, which it knew from {after:?} on and has not noted",
@@ -77,12 +77,13 @@ fn key<'a>(link: &LinkRecord, word: &'a Word) -> (IpAddr, IpAddr, &'a str) {
     (link.from, link.to, &word.name)
 }
 
-/// Since when, if its process lived on and had room to write it down.
-fn known_too_long(server: &Kept, link: &LinkRecord, word: &Word) -> Option<Instant> {
-    let heard = word.heard?;
+/// Since when in the run, if its process lived on and had room to write it down.
+fn known_too_long(start: Instant, server: &Kept, link: &LinkRecord, word: &Word) -> Option<Duration> {
+    let since_start = |at: Instant| at.saturating_duration_since(start);
+    let heard = since_start(word.heard?);
     let full = server.full.iter().filter(|(from, to)| *from <= heard + NOTING_MAX && heard <= *to);
     let in_time = full.map(|(_, to)| *to).max().unwrap_or(heard).max(heard) + NOTING_MAX;
-    link.caller.died_at().is_none_or(|died| died > in_time).then_some(heard)
+    link.caller.died_at().is_none_or(|died| since_start(died) > in_time).then_some(heard)
 }
 
 /// Sender, name and recipient of every delivery to another host in the histories.
