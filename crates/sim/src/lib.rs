@@ -22,5 +22,6 @@ pub mod rehearsal;
 pub mod run;
 pub mod server;
 pub mod shrink;
+mod tls;
 mod wire;
 pub mod world;

@@ -347,6 +347,7 @@ impl Case<'_> {
         let Some((tag, null_path)) = events.iter().find_map(|(_, event)| letter_of(event)) else { return };
         for (_, event) in events {
             match event {
+                Event::Accepted { tls: Some(_), .. } => self.counts.encrypted += 1,
                 Event::Bounced { recipients, report, .. } | Event::Expired { recipients, report, .. } => {
                     self.counts.bounces += recipients.len();
                     let wants_none = self.silent.contains(&tag);

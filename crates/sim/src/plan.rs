@@ -21,6 +21,8 @@ pub const ACCOUNTS: usize = 4;
 pub const LOOP_DOMAIN: &str = "loop.example";
 /// Time in which messages are submitted and faults happen.
 pub const BUSY: Duration = Duration::from_hours(6);
+/// Seeds with TLS: the network cannot read replies there, so that second copies are told apart less sharply.
+const STARTTLS_ONE_IN: u64 = 4;
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -30,6 +32,8 @@ pub struct Plan {
     pub servers: usize,
     /// The last server sends everything by the first.
     pub smarthost: bool,
+    /// Servers offer STARTTLS, and use it with each other.
+    pub starttls: bool,
     pub retry_delays: Vec<Duration>,
     pub expire_after: Duration,
     pub peers: Vec<Habit>,
@@ -178,6 +182,7 @@ impl Plan {
             size,
             servers: size.servers,
             smarthost: size.servers > 2 && chance.one_in(2),
+            starttls: seed.is_multiple_of(STARTTLS_ONE_IN),
             retry_delays,
             expire_after,
             peers,

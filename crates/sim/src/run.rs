@@ -52,6 +52,8 @@ pub struct Counts {
     pub connections: usize,
     /// Of these broken or stalled.
     pub disturbed: usize,
+    /// Messages that a server took over TLS.
+    pub encrypted: usize,
     pub bounces: usize,
     pub duplicates: usize,
 }
@@ -65,6 +67,7 @@ impl Counts {
         self.starts += other.starts;
         self.connections += other.connections;
         self.disturbed += other.disturbed;
+        self.encrypted += other.encrypted;
         self.bounces += other.bounces;
         self.duplicates += other.duplicates;
     }
@@ -75,8 +78,8 @@ impl fmt::Display for Counts {
         let days = self.simulated.as_secs_f64() / 86_400.0;
         write!(
             f,
-            "{days:.1} days simulated: {} messages, {} recipients acknowledged, ",
-            self.messages, self.acknowledged
+            "{days:.1} days simulated: {} messages, {} recipients acknowledged, {} letters taken over TLS, ",
+            self.messages, self.acknowledged, self.encrypted
         )?;
         write!(f, "{} bounces, {} second copies; {} faults, ", self.bounces, self.duplicates, self.faults)?;
         write!(

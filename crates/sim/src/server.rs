@@ -32,6 +32,7 @@ use crate::{
     mutants::Bug,
     oracle::agreement,
     plan::{ACCOUNTS, Aliases, Plan, account, alias, host_of, server_domain, server_ip},
+    tls,
     world::{Disk, Life, Outside, WallClock},
 };
 
@@ -56,6 +57,8 @@ pub struct Server {
     pub wall: Arc<WallClock>,
     number: usize,
     config: Config,
+    /// Offered to other hosts.
+    tls: TlsMode,
     aliases: Aliases,
     outside: Outside,
     journal: Journal,
@@ -125,6 +128,7 @@ impl Server {
             wall,
             number,
             config: config(plan, number)?,
+            tls: if plan.starttls { tls::offer(&host_of(&server_domain(number)))? } else { TlsMode::None },
             aliases: plan.aliases.clone(),
             outside: outside.clone(),
             journal: journal.clone(),
@@ -229,7 +233,8 @@ impl Server {
         listeners.spawn(serve);
         let mta = Mta::start(self.config.clone(), stores.clone(), logins, world, shutdown).await?;
         for (listener, flavour) in bound {
-            let config = ListenerConfig { flavour, tls: TlsMode::None, refusal: None };
+            let tls = if flavour == Flavour::Smtp { self.tls.clone() } else { TlsMode::None };
+            let config = ListenerConfig { flavour, tls, refusal: None };
             listeners.spawn(mta.clone().serve(listener, config));
         }
         let (trigger, listeners) = (Arc::new(trigger), Arc::new(tokio::sync::Mutex::new(listeners)));

@@ -19,6 +19,7 @@ fn a_seed_repeats_its_run_octet_for_octet() {
         assert_eq!(text(&first), text(&second), "seed {seed}");
         assert_eq!(first, second, "seed {seed}");
         assert!(first.timeline.len() > 120, "something happened");
+        assert_eq!(first.counts.encrypted > 0, plan.starttls, "seed {seed}");
     }
 }
 
