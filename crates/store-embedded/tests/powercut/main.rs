@@ -225,6 +225,31 @@ fn a_full_disk_loses_nothing() {
     report("full disks", &tally);
 }
 
+/// As a file system does on which an error was found.
+#[test]
+fn a_disk_that_becomes_read_only_loses_nothing() {
+    let build = tempfile::tempdir().unwrap();
+    let Some(recorder) = recorder(build.path()) else { return };
+    let (mut tally, mut chance, mut injected) = (Tally::default(), Chance(5), 0);
+    for number in 0..FAILURES {
+        let recording = record(&recorder, Some(("READ_ONLY", 30 + number * number * 9)));
+        let told = String::from_utf8_lossy(&recording.output.stderr);
+        let is_read_only = told.contains("injected EROFS");
+        injected += usize::from(is_read_only);
+        let code = if is_read_only { driver::POISONED } else { driver::LOADED };
+        assert_eq!(recording.output.status.code(), Some(code), "{:?}", recording.output);
+        let ends = recording.events.len();
+        cut(&recording, &[ends, ends, ends], &mut chance, &mut tally);
+        let all = recording.events.iter().fold(Disk::new(), |mut disk, event| {
+            disk.apply(event);
+            disk
+        });
+        verify(&recording.dir.path().join("store"), &all.acknowledged, &mut tally, "read-only, no cut");
+    }
+    assert!(injected > 0);
+    report("disks that become read-only", &tally);
+}
+
 /// A test of the test: if syncs do nothing, it must find what is lost.
 #[test]
 fn a_lying_disk_is_found_out() {

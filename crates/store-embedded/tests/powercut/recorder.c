@@ -7,6 +7,7 @@
  *   RECORD_ACKNOWLEDGED  a file outside of the directory: what is written to it is an acknowledgement
  *   FAIL_SYNC=N          the N-th sync fails with EIO
  *   FAIL_WRITE=N         the N-th write writes one half, and the one after it fails with ENOSPC
+ *   READ_ONLY=N          from the N-th write on nothing can be changed (EROFS)
  *
  * Each event is a struct event, followed by `length` octets. Not seen: writes through mmap.
  */
@@ -57,7 +58,7 @@ static char root[PATH_MAX];
 static size_t root_length;
 static int record_fd = -1, acknowledge_fd = -1;
 static const char *acknowledged;
-static long syncs, fail_sync, writes, fail_write;
+static long syncs, fail_sync, writes, fail_write, read_only;
 static uint64_t sync_number;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -122,6 +123,8 @@ __attribute__((constructor)) static void begin(void) {
         fail_sync = atol(getenv("FAIL_SYNC"));
     if (getenv("FAIL_WRITE"))
         fail_write = atol(getenv("FAIL_WRITE"));
+    if (getenv("READ_ONLY"))
+        read_only = atol(getenv("READ_ONLY"));
 }
 
 /* The name below the root, which begins with a slash; null if it is not there. */
@@ -158,6 +161,14 @@ static const char *name_below(int dirfd, const char *path, char *room) {
     return room + root_length;
 }
 
+/* Whether a change has to fail. */
+static int is_read_only(void) {
+    if (!read_only || writes < read_only)
+        return 0;
+    errno = EROFS;
+    return 1;
+}
+
 static uint64_t file_of(int fd) { return record_fd >= 0 && fd >= 0 && fd < FDS ? file_of_fd[fd] : 0; }
 
 static int open_any(int dirfd, const char *path, int flags, mode_t mode) {
@@ -169,6 +180,8 @@ static int open_any(int dirfd, const char *path, int flags, mode_t mode) {
             acknowledge_fd = other;
         return other;
     }
+    if ((flags & (O_CREAT | O_TRUNC)) && is_read_only())
+        return -1;
     lock();
     struct stat found;
     int existed = fstatat(dirfd, path, &found, 0) == 0;
@@ -228,6 +241,12 @@ int dup(int fd) { return duplicate(fd, F_DUPFD, 0); }
 /* How much of a write goes through; -1 if it is to fail. Called with the lock held. */
 static ssize_t admitted(size_t length) {
     writes++;
+    if (is_read_only()) {
+        if (writes == read_only)
+            fprintf(stderr, "injected EROFS\n");
+        errno = EROFS;
+        return -1;
+    }
     if (fail_write && writes == fail_write && length > 1)
         return (ssize_t)(length / 2);
     if (fail_write && writes == fail_write + 1) {
@@ -300,6 +319,8 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t offset) {
 int ftruncate(int fd, off_t length) {
     if (!file_of(fd))
         return (int)syscall(SYS_ftruncate, fd, length);
+    if (is_read_only())
+        return -1;
     lock();
     int result = (int)syscall(SYS_ftruncate, fd, length);
     if (result == 0)
@@ -333,7 +354,7 @@ static int sync_any(int fd, long call) {
     if (fails) {
         fprintf(stderr, "injected EIO\n");
         errno = EIO;
-    } else {
+    } else if (!is_read_only()) {
         result = (int)syscall(call, fd);
     }
     lock();
@@ -350,6 +371,8 @@ static int two_names(enum kind kind, long call, int from_dir, const char *from, 
     const char *from_name = name_below(from_dir, from, from_room), *to_name = name_below(to_dir, to, to_room);
     if (!from_name || !to_name)
         return (int)syscall(call, from_dir, from, to_dir, to, flags);
+    if (is_read_only())
+        return -1;
     lock();
     int result = (int)syscall(call, from_dir, from, to_dir, to, flags);
     if (result == 0) {
@@ -387,6 +410,8 @@ int unlinkat(int dir, const char *path, int flags) {
     const char *name = name_below(dir, path, room);
     if (!name)
         return (int)syscall(SYS_unlinkat, dir, path, flags);
+    if (is_read_only())
+        return -1;
     lock();
     int result = (int)syscall(SYS_unlinkat, dir, path, flags);
     if (result == 0)
@@ -403,6 +428,8 @@ int mkdirat(int dir, const char *path, mode_t mode) {
     const char *name = name_below(dir, path, room);
     if (!name)
         return (int)syscall(SYS_mkdirat, dir, path, mode);
+    if (is_read_only())
+        return -1;
     lock();
     int result = (int)syscall(SYS_mkdirat, dir, path, mode);
     struct stat found;
