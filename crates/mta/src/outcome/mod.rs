@@ -3,6 +3,7 @@
 pub(crate) mod deadline;
 pub(crate) mod expanded;
 mod given_back;
+mod noted;
 mod promises;
 mod report;
 mod returned;
@@ -20,6 +21,7 @@ use store::{
 
 use crate::{Mta, accept, bounce, planted::Planted, route, suppression};
 pub(crate) use given_back::give_back;
+pub(crate) use noted::note;
 use report::Reporter;
 
 /// Commits that met a change made by an operator are decided anew this often.

@@ -23,13 +23,12 @@ pub(super) async fn attempt(
     config: &Config,
     hop: &NextHop,
     reused: Option<Box<Connection>>,
-    entry: &QueueEntry,
+    (entry, fates): (&QueueEntry, Vec<Option<Fate>>),
     trail: &mut Trail,
 ) -> (Sent, Option<Box<Connection>>) {
-    let (mut sent, mut connection) =
-        attempt_once(mta, config, hop, reused, (entry, vec![None; entry.recipients.len()]), trail).await;
+    let (mut sent, mut connection) = attempt_once(mta, config, hop, reused, (entry, fates), trail).await;
     let mut sessions = 1;
-    while sent.other_session && sent.open() > 0 && sessions < SESSIONS_MAX {
+    while sent.other_session && !sent.goes_on && sent.open() > 0 && sessions < SESSIONS_MAX {
         sessions += 1;
         let open = sent.open();
         if let Some(spent) = connection.take().filter(|connection| connection.usable) {

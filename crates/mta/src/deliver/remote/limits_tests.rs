@@ -1,6 +1,8 @@
 //! RFC 9422 §5: the limits that a host announces are kept by further transactions and connections, in the same attempt
 //! (C292).
 
+use store::ledger::Event;
+
 use super::tests::{NextHop, queue_is_empty, submit};
 use crate::testing::{Site, config};
 
@@ -38,6 +40,24 @@ const RECIPIENTS: [&str; 3] = ["a@there.example", "b@there.example", "c@there.ex
 async fn recipients_beyond_rcptmax_go_in_further_transactions() {
     let script = [hello("RCPTMAX=2"), takes(&RECIPIENTS[..2]), takes(&RECIPIENTS[2..])].concat();
     delivers(vec![script], &RECIPIENTS).await;
+}
+
+/// A crash between two transactions sends nothing again (found by a simulation, seed 4764).
+#[tokio::test]
+async fn what_was_taken_is_noted_before_more_is_sent() {
+    let script = [hello("RCPTMAX=2"), takes(&RECIPIENTS[..2]), takes(&RECIPIENTS[2..])].concat();
+    let site = delivers(vec![script], &RECIPIENTS).await;
+    let id = site.stores.ledger.find("a@there.example", 1).await.unwrap()[0];
+    let events = site.stores.ledger.events(id).await.unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::Attempt(_) => Some("attempt"),
+            Event::Delivered { .. } => Some("delivered"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["attempt", "delivered", "delivered", "attempt", "delivered"]);
 }
 
 #[tokio::test]

@@ -16,14 +16,14 @@ use store::spool::{LaneId, QueueEntry};
 
 use super::guard::guarded;
 use crate::{
-    Mta,
+    Config, Mta,
     outcome::{self, Fate},
     route::DOMAIN_LANE,
     scheduler::Item,
 };
 pub(crate) use caller::{Caller, to_caller};
 use connect::Connection;
-use next_hop::Plan;
+use next_hop::{NextHop, Plan};
 use send::{Sent, SiteWord};
 use trail::{Span, Trail};
 
@@ -80,7 +80,8 @@ async fn deliver(mta: &Arc<Mta>, held: Option<Held>, entry: &Arc<QueueEntry>) ->
     };
     hop.limit(mta, &config, entry);
     let held = held.map(|held| held.connection);
-    let (sent, connection) = attempt::attempt(mta, &config, &hop, held, entry, &mut trail).await;
+    let (entry, sent, connection) = hand_over(mta, (&config, &hop), held, entry, &mut trail).await;
+    let entry = &entry;
     if sent.site == SiteWord::Busy {
         let item = Item { id: entry.id(), priority: entry.priority(), entry: Some(entry.clone()) };
         mta.dispatcher.given_back(mta, &entry.lane, item);
@@ -95,6 +96,36 @@ async fn deliver(mta: &Arc<Mta>, held: Option<Held>, entry: &Arc<QueueEntry>) ->
         return None;
     }
     Some(Held { connection, idle_timeout: hop.limits.idle_timeout })
+}
+
+/// To all recipients, by parts if the host's limits ask for it: what it has taken is noted before it gets more. Returns the
+/// entry as it is now, and what became of the last part.
+async fn hand_over(
+    mta: &Arc<Mta>,
+    (config, hop): (&Config, &NextHop),
+    mut held: Option<Box<Connection>>,
+    entry: &Arc<QueueEntry>,
+    trail: &mut Trail,
+) -> (Arc<QueueEntry>, Sent, Option<Box<Connection>>) {
+    let (mut entry, mut fates) = (entry.clone(), vec![None; entry.recipients.len()]);
+    loop {
+        let (sent, connection) = attempt::attempt(mta, config, hop, held, (&entry, fates), trail).await;
+        if !sent.goes_on {
+            return (entry, sent, connection);
+        }
+        let trail = std::mem::replace(trail, Trail::new(&mta.world.clock));
+        let attempt = trail.attempt(&sent, hop.name(), connection.as_deref());
+        let Some((left, known)) = outcome::note(mta, &entry, &sent.fates, &attempt).await else {
+            return (entry, sent, connection);
+        };
+        (entry, fates) = (left, known);
+        held = connection.filter(|connection| connection.usable);
+        if sent.other_session
+            && let Some(spent) = held.take()
+        {
+            spent.quit().await;
+        }
+    }
 }
 
 /// A domain that cannot be looked up keeps all that waits for it.

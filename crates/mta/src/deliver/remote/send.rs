@@ -46,6 +46,8 @@ pub(super) struct Sent {
     pub(super) chunking_refused: bool,
     /// What is left over may go over another connection at once (RFC 9422 §5).
     pub(super) other_session: bool,
+    /// The host took the message for some, and the others have their turn once that is noted.
+    pub(super) goes_on: bool,
     /// What the sender asked for and the host does not know.
     pub(super) dropped: Vec<&'static str>,
 }
@@ -65,6 +67,7 @@ impl Sent {
             site: SiteWord::Nothing,
             chunking_refused: false,
             other_session: false,
+            goes_on: false,
             dropped: Vec::new(),
         }
     }
@@ -96,6 +99,7 @@ struct Progress<'a> {
     /// Indices of recipients that this session does not take.
     elsewhere: HashSet<usize>,
     other_session: bool,
+    goes_on: bool,
     dropped: Vec<&'static str>,
 }
 
@@ -143,6 +147,7 @@ pub(super) async fn send(
         chunking_refused: false,
         elsewhere: HashSet::new(),
         other_session: false,
+        goes_on: false,
         dropped: Vec::new(),
     };
     progress.keep_promises(connection);
@@ -155,6 +160,10 @@ pub(super) async fn send(
         let after = (progress.open().len(), progress.mail.clone());
         progress.other_session = !progress.elsewhere.is_empty() || connection.link.is_spent();
         let is_over = after.0 == 0 || after == before || connection.link.is_spent();
+        progress.goes_on = matches!(next, Next::Again) && progress.is_partly_delivered();
+        if progress.goes_on {
+            return progress.finish();
+        }
         if matches!(next, Next::Done) || is_over || !connection.usable {
             return progress.finish();
         }
@@ -193,6 +202,12 @@ impl Progress<'_> {
         }
     }
 
+    /// Some have the message, and others no fate yet.
+    fn is_partly_delivered(&self) -> bool {
+        let is_taken = |fate: &Option<Fate>| matches!(fate, Some(Fate::Delivered { .. }));
+        self.fates.iter().any(is_taken) && self.fates.iter().any(Option::is_none)
+    }
+
     fn decide(&mut self, index: usize, fate: Fate) {
         if let Some(slot @ None) = self.fates.get_mut(index) {
             *slot = Some(fate);
@@ -214,6 +229,7 @@ impl Progress<'_> {
             site: self.site,
             chunking_refused: self.chunking_refused,
             other_session: self.other_session,
+            goes_on: self.goes_on,
             dropped: self.dropped,
         }
     }
