@@ -169,12 +169,14 @@ pub(crate) async fn settle(
                     Ok(Some(changed)) if changed.recipients == entry.recipients => {
                         current = Arc::new(changed);
                     }
-                    _ => return too_late(mta, entry, &fates).await,
+                    // A part was noted before the delivery broke off: what is left waits as it stands.
+                    Ok(Some(left)) => return too_late(mta, entry, &fates, Some(left.due)).await,
+                    _ => return too_late(mta, entry, &fates, None).await,
                 }
             }
             // With its entry the body went that a report was to quote.
             Err(Unsettled::Store(_)) if matches!(mta.stores.spool.entry(entry.id()).await, Ok(None)) => {
-                return too_late(mta, entry, &fates).await;
+                return too_late(mta, entry, &fates, None).await;
             }
             Err(error) => {
                 tracing::error!(id = %entry.queue_id, %error, "an outcome cannot be committed; trying again");
@@ -440,8 +442,8 @@ pub(crate) fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Du
     delay + Duration::from_millis(random % (jitter_max_ms + 1))
 }
 
-/// The entry went away while it was being delivered: what did happen still belongs into its history.
-async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
+/// The entry went away while it was being delivered, or is another now, due then: what did happen belongs into its history.
+async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate], due: Option<Timestamp>) {
     let now = mta.world.clock.wall();
     let happened = entry.recipients.iter().zip(fates).filter_map(|(recipient, fate)| match fate {
         // Without its entry a final delivery was not committed, so it did not happen.
@@ -467,7 +469,7 @@ async fn too_late(mta: &Arc<Mta>, entry: &QueueEntry, fates: &[Fate]) {
             }
         }
     }
-    mta.dispatcher.finished(mta, &entry.lane, entry.id(), None);
+    mta.dispatcher.finished(mta, &entry.lane, entry.id(), due);
 }
 
 #[cfg(test)]
