@@ -155,14 +155,18 @@ async fn load(dir: &Path, numbers: Range<u32>, acknowledgements: File) -> i32 {
     if fine { LOADED } else { POISONED }
 }
 
+/// Some messages stay in the queue, some in the mailbox.
+pub fn last_step(number: u32) -> usize {
+    [1, 3, 3, 3, 2][number as usize % 5]
+}
+
 /// Each step is tried again when the disk is full.
 async fn whole_life(
     engine: &Arc<EmbeddedEngine>,
     number: u32,
     acknowledgements: &File,
 ) -> Result<(), String> {
-    let last_step = [1, 3, 3, 3, 2][number as usize % 5];
-    for (step, _) in &STEPS[..last_step] {
+    for (step, _) in &STEPS[..last_step(number)] {
         for attempt in 0.. {
             let outcome = match step {
                 1 => accept(engine, number).await,
