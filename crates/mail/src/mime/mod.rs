@@ -157,6 +157,16 @@ impl Structure {
         &self.parts
     }
 
+    /// As it is with so many octets of header fields in front of the message.
+    pub fn behind(mut self, prefix_bytes: u64) -> Self {
+        for (place, part) in self.parts.iter_mut().enumerate() {
+            part.header_start += if place == 0 { 0 } else { prefix_bytes };
+            part.body_start += prefix_bytes;
+            part.body_end += prefix_bytes;
+        }
+        self
+    }
+
     /// Octets of the message.
     pub fn octets(&self) -> u64 {
         self.parts.first().map_or(0, |message| message.body_end)

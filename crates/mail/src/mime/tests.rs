@@ -350,6 +350,11 @@ proptest! {
         prop_assert_eq!(&builder.finish(), &whole);
         let octets = u64::try_from(message.len()).unwrap();
         prop_assert_eq!(whole.octets(), octets);
+        // As it lies in a queue, and as it comes into a mailbox.
+        let (received, delivered) = (&b"Received: x\r\n"[..], &b"Return-Path: <>\r\nDelivered-To: c\r\n"[..]);
+        let queued = [received, &message].concat();
+        let behind = Structure::of(&queued).behind(delivered.len() as u64);
+        prop_assert_eq!(behind, Structure::of(&[delivered, &queued].concat()));
         for (place, part) in whole.parts().iter().enumerate() {
             let (header, body) = (part.header(), part.body());
             prop_assert!(header.start <= header.end && header.end <= body.end && body.end <= octets);

@@ -78,14 +78,14 @@ async fn fate(
         }
         Delivery::SendAndMail if is_first_try => {
             mta.show(&recipient.address, notice).await;
-            local::deliver(mta, entry, recipient, &account).await
+            local::deliver(mta, entry, &local::Content::default(), recipient, &account).await
         }
         // The mailbox has what the terminal shows in part.
         Delivery::SendOrMail if !notice.is_whole() && is_first_try => {
             mta.show(&recipient.address, notice).await;
-            local::deliver(mta, entry, recipient, &account).await
+            local::deliver(mta, entry, &local::Content::default(), recipient, &account).await
         }
-        _ => local::deliver(mta, entry, recipient, &account).await,
+        _ => local::deliver(mta, entry, &local::Content::default(), recipient, &account).await,
     }
 }
 

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use store::{
     StoreError,
     directory::Account,
-    mailbox::{Flags, MessageRecord},
+    mailbox::{Flags, MessageRecord, Summary},
     spool::{LaneId, QueueEntry, QueuedRecipient},
 };
+
+use tokio::sync::OnceCell;
 
 use super::guard::guarded;
 use super::list::leaving;
@@ -28,16 +30,33 @@ pub(super) async fn work(mta: &Arc<Mta>, lane: &LaneId) {
 
 async fn settle(mta: &Arc<Mta>, entry: &Arc<QueueEntry>) {
     let mut fates = Vec::with_capacity(entry.recipients.len());
+    let content = Content::default();
     for recipient in &entry.recipients {
-        fates.push(fate(mta, entry, recipient).await);
+        fates.push(fate(mta, entry, &content, recipient).await);
     }
     outcome::settle(mta, entry, fates, None).await;
 }
 
-async fn fate(mta: &Mta, entry: &QueueEntry, recipient: &QueuedRecipient) -> Fate {
+async fn fate(mta: &Mta, entry: &QueueEntry, content: &Content, recipient: &QueuedRecipient) -> Fate {
     match account_of(mta, recipient).await {
-        Ok(account) => deliver(mta, entry, recipient, &account).await,
+        Ok(account) => deliver(mta, entry, content, recipient, &account).await,
         Err(fate) => fate,
+    }
+}
+
+/// What is found out of an entry's message once for all of its recipients.
+#[derive(Default)]
+pub(super) struct Content {
+    /// Without what is written in front for each. `None` inside: the body cannot be read.
+    summary: OnceCell<Option<Summary>>,
+}
+
+impl Content {
+    async fn summary(&self, mta: &Mta, record: &MessageRecord) -> Option<Arc<Summary>> {
+        let bare = MessageRecord { prefix: Bytes::new(), ..record.clone() };
+        let summarize = async || mta.stores.mailboxes.summarize(&bare).await.ok();
+        let summary = self.summary.get_or_init(summarize).await.clone()?;
+        Some(Arc::new(summary.behind(record.prefix.len() as u64)))
     }
 }
 
@@ -65,6 +84,7 @@ async fn owner_doubt(mta: &Mta, recipient: &QueuedRecipient) -> Result<Option<Do
 pub(super) async fn deliver(
     mta: &Mta,
     entry: &QueueEntry,
+    content: &Content,
     recipient: &QueuedRecipient,
     account: &Account,
 ) -> Fate {
@@ -89,7 +109,7 @@ pub(super) async fn deliver(
         queue_id: Some(entry.queue_id),
         saved_at: now,
     };
-    let summary = mta.stores.mailboxes.summarize(&record).await.ok().map(Arc::new);
+    let summary = content.summary(mta, &record).await;
     let append = Some(Append { mailbox: account.inbox, record, summary, quota: account.quota() });
     let to = format!("INBOX of {}", account.address);
     Fate::Delivered { to, reply: None, append, success: Success::Final }

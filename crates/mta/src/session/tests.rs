@@ -27,6 +27,45 @@ async fn mail_for_an_account_is_accepted_and_delivered_with_trace_headers() {
     assert!(mail.ends_with("Subject: hello\r\nMessage-ID: <1@there.example>\r\n\r\n.dots\r\n"), "{mail}");
 }
 
+/// The message is read once for both, whatever stands in front of it.
+#[tokio::test]
+async fn each_copy_of_a_message_is_summed_up_as_it_is() {
+    let site = Site::new(config(vec![])).await;
+    let directory = &site.stores.directory;
+    let (entropy, now) = (&*site.mta.world.entropy, site.mta.world.clock.wall());
+    let longer = "with-a-longer-name@here.example".parse().unwrap();
+    let others = directory.add_account(&longer, "secret", None, entropy, now).await.unwrap();
+    let mut wire = site.connect("192.0.2.1").await;
+    wire.dialog(
+        "C: MAIL FROM:<alice@there.example>
+         S: 250
+         C: RCPT TO:<bob@here.example>
+         S: 250
+         C: RCPT TO:<with-a-longer-name@here.example>
+         S: 250
+         C: DATA
+         S: 354
+         C: Subject: twice
+         C: Content-Type: multipart/mixed; boundary=b
+         C: 
+         C: --b
+         C: 
+         C: words
+         C: --b--
+         C: .
+         S: 250",
+    )
+    .await;
+    let bob = directory.account(&"bob@here.example".parse().unwrap()).await.unwrap().unwrap();
+    let mailboxes = &site.stores.mailboxes;
+    for account in [&bob, &others] {
+        site.mail(&account.address.to_string(), 1).await;
+        let message = mailboxes.messages(account.inbox, store::mailbox::Uid(1), 9).await.unwrap().remove(0);
+        let kept = mailboxes.summary(account.inbox, &message).await.unwrap();
+        assert_eq!(kept, mailboxes.summarize(&message.record).await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn strangers_may_not_relay_and_unknown_users_are_refused_at_rcpt() {
     let site = Site::new(config(vec![])).await;

@@ -35,6 +35,11 @@ impl Value for Summary {
 }
 
 impl Summary {
+    /// Of the same message with so many octets of header fields in front, none of which is in ENVELOPE.
+    pub fn behind(self, prefix_bytes: u64) -> Self {
+        Self { structure: self.structure.behind(prefix_bytes), ..self }
+    }
+
     /// RFC 8474 §5.2: the same for all messages whose References begin with the same message. `None` if nothing tells.
     pub fn thread_id(&self) -> Option<String> {
         let envelope = self.structure.parts().first()?.envelope.as_ref()?;

@@ -25,7 +25,7 @@ pub(super) async fn deliver(
         }
         Err(error) => return local::unreadable(&error),
     };
-    match local::deliver(mta, entry, recipient, &account).await {
+    match local::deliver(mta, entry, &local::Content::default(), recipient, &account).await {
         // Nobody is told that it arrived: it did not.
         Fate::Delivered { to, reply, append, .. } => {
             let to = format!("nobody: captured into {to}");
