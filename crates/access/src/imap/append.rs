@@ -1,17 +1,21 @@
-//! APPEND (RFC 9051 §6.3.12, RFC 3502): messages go to the store as they come, and all of them stand in the mailbox or
-//! none.
+//! APPEND (RFC 9051 §6.3.12, RFC 3502) and REPLACE (RFC 8508): messages go to the store as they come, and all of them
+//! stand in the mailbox or none; the message that one replaces goes in the same batch.
 
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use proto::imap::{
-    command::{AppendMessage, AppendStart},
-    response::{Code, Status},
+    command::{AppendMessage, AppendStart, Replaced},
+    response::{Code, Condition, Status},
+    sequence::SequenceSet,
     server::AppendEvent,
 };
 use store::{
     Batch, CommitError,
-    mailbox::{AppendWith, Mailbox, MessageWriter, Quota, WrittenMessage, is_over_quota},
+    mailbox::{
+        AppendWith, Mailbox, MailboxId, MessageWriter, Quota, StoredMessage, Uid, WrittenMessage,
+        is_over_quota,
+    },
 };
 
 use super::{flags, refusal::Refusal, session::Session};
@@ -27,6 +31,15 @@ pub(super) struct Append {
     writer: Option<MessageWriter>,
     complete: Vec<(AppendWith, WrittenMessage)>,
     /// Of all messages so far.
+    octets: u64,
+    replaced: Option<Old>,
+}
+
+/// What the new message replaces.
+#[derive(Clone, Copy)]
+struct Old {
+    mailbox: MailboxId,
+    uid: Uid,
     octets: u64,
 }
 
@@ -54,6 +67,10 @@ impl Session {
 
     async fn start_append(&mut self, start: AppendStart) -> Result<(), Refusal> {
         let target = self.find_target(&start.mailbox).await?;
+        let replaced = match start.replaced {
+            Some(replaced) => Some(self.find_replaced(replaced).await?),
+            None => None,
+        };
         self.append = Some(Box::new(Append {
             target,
             quota: self.quota().await?,
@@ -61,8 +78,20 @@ impl Session {
             writer: None,
             complete: Vec::new(),
             octets: 0,
+            replaced,
         }));
         Ok(())
+    }
+
+    /// RFC 8508 §3: a message that is not there is told of before another is sent.
+    async fn find_replaced(&mut self, replaced: Replaced) -> Result<Old, Refusal> {
+        let Replaced { uid, message } = replaced;
+        let mailbox = self.selected()?.writable()?;
+        let uids = self.resolve(&SequenceSet::Ranges(vec![(message, message)]), uid)?;
+        let [uid] = uids.as_slice() else { return Err(not_there()) };
+        let message = self.mailboxes().message(mailbox, Uid(*uid)).await?;
+        let StoredMessage { uid, record, .. } = message.ok_or_else(not_there)?;
+        Ok(Old { mailbox, uid, octets: record.octets() })
     }
 
     fn append(&mut self) -> Result<&mut Append, Refusal> {
@@ -98,6 +127,11 @@ impl Session {
             return Err(Refusal::no(Code::TooBig, "that is too much at once"));
         }
         let (count, quota) = (append.complete.len() as u64 + 1, append.quota);
+        let leaving = append.replaced.filter(|old| old.mailbox.account() == account);
+        let (messages, used) = (
+            messages.saturating_sub(u64::from(leaving.is_some())),
+            used.saturating_sub(leaving.map_or(0, |old| old.octets)),
+        );
         let is_over = quota.octets.is_some_and(|max| used.saturating_add(append.octets) > max)
             || quota.messages.is_some_and(|max| messages.saturating_add(count) > max);
         if is_over {
@@ -133,9 +167,17 @@ impl Session {
     }
 
     async fn commit_append(&mut self, append: Append) -> Result<Status, Refusal> {
-        let Append { target, quota, complete, .. } = append;
+        let Append { target, quota, complete, replaced, .. } = append;
         let now = self.service.clock.wall();
         let mut batch = Batch::new();
+        // First, so that what it leaves free counts.
+        let expunged = match replaced {
+            Some(Old { mailbox, uid, .. }) => {
+                let modseq = self.mailboxes().stage_expunge(&mut batch, mailbox, uid, now).await?;
+                Some(modseq.ok_or_else(not_there)?)
+            }
+            None => None,
+        };
         let mut slots = Vec::with_capacity(complete.len());
         for (with, written) in complete {
             slots.push(self.mailboxes().append_written(&mut batch, target.id, written, with, quota, now).uid);
@@ -143,20 +185,33 @@ impl Session {
         let committed = match self.service.stores.engine.commit(batch).await {
             Ok(committed) => committed,
             Err(error) if is_over_quota(&error, target.account) => return Err(over_quota()),
-            // Nothing else can have changed but that the mailbox was deleted.
-            Err(CommitError::Conflict(_)) => {
-                return Err(Refusal::no(Code::TryCreate, "the mailbox is not there any more"));
-            }
+            Err(error @ CommitError::Conflict(_)) => return Err(self.conflict(&target, error).await?),
             Err(error) => return Err(error.into()),
         };
         let uids =
             slots.iter().map(|slot| u32::try_from(committed.value(*slot)).unwrap_or(u32::MAX)).collect();
-        let status = Status::ok("appended");
-        Ok(match NonZeroU32::new(target.uid_validity) {
-            Some(uid_validity) => status.with(Code::AppendUid { uid_validity, uids }),
-            None => status,
+        let code =
+            NonZeroU32::new(target.uid_validity).map(|uid_validity| Code::AppendUid { uid_validity, uids });
+        let Some(expunged) = expunged else {
+            return Ok(Status { code, ..Status::ok("appended") });
+        };
+        // RFC 8508 §4.3: told before the message is seen to go.
+        self.machine.status(&Status::new(Condition::Ok, code, "the new message is there"));
+        let modseq = self.machine.enabled().qresync.then(|| committed.value(expunged));
+        Ok(Status { code: modseq.map(Code::HighestModSeq), ..Status::ok("replaced") })
+    }
+
+    /// The mailbox was deleted, or the message to be replaced has changed just now.
+    async fn conflict(&mut self, target: &Mailbox, error: CommitError) -> Result<Refusal, Refusal> {
+        Ok(match self.mailboxes().by_id(target.id).await? {
+            Some(_) => error.into(),
+            None => Refusal::no(Code::TryCreate, "the mailbox is not there any more"),
         })
     }
+}
+
+fn not_there() -> Refusal {
+    Refusal::no(Code::ExpungeIssued, "the message to be replaced is not there")
 }
 
 fn over_quota() -> Refusal {

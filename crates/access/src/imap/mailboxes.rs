@@ -58,6 +58,12 @@ impl Session {
         let account = self.account()?.id;
         let now = self.service.clock.wall();
         self.mailboxes().delete(account, name.as_str(), now).await?;
+        if let Some(selected) = &self.selected
+            && self.mailboxes().by_id(selected.mailbox).await?.is_none()
+        {
+            self.selected = None;
+            self.machine.handle_mailbox_closed("it was the one that is selected");
+        }
         Ok(Status::ok("deleted"))
     }
 

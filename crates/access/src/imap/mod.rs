@@ -12,6 +12,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod news;
+mod progress;
 mod quota;
 mod refusal;
 mod search;
@@ -134,12 +135,14 @@ fn extensions() -> Extensions {
         Extension::CondStore,
         Extension::CreateSpecialUse,
         Extension::ESort,
+        Extension::InProgress,
         Extension::MultiAppend,
         Extension::ObjectId,
         Extension::Partial,
         Extension::Preview,
         Extension::QResync,
         Extension::Quota,
+        Extension::Replace,
         Extension::SaveDate,
         Extension::Sort,
         Extension::Thread,

@@ -2,7 +2,7 @@
 
 use proto::imap::{
     command::Flag,
-    response::{Code, Data, FetchData, Status},
+    response::{Code, Condition, Data, FetchData, Status},
     sequence::NumberSet,
 };
 
@@ -23,12 +23,28 @@ impl Session {
         let Some(selected) = self.selected.as_deref_mut() else { return };
         let mailboxes = &self.service.stores.mailboxes;
         match mailboxes.changes_since(selected.mailbox, selected.modseq).await {
+            Ok(changes) if changes.is_gone => selected.is_gone = true,
             Ok(changes) => {
                 selected.modseq = changes.highest_modseq;
                 selected.view.apply(changes);
             }
             // Nothing is lost: the next look finds it.
             Err(error) => tracing::error!(%error, "changes of a mailbox could not be read"),
+        }
+    }
+
+    /// If the selected mailbox was deleted: clients of IMAP4rev2 go on without it (RFC 9051 §3). Others know of no such
+    /// thing, and would take what is refused from then on for a fault; they can only connect anew.
+    pub(super) fn leave_if_gone(&mut self) {
+        if !self.selected.as_ref().is_some_and(|selected| selected.is_gone) {
+            return;
+        }
+        self.selected = None;
+        let text = "the mailbox was deleted";
+        if self.machine.enabled().rev2 {
+            self.machine.handle_mailbox_closed(text);
+        } else {
+            self.machine.status(&Status::new(Condition::Bye, None, text));
         }
     }
 

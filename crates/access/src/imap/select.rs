@@ -32,6 +32,8 @@ pub(super) struct Selected {
     pub(super) flags: Vec<Flag>,
     /// The command under way names messages by UID.
     pub(super) speaks_uid: bool,
+    /// The mailbox was deleted.
+    pub(super) is_gone: bool,
     pub(super) changes: Changes,
 }
 
@@ -61,6 +63,7 @@ impl Session {
             saved: NumberSet::default(),
             flags: flags::usual(),
             speaks_uid: false,
+            is_gone: false,
             changes,
         }));
         self.describe(&mailbox, &listing);

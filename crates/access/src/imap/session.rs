@@ -1,6 +1,6 @@
 //! One connection: what the protocol machine asks for is done here.
 
-use std::{future, io, sync::Arc};
+use std::{future, io, sync::Arc, time::Instant};
 
 use proto::{
     imap::{
@@ -30,6 +30,8 @@ pub(super) struct Session {
     work: Option<Work>,
     pub(super) append: Option<Box<Append>>,
     idling: bool,
+    /// When a client that waits for a command is told how far it has come.
+    pub(super) progress_due: Instant,
     /// The longest message that is taken.
     pub(super) append_bytes_max: u64,
 }
@@ -52,6 +54,7 @@ pub(super) enum Next {
 impl Session {
     pub(super) fn new(service: Arc<ImapService>, config: Config, connection: Connection) -> Self {
         let append_bytes_max = config.append_bytes_max;
+        let now = service.clock.now();
         let mut machine = Server::new(config);
         machine.set_channel(connection.channel(service.logins.takes_tokens()));
         Self {
@@ -63,6 +66,7 @@ impl Session {
             work: None,
             append: None,
             idling: false,
+            progress_due: now,
             append_bytes_max,
         }
     }
@@ -115,6 +119,7 @@ impl Session {
         }
         if woken == Woken::Other {
             Box::pin(self.refresh()).await;
+            self.leave_if_gone();
         }
         Ok(())
     }
@@ -155,6 +160,7 @@ impl Session {
     }
 
     async fn begin(&mut self, tagged: Tagged) {
+        self.restart_progress();
         if let Some(selected) = &mut self.selected {
             selected.speaks_uid = false;
         }
@@ -184,6 +190,7 @@ impl Session {
             Work::Ending(status) => {
                 if self.tell_news() {
                     self.machine.complete(status);
+                    self.leave_if_gone();
                 } else {
                     self.work = Some(work);
                 }

@@ -7,12 +7,15 @@ use proto::imap::{
     response::{Code, Condition, Status},
     sequence::{NumberSet, SequenceSet},
 };
-use store::mailbox::{Copied, Flags, Mailbox, Uid};
+use store::mailbox::{COPY_MAX, Copied, Flags, Mailbox, MailboxId, Uid};
 
 use super::{
     refusal::Refusal,
     session::{Next, Session},
 };
+
+/// Messages that move between two looks at the clock.
+const MOVE_PAGE_MESSAGES: usize = 5_000;
 
 impl Session {
     pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Result<Next, Refusal> {
@@ -47,14 +50,41 @@ impl Session {
         to: &MailboxName,
     ) -> Result<Next, Refusal> {
         let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
-        let (from, now) = (self.selected()?.mailbox, self.service.clock.wall());
-        let quota = self.quota().await?;
-        let copied = self.mailboxes().copy(from, &uids, target.id, quota, now).await?;
+        let copied = self.copy_all(&uids, target.id).await?;
         let status = Status::ok("copied");
         Ok(Next::Done(match copy_uid(&target, &copied) {
             Some(code) => status.with(code),
             None => status,
         }))
+    }
+
+    /// Page by page; if one fails, those before it are taken back (RFC 9051 §6.4.7).
+    async fn copy_all(&mut self, uids: &[Uid], to: MailboxId) -> Result<Copied, Refusal> {
+        let mut copied = Copied::default();
+        for page in uids.chunks(COPY_MAX) {
+            match self.copy_page(page, to, copied.uids.len(), uids.len()).await {
+                Ok(one) => copied.uids.extend(one.uids),
+                Err(refusal) => {
+                    let made: Vec<Uid> = copied.uids.iter().map(|(_, to)| *to).collect();
+                    self.mailboxes().withdraw(to, &made).await?;
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(copied)
+    }
+
+    async fn copy_page(
+        &mut self,
+        page: &[Uid],
+        to: MailboxId,
+        done: usize,
+        of: usize,
+    ) -> Result<Copied, Refusal> {
+        let (from, now) = (self.selected()?.mailbox, self.service.clock.wall());
+        let quota = self.quota().await?;
+        self.show_progress(done, Some(of)).await?;
+        Ok(self.mailboxes().copy(from, page, to, quota, now).await?)
     }
 
     pub(super) async fn move_messages(
@@ -65,15 +95,33 @@ impl Session {
     ) -> Result<Next, Refusal> {
         let from = self.selected()?.writable()?;
         let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
-        let now = self.service.clock.wall();
-        let moved = self.mailboxes().move_messages(from, &uids, target.id, now).await?;
-        // RFC 6851 §4.3: told before the messages are seen to go.
+        let mut moved = Copied::default();
+        let outcome = self.move_all(from, &uids, target.id, &mut moved).await;
+        // RFC 6851 §4.3: told before the messages are seen to go, also if the rest stays.
         if let Some(code) = copy_uid(&target, &moved) {
             self.machine.status(&Status::new(Condition::Ok, Some(code), "moved"));
         }
+        outcome?;
         let status = Status::ok("moved");
         let tells = self.machine.enabled().qresync && moved.modseq > 0;
         Ok(Next::Done(if tells { status.with(Code::HighestModSeq(moved.modseq)) } else { status }))
+    }
+
+    async fn move_all(
+        &mut self,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+        moved: &mut Copied,
+    ) -> Result<(), Refusal> {
+        for (page, done) in uids.chunks(MOVE_PAGE_MESSAGES).zip((0..).step_by(MOVE_PAGE_MESSAGES)) {
+            self.show_progress(done, Some(uids.len())).await?;
+            let now = self.service.clock.wall();
+            let one = self.mailboxes().move_messages(from, page, to, now).await?;
+            moved.uids.extend(one.uids);
+            moved.modseq = moved.modseq.max(one.modseq);
+        }
+        Ok(())
     }
 
     async fn messages_and_target(

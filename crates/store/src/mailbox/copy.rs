@@ -11,8 +11,8 @@ use crate::{
     engine::{CommitError, Committed},
 };
 
-/// Messages of one COPY, which happens as a whole.
-const COPY_MAX: usize = 25_000;
+/// Messages that can be copied in one batch.
+pub const COPY_MAX: usize = 25_000;
 /// Messages that move in one batch.
 const MOVE_BATCH_MAX: usize = 5_000;
 

@@ -30,6 +30,13 @@ pub struct Expunged {
     pub modseq: u64,
 }
 
+/// Whether expunged messages can be restored.
+#[derive(Clone, Copy)]
+enum Kept {
+    Since(Timestamp),
+    Nowhere,
+}
+
 impl Value for UidRanges {
     const NAME: &'static str = "record of expunged messages";
     const VERSION: u8 = 1;
@@ -49,7 +56,7 @@ impl Mailboxes {
     ) -> Result<Expunged, CommitError> {
         let mut all = Expunged::default();
         for part in ascending(uids).chunks(EXPUNGE_BATCH_MAX) {
-            let one = self.expunge_part(mailbox, part, now).await?;
+            let one = self.expunge_part(mailbox, part, Kept::Since(now)).await?;
             all.uids.extend(one.uids);
             all.modseq = all.modseq.max(one.modseq);
         }
@@ -61,7 +68,7 @@ impl Mailboxes {
         &self,
         mailbox: MailboxId,
         uids: &[Uid],
-        now: Timestamp,
+        kept: Kept,
     ) -> Result<Expunged, CommitError> {
         let mut conflict = mailbox_key(mailbox);
         for _ in 0..CONFLICTS_MAX {
@@ -70,21 +77,67 @@ impl Mailboxes {
                 return Ok(Expunged::default());
             }
             let mut batch = Batch::new();
-            batch.check(mailbox_key(mailbox), Expect::Present);
-            let uids: Vec<Uid> = found.iter().map(|one| one.message.uid).collect();
-            let name = self.by_id(mailbox).await?.map(|mailbox| mailbox.name).unwrap_or_default();
-            self.stage_restorable(&mut batch, mailbox, &name, &found, now).await?;
-            let tally = stage_leaving(&mut batch, mailbox, &found);
-            tally.stage(&mut batch, mailbox);
-            tally.stage_usage(&mut batch, mailbox.account(), Quota::default());
-            let modseq = self.stage_trace(&mut batch, mailbox, &uids).await?;
+            let modseq = self.stage_removed(&mut batch, mailbox, &found, kept).await?;
             match self.engine.commit(batch).await {
-                Ok(committed) => return Ok(Expunged { uids, modseq: committed.value(modseq) }),
+                Ok(committed) => {
+                    let uids = found.iter().map(|one| one.message.uid).collect();
+                    return Ok(Expunged { uids, modseq: committed.value(modseq) });
+                }
                 Err(CommitError::Conflict(at)) => conflict = at,
                 Err(error) => return Err(error),
             }
         }
         Err(CommitError::Conflict(conflict))
+    }
+
+    /// Takes messages away that nobody was to see, such as those of a copy that failed half way: they cannot be restored.
+    pub async fn withdraw(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<(), CommitError> {
+        for part in ascending(uids).chunks(EXPUNGE_BATCH_MAX) {
+            self.expunge_part(mailbox, part, Kept::Nowhere).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the removal of one message to a batch that does more; what it does must hold together, so nothing is tried
+    /// twice: the batch conflicts if the message changes meanwhile. Its MODSEQ; `None` if the message is not there.
+    pub async fn stage_expunge(
+        &self,
+        batch: &mut Batch,
+        mailbox: MailboxId,
+        uid: Uid,
+        now: Timestamp,
+    ) -> Result<Option<Slot>, StoreError> {
+        let found = self.find(mailbox, &[uid]).await?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        self.stage_removed(batch, mailbox, &found, Kept::Since(now)).await.map(Some)
+    }
+
+    async fn stage_removed(
+        &self,
+        batch: &mut Batch,
+        mailbox: MailboxId,
+        found: &[Found],
+        kept: Kept,
+    ) -> Result<Slot, StoreError> {
+        batch.check(mailbox_key(mailbox), Expect::Present);
+        let uids: Vec<Uid> = found.iter().map(|one| one.message.uid).collect();
+        match kept {
+            Kept::Since(now) => {
+                let name = self.by_id(mailbox).await?.map(|mailbox| mailbox.name).unwrap_or_default();
+                self.stage_restorable(batch, mailbox, &name, found, now).await?;
+            }
+            Kept::Nowhere => {
+                for one in found {
+                    batch.references(one.message.record.blob, -1);
+                }
+            }
+        }
+        let tally = stage_leaving(batch, mailbox, found);
+        tally.stage(batch, mailbox);
+        tally.stage_usage(batch, mailbox.account(), Quota::default());
+        self.stage_trace(batch, mailbox, &uids).await
     }
 
     /// Notes what was expunged, for clients that ask later (RFC 7162 §3.2.10), and forgets the oldest if that is much.

@@ -3,7 +3,7 @@
 use super::{
     MailboxId, Mailboxes, Uid, UidRanges,
     expunge::decode_expunged,
-    keyspace::{change_key, expunged_key, mailbox_counter, modseq_counter, space, uid_counter},
+    keyspace::{change_key, expunged_key, mailbox_counter, mailbox_key, modseq_counter, space, uid_counter},
     message,
 };
 use crate::{
@@ -43,6 +43,8 @@ pub struct MailboxChanges {
     pub uid_next: Uid,
     /// Ask for changes since this one next.
     pub highest_modseq: u64,
+    /// There is no such mailbox any more.
+    pub is_gone: bool,
 }
 
 impl Mailboxes {
@@ -64,7 +66,10 @@ impl Mailboxes {
     /// Costs what changed after `since`, unless that is so long ago that it is not known any more what was expunged.
     pub async fn changes_since(&self, mailbox: MailboxId, since: u64) -> Result<MailboxChanges, StoreError> {
         let uid_next = self.uid_next(mailbox).await?;
-        let highest_modseq = self.counter(&modseq_counter(mailbox)).await?.max(since);
+        let highest_modseq = self.counter(&modseq_counter(mailbox)).await?;
+        // Its counters went with it; those of a mailbox that never had a message are not there either.
+        let is_gone = highest_modseq == 0 && self.engine.get(&mailbox_key(mailbox)).await?.is_none();
+        let highest_modseq = highest_modseq.max(since);
         let changed = self.scan_changes(mailbox, since).await?;
         let last = changed.last().map_or(0, |last| last.uid.0);
         let uid_next = Uid(uid_next.0.max(last.saturating_add(1)));
@@ -80,7 +85,7 @@ impl Mailboxes {
         } else {
             vanished
         };
-        Ok(MailboxChanges { changed, vanished, vanished_is_all, uid_next, highest_modseq })
+        Ok(MailboxChanges { changed, vanished, vanished_is_all, uid_next, highest_modseq, is_gone })
     }
 
     pub(super) async fn uid_next(&self, mailbox: MailboxId) -> Result<Uid, StoreError> {

@@ -49,7 +49,7 @@ use keyspace::{
 };
 use tally::Tally;
 
-pub use copy::Copied;
+pub use copy::{COPY_MAX, Copied};
 pub use delete::DeletedMailbox;
 pub use error::MailboxError;
 pub use expunge::Expunged;

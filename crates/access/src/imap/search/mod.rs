@@ -33,6 +33,8 @@ pub(super) struct Hits {
     pub(super) uids: Vec<u32>,
     /// The highest of theirs.
     pub(super) modseq: u64,
+    /// Messages that were looked at.
+    pub(super) seen: usize,
 }
 
 impl Session {
@@ -61,6 +63,8 @@ impl Session {
         let (mailbox, mailboxes) = (selected.mailbox, self.mailboxes());
         let mut hits = Hits::default();
         for page in uids.chunks(PAGE_MESSAGES) {
+            self.show_progress(hits.seen, Some(uids.len())).await?;
+            hits.seen += page.len();
             for message in self.load(page).await? {
                 if is_hit(&mailboxes, mailbox, &test, &needles, &message).await? {
                     hits.uids.push(message.uid.0);

@@ -38,6 +38,7 @@ impl Session {
         let hits = self.find_hits(&sort.keys, by_uid).await?;
         let mut rows = Vec::with_capacity(hits.uids.len());
         for page in hits.uids.chunks(PAGE_MESSAGES) {
+            self.show_progress(hits.seen + rows.len(), None).await?;
             for (message, summary) in self.load_with_summaries(page).await? {
                 let values: Vec<Value> =
                     sort.by.iter().map(|key| value(key.field, &message, &summary)).collect();

@@ -38,6 +38,7 @@ impl Session {
         let hits = self.find_hits(&thread.keys, by_uid).await?;
         let mut letters = Vec::with_capacity(hits.uids.len());
         for page in hits.uids.chunks(PAGE_MESSAGES) {
+            self.show_progress(hits.seen + letters.len(), None).await?;
             for (message, summary) in self.load_with_summaries(page).await? {
                 let uid = message.uid.0;
                 let Some(number) = (if by_uid { Some(uid) } else { self.selected()?.view.number(uid) })

@@ -206,23 +206,6 @@ async fn a_client_comes_back_and_hears_what_changed_alone() {
 }
 
 #[tokio::test]
-async fn a_mailbox_that_is_deleted_under_a_session_is_empty() {
-    let house = House::with_alice().await;
-    let mut client = house.logged_in().await;
-    client
-        .converse("C: a CREATE box\nS: a OK …\nC: b APPEND box {3+}\\r\\nabc\nS: b OK …\nC: c SELECT box")
-        .await;
-    while !client.hear().await.starts_with("c OK") {}
-    let mut other = house.logged_in().await;
-    other.converse("C: a DELETE box\nS: a OK deleted").await;
-    client
-        .converse(
-            "C: d NOOP\nS: * 1 EXPUNGE\nS: d OK …\nC: e APPEND box {3+}\\r\\nabc\nS: e NO [TRYCREATE] …",
-        )
-        .await;
-}
-
-#[tokio::test]
 async fn a_message_is_made_of_parts_of_others() {
     let house = House::with_alice().await;
     let mixed = "Subject: old\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n\r\nsecond\r\n--b--\r\n";

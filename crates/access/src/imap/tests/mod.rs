@@ -1,9 +1,12 @@
 //! Sessions over a stream in memory, against the stores on the memory engine.
 
 mod changes;
+mod closed;
 mod crowd;
 mod fetching;
+mod long;
 mod mailboxes;
+mod replacing;
 mod searching;
 mod sessions;
 
@@ -26,7 +29,13 @@ impl std::ops::Deref for House {
 impl House {
     fn new() -> Self {
         let base = Base::new();
-        let service = ImapService::new(base.logins.clone(), base.stores.clone(), base.clock.clone());
+        let clock = base.clock.clone();
+        Self::of(base, clock)
+    }
+
+    /// With a clock of the sessions' own.
+    fn of(base: Base, clock: Arc<dyn Clock>) -> Self {
+        let service = ImapService::new(base.logins.clone(), base.stores.clone(), clock);
         Self { base, service: Arc::new(service) }
     }
 

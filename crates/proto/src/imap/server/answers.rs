@@ -1,7 +1,8 @@
 //! What the driver has to say.
 
 use super::{
-    super::response::{Condition, ContentName, Data, FetchData, Status},
+    super::response::{Code, Condition, ContentName, Data, FetchData, Status},
+    Extension,
     session::{Activity, Kind, Phase, Running, Server},
 };
 use crate::machine::Tls;
@@ -46,6 +47,26 @@ impl Server {
             if status.condition == Condition::Bye {
                 self.activity = Activity::Closing;
             }
+        }
+    }
+
+    /// How far the command under way has come (RFC 9585), of how much; not within a FETCH response. What is returned is to
+    /// be written at once.
+    pub fn progress(&mut self, done: u32, of: Option<u32>) -> Vec<u8> {
+        if let Activity::Running(running) = &self.activity
+            && self.config.extensions.has(Extension::InProgress)
+        {
+            let code = Code::InProgress { tag: running.tag.clone(), done: Some(done), of };
+            self.encoder.status("*", &Status::ok("it goes on").with(code));
+        }
+        self.encoder.take()
+    }
+
+    /// No mailbox is selected any more, and the client is told (RFC 9051 §3, §7.1).
+    pub fn handle_mailbox_closed(&mut self, text: &str) {
+        if self.phase == Phase::Selected {
+            self.phase = Phase::Authenticated;
+            self.status(&Status::ok(text).with(Code::Closed));
         }
     }
 
