@@ -2,27 +2,32 @@
 
 pub(crate) mod deadline;
 pub(crate) mod expanded;
+mod fate;
 mod given_back;
 mod noted;
 mod promises;
 mod report;
 mod returned;
+mod schedule;
 pub(crate) mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
-use mail::{ByMode, EnhancedStatus, ReversePath, Timestamp, cause};
+use mail::{ByMode, Timestamp};
 use store::{
-    Batch, CommitError, Mailboxes, StoreError,
+    Batch, CommitError, StoreError,
     ledger::{self, Event},
-    mailbox::{MailboxId, MessageRecord, Quota, Summary, is_over_quota},
-    spool::{Deadline, EntryStatus, QueueEntry, QueuedRecipient},
+    mailbox::is_over_quota,
+    spool::{EntryStatus, QueueEntry, QueuedRecipient},
 };
 
 use crate::{Mta, accept, bounce, planted::Planted, route, suppression};
+pub(crate) use fate::{Append, Attempt, Fate, Success, Trouble};
 pub(crate) use given_back::give_back;
 pub(crate) use noted::note;
 use report::Reporter;
+use schedule::next_due;
+pub(crate) use schedule::{pickup_due, retry_delay};
 
 /// Commits that met a change made by an operator are decided anew this often.
 const CONFLICT_RETRIES_MAX: usize = 5;
@@ -30,111 +35,6 @@ const CONFLICT_RETRIES_MAX: usize = 5;
 const COMMIT_RETRY_DELAY: Duration = Duration::from_secs(30);
 /// How often it is looked whether a full disk has room again.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
-
-/// What an attempt meant for one recipient.
-#[derive(Clone, Debug)]
-pub(crate) enum Fate {
-    Delivered {
-        /// `INBOX of bob@example.org`, `relay.example[192.0.2.1]:25`
-        to: String,
-        reply: Option<String>,
-        /// Final delivery: what to append in the same batch.
-        append: Option<Append>,
-        success: Success,
-    },
-    Deferred(Trouble),
-    Failed(Trouble),
-}
-
-/// Who tells the sender of the success, if it asked for that (RFC 3461 §5.2).
-#[derive(Clone, Debug)]
-pub(crate) enum Success {
-    /// We: the message is in the mailbox.
-    Final,
-    /// We: a list has it, which is final delivery too (RFC 3461 §5.2.7.3).
-    Listed,
-    /// We, that nobody else will: the host does not announce DSN.
-    Unconfirmed { host: String },
-    /// We, because of a deadline: to everybody who did not say NEVER (RFC 2852 §4.1).
-    Handed {
-        host: String,
-        /// It knows of the deadline, and will keep to it.
-        keeps_deadline: bool,
-    },
-    /// The next host, which knows what the sender asked for. Or nobody: the message was thrown away.
-    Confirmed,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Append {
-    pub(crate) mailbox: MailboxId,
-    pub(crate) record: MessageRecord,
-    /// None if the message could not be read; clients that ask have it read again.
-    pub(crate) summary: Option<Arc<Summary>>,
-    pub(crate) quota: Quota,
-}
-
-impl Append {
-    pub(crate) fn stage(&self, mailboxes: &Mailboxes, batch: &mut Batch) {
-        mailboxes.append_summarized(batch, self.mailbox, &self.record, self.summary.as_deref(), self.quota);
-    }
-}
-
-/// Why a recipient was not delivered to.
-#[derive(Clone, Debug)]
-pub(crate) struct Trouble {
-    pub(crate) status: EnhancedStatus,
-    /// For a person: `the host relay.example refused the connection`.
-    pub(crate) reason: String,
-    pub(crate) remote_mta: Option<String>,
-    /// The reply as the host gave it, cleaned, its lines apart by LF.
-    pub(crate) diagnostic: Option<String>,
-    /// Not to be tried again before.
-    pub(crate) retry_after: Option<Duration>,
-    /// It is no trouble of the message's: its site is left alone for so long, and it goes as soon as others do.
-    pub(crate) site_wait: Option<Duration>,
-}
-
-/// The attempt that led to the fates, for the history.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// Its lane is the entry's.
-    pub(crate) told: ledger::Attempt,
-    /// What the sender asked for and the host does not know.
-    pub(crate) dropped: Vec<&'static str>,
-}
-
-impl Fate {
-    pub(crate) fn delivered(to: impl Into<String>, reply: Option<String>, success: Success) -> Self {
-        Self::Delivered { to: to.into(), reply, append: None, success }
-    }
-}
-
-impl Trouble {
-    pub(crate) fn new(status: (u8, u16, u16), reason: impl Into<String>) -> Self {
-        let (class, subject, detail) = status;
-        Self {
-            status: EnhancedStatus { class, subject, detail },
-            reason: reason.into(),
-            remote_mta: None,
-            diagnostic: None,
-            retry_after: None,
-            site_wait: None,
-        }
-    }
-
-    /// RFC 3463 §3.3: a full mailbox may be emptied, so it is tried again until the message expires.
-    pub(crate) fn mailbox_full() -> Self {
-        Self::new((4, 2, 2), "the mailbox is full")
-    }
-
-    /// What happened, for who knows nothing of mail systems: what the host meant, if that is known.
-    pub(super) fn words(&self) -> String {
-        let said = self.diagnostic.as_deref().and_then(cause::classify_noted);
-        let meant = said.and_then(|said| said.cause.reason()).map(str::to_owned);
-        meant.unwrap_or_else(|| self.reason.clone())
-    }
-}
 
 /// Commits the fates of an entry's recipients (in their order) and tells the scheduler. On a full disk it waits for room:
 /// what a host has taken must not go to it again only because that could not be noted.
@@ -369,43 +269,6 @@ fn record_deliveries(mta: &Mta, batch: &mut Batch, entry: &QueueEntry, fates: &[
     }
 }
 
-/// When the entry is looked at again.
-fn next_due(
-    mta: &Mta,
-    config: &crate::Config,
-    entry: &QueueEntry,
-    kept: &[(&QueuedRecipient, &Trouble)],
-    now: Timestamp,
-) -> Timestamp {
-    if route::is_pickup(&entry.lane) {
-        return pickup_due(config, &entry.reverse_path, entry.release_at, entry.deadline, now);
-    }
-    let attempts = entry.attempts.saturating_add(1);
-    let site_wait = kept.iter().map(|(_, trouble)| trouble.site_wait).max().flatten();
-    let delay =
-        site_wait.unwrap_or_else(|| retry_delay(&config.retry_delays, attempts, mta.world.entropy.u64()));
-    // RFC 9110 §10.2.3: not before we were told to come again.
-    let asked = kept.iter().filter_map(|(_, trouble)| trouble.retry_after).max().unwrap_or_default();
-    let again_at = now.plus(delay.max(asked));
-    // RFC 2852 §4.1: whatever the next try, its deadline wakes it.
-    let deadline = entry.deadline.filter(|deadline| deadline.at > now);
-    deadline.map_or(again_at, |deadline| deadline.at.min(again_at))
-}
-
-/// When the sender of a message that waits to be fetched is told something next.
-pub(crate) fn pickup_due(
-    config: &crate::Config,
-    reverse_path: &ReversePath,
-    since: Timestamp,
-    deadline: Option<Deadline>,
-    now: Timestamp,
-) -> Timestamp {
-    let deadline = deadline.map(|deadline| deadline.at);
-    let told_at = [config.delay_notice_after, config.lifetime(reverse_path)].map(|after| since.plus(after));
-    let next = told_at.into_iter().chain(deadline).filter(|at| *at > now).min();
-    next.unwrap_or_else(|| now.plus(COMMIT_RETRY_DELAY))
-}
-
 /// Puts the entry back with the recipients that remain.
 fn defer(
     mta: &Mta,
@@ -432,14 +295,6 @@ fn defer(
     let recipients = changed.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
     let event = Event::Deferred { recipients, reason, until: due };
     mta.stores.ledger.append(batch, entry.queue_id, now, &event);
-}
-
-/// The delay before attempt `attempts + 1`, up to an eighth longer, so that what failed together is not retried together.
-pub(crate) fn retry_delay(delays: &[Duration], attempts: u32, random: u64) -> Duration {
-    let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let delay = delays.get(step).or(delays.last()).copied().unwrap_or(Duration::from_mins(15));
-    let jitter_max_ms = u64::try_from(delay.as_millis() / 8).unwrap_or(0);
-    delay + Duration::from_millis(random % (jitter_max_ms + 1))
 }
 
 /// The entry went away while it was being delivered, or is another now, due then: what did happen belongs into its history.
@@ -480,21 +335,3 @@ mod deadline_tests;
 mod report_tests;
 #[cfg(test)]
 mod waiting_tests;
-
-#[cfg(test)]
-mod tests {
-    use super::retry_delay;
-    use std::time::Duration;
-
-    #[test]
-    fn the_last_retry_delay_repeats_and_jitter_stays_below_an_eighth() {
-        let delays = [Duration::from_mins(1), Duration::from_mins(5)];
-        assert_eq!(retry_delay(&delays, 1, 0), Duration::from_mins(1));
-        assert_eq!(retry_delay(&delays, 2, 0), Duration::from_mins(5));
-        assert_eq!(retry_delay(&delays, 99, 0), Duration::from_mins(5));
-        for random in 0..10_000 {
-            let delay = retry_delay(&delays, 1, random * 7919);
-            assert!(delay >= Duration::from_mins(1) && delay <= Duration::from_millis(67_500), "{delay:?}");
-        }
-    }
-}
