@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: Postfix and Postrider side by side, interleaved in one run.
+//! `cargo xtask bench`: Postfix, Dovecot and Postrider side by side, interleaved in one run.
 
 mod connections;
 mod debian;
 mod destinations;
+mod dovecot;
 mod group;
 mod hostile;
+mod imap;
 mod load;
 mod measure;
 mod memory;
@@ -60,12 +62,12 @@ impl Options {
                 "--only" => options.only.push(one_of(
                     argument,
                     arguments.next(),
-                    &["accept", "deliver", "relay", "memory", "hostile", "destinations", "queue"],
+                    &["accept", "deliver", "relay", "memory", "hostile", "destinations", "queue", "imap"],
                 )?),
                 "--only-peer" => options.only_peer.push(one_of(
                     argument,
                     arguments.next(),
-                    &["ceiling", "postfix", "postrider"],
+                    &["ceiling", "postfix", "dovecot", "postrider"],
                 )?),
                 "--seconds" => options.seconds = number(argument, arguments.next(), 0.5, 60.0)?,
                 "--repeats" => options.repeats = number(argument, arguments.next(), 1, 20)?,
@@ -82,10 +84,21 @@ impl Options {
 
     fn wants_scenario(&self, name: &str) -> bool {
         if self.only.is_empty() {
-            !(self.quick && matches!(name, "memory" | "hostile" | "destinations" | "queue"))
+            !(self.quick && matches!(name, "memory" | "hostile" | "destinations" | "queue" | "imap"))
         } else {
             self.only.iter().any(|only| only == name)
         }
+    }
+
+    /// A long queue is measured without Postfix, and mailboxes are, where there has to be, without Dovecot.
+    fn needs_debian(&self) -> bool {
+        let alone = ["queue", "imap"];
+        let is_alone = !self.only.is_empty() && self.only.iter().all(|only| alone.contains(&only.as_str()));
+        !is_alone || (self.wants_scenario("imap") && self.wants_peer("dovecot") && shell::is_root())
+    }
+
+    fn program(&self) -> PathBuf {
+        self.program.clone().unwrap_or_else(|| shell::target_dir().join("release/postrider"))
     }
 
     fn wants_peer(&self, name: &str) -> bool {
@@ -153,8 +166,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if options.wants_peer("postrider") && options.program.is_none() {
         shell::run(shell::cargo().args(["build", "--release", "-p", "postrider"]))?;
     }
-    // A long queue is measured without Postfix.
-    let debian_root = if options.only == ["queue"] { PathBuf::new() } else { debian::prepare(&dir)? };
+    let debian_root = if options.needs_debian() { debian::prepare(&dir)? } else { PathBuf::new() };
     let bench = Bench { templates: shell::workspace_root().join("bench"), debian_root, dir };
     measure_all(options, &bench)
 }
@@ -182,6 +194,10 @@ fn measure_all(options: &Options, bench: &Bench) -> Result<ExitCode> {
     if options.wants_scenario("queue") && options.wants_peer("postrider") {
         queue::measure(options, bench, &mut report)?;
     }
+    if options.wants_scenario("imap") {
+        drop(peers);
+        imap::measure(options, bench, &mut report)?;
+    }
     print!("{}", report.render());
     println!("\neach run as a line of JSON: {}", bench.dir.join("results.jsonl").display());
     Ok(if report.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -189,16 +205,16 @@ fn measure_all(options: &Options, bench: &Bench) -> Result<ExitCode> {
 
 fn peers(options: &Options, bench: &Bench) -> Result<Vec<Box<dyn Peer>>> {
     let mut peers: Vec<Box<dyn Peer>> = Vec::new();
-    if options.wants_peer("ceiling") {
+    // Both live in the Debian root.
+    let has_root = !bench.debian_root.as_os_str().is_empty();
+    if has_root && options.wants_peer("ceiling") {
         peers.push(Box::new(Ceiling::new(bench)));
     }
-    if options.wants_peer("postfix") {
+    if has_root && options.wants_peer("postfix") {
         peers.push(Box::new(postfix::Postfix::new(bench)));
     }
     if options.wants_peer("postrider") {
-        let built = || shell::target_dir().join("release/postrider");
-        let program = options.program.clone().unwrap_or_else(built);
-        peers.push(Box::new(postrider::Postrider::new(bench, &program)?));
+        peers.push(Box::new(postrider::Postrider::new(bench, &options.program())?));
     }
     Ok(peers)
 }

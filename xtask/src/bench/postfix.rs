@@ -34,9 +34,7 @@ impl Postfix {
     }
 
     fn inside(&self, program: &str) -> Command {
-        let mut command = Command::new("chroot");
-        command.arg(&self.bench.debian_root).arg(program);
-        command
+        debian::inside(&self.bench.debian_root, program)
     }
 
     fn wipe(&self) -> Result<()> {

@@ -17,9 +17,10 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 const SMTP_PORT: u16 = 2702;
-const POP3_PORT: u16 = 2703;
-const ACCOUNT: &str = "user@bench.test";
-const PASSWORD: &str = "benchmark";
+pub const POP3_PORT: u16 = 2703;
+pub const IMAP_PORT: u16 = 2704;
+pub const ACCOUNT: &str = "user@bench.test";
+pub const PASSWORD: &str = "benchmark";
 
 #[derive(Debug)]
 pub struct Postrider {
@@ -58,6 +59,7 @@ impl Postrider {
             ("DATA_DIR", self.data.to_string_lossy().into_owned()),
             ("SMTP_PORT", SMTP_PORT.to_string()),
             ("POP3_PORT", POP3_PORT.to_string()),
+            ("IMAP_PORT", IMAP_PORT.to_string()),
             ("ROUTE", routes),
         ];
         let words: Vec<(&str, &str)> = words.iter().map(|(word, value)| (*word, value.as_str())).collect();

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::destinations::{self, DestinationsRecord};
 use super::group::Memory;
 use super::hostile::{self, CrowdRecord};
+use super::imap::{self, ImapRecord};
 use super::measure::DISTURBANCE_MAX;
 use super::memory::MemoryRecord;
 use super::queue::{self, QueueRecord};
@@ -47,6 +48,7 @@ pub struct Report {
     crowds: Vec<CrowdRecord>,
     destinations: Vec<DestinationsRecord>,
     queues: Vec<QueueRecord>,
+    imap: Vec<ImapRecord>,
     failures: u32,
 }
 
@@ -83,6 +85,7 @@ impl Report {
             crowds: Vec::new(),
             destinations: Vec::new(),
             queues: Vec::new(),
+            imap: Vec::new(),
             failures: 0,
         })
     }
@@ -118,6 +121,12 @@ impl Report {
     pub fn add_queue(&mut self, record: QueueRecord) -> Result<()> {
         self.write(&record)?;
         self.queues.push(record);
+        Ok(())
+    }
+
+    pub fn add_imap(&mut self, record: ImapRecord) -> Result<()> {
+        self.write(&record)?;
+        self.imap.push(record);
         Ok(())
     }
 
@@ -163,6 +172,7 @@ impl Report {
             let _ = writeln!(out, "\ndestinations, medians\n  {summary}");
         }
         out.push_str(&queue::table(&self.queues));
+        out.push_str(&imap::table(&self.imap));
         let disturbed = self.records.iter().filter(|run| run.others > DISTURBANCE_MAX).count();
         if disturbed > 0 {
             let all = self.records.len();
@@ -246,12 +256,17 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.len() % 2 == 1 { Some(upper) } else { Some(f64::midpoint(*values.get(middle - 1)?, upper)) }
 }
 
-fn number(value: Option<f64>, width: usize, decimals: usize) -> String {
+pub fn number(value: Option<f64>, width: usize, decimals: usize) -> String {
     value.map_or_else(|| format!("{:>width$}", "–"), |value| format!("{value:>width$.decimals$}"))
 }
 
 /// "≥6 met", "≥6 missed", or only the goal where there is nothing to compare.
-fn goal(goal: Option<f64>, reached: Option<f64>, sign: &str, is_met: impl Fn(f64, f64) -> bool) -> String {
+pub fn goal(
+    goal: Option<f64>,
+    reached: Option<f64>,
+    sign: &str,
+    is_met: impl Fn(f64, f64) -> bool,
+) -> String {
     let Some(goal) = goal else { return String::new() };
     match reached.map(|reached| is_met(goal, reached)) {
         Some(true) => format!("{sign}{goal} met"),
