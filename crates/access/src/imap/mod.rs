@@ -21,6 +21,7 @@ mod session;
 mod status;
 mod store;
 mod transfer;
+mod uid_list;
 mod view;
 
 use std::{sync::Arc, time::Duration};

@@ -58,7 +58,7 @@ impl Session {
         self.selected = Some(Box::new(Selected {
             mailbox: mailbox.id,
             read_only: select.read_only,
-            view: View::new(listing.messages.iter().map(|message| message.uid.0).collect()),
+            view: View::new(listing.messages.iter().map(|message| message.uid.0)),
             modseq: listing.highest_modseq,
             saved: NumberSet::default(),
             flags: flags::usual(),

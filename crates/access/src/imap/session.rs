@@ -17,7 +17,7 @@ use super::{ImapService, append::Append, fetch::FetchWork, refusal::Refusal, sel
 use crate::connection::{Connection, Woken};
 
 /// Octets of answers that may wait to be written before the session goes on with a command.
-pub(super) const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+pub(super) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) struct Session {
     pub(super) service: Arc<ImapService>,

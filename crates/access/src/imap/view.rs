@@ -1,17 +1,19 @@
 //! What a client knows of the mailbox it has selected: which message has which number.
 //!
 //! Numbers change only when the client is told of an expunge, so messages that are gone keep theirs until it may be.
-//! Only UIDs are kept, four octets a message; all else is read from the store when somebody asks.
+//! Only UIDs are kept, as runs; all else is read from the store when somebody asks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proto::imap::sequence::{NumberSet, SequenceSet};
 use store::mailbox::{ListedMessage, MailboxChanges};
 
+use super::uid_list::UidList;
+
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// Ascending; a message's number is its place, counted from one.
-    uids: Vec<u32>,
+    /// A message's number is its place, counted from one.
+    uids: UidList,
     /// Gone, and the client has not heard of it.
     gone: BTreeSet<u32>,
     /// The client has to hear of their flags.
@@ -19,7 +21,7 @@ pub(super) struct View {
     /// The mod-sequence that a message has by what this client did, which it knows.
     own: HashMap<u32, u64>,
     /// How many messages the client has heard of.
-    told: usize,
+    told: u32,
 }
 
 /// What the client is to hear of a message.
@@ -36,29 +38,29 @@ pub(super) struct NoSuchNumber;
 
 impl View {
     /// Of a mailbox with these messages, in ascending order, that the client hears of at once.
-    pub(super) fn new(uids: Vec<u32>) -> Self {
-        Self { told: uids.len(), uids, ..Self::default() }
+    pub(super) fn new(uids: impl IntoIterator<Item = u32>) -> Self {
+        let uids = UidList::new(uids);
+        Self { told: uids.count(), uids, ..Self::default() }
     }
 
     pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
+        self.uids.count()
     }
 
     pub(super) fn number(&self, uid: u32) -> Option<u32> {
-        let place = self.uids.binary_search(&uid).ok()?;
-        u32::try_from(place + 1).ok()
+        Some(self.uids.place(uid)? + 1)
     }
 
     pub(super) fn uid(&self, number: u32) -> Option<u32> {
-        self.uids.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
+        self.uids.uid(number.checked_sub(1)?)
     }
 
     pub(super) fn last_uid(&self) -> u32 {
-        self.uids.last().copied().unwrap_or(0)
+        self.uids.last().unwrap_or(0)
     }
 
-    pub(super) fn uids(&self) -> &[u32] {
-        &self.uids
+    pub(super) fn uids(&self) -> Vec<u32> {
+        self.uids.iter().collect()
     }
 
     /// The UIDs of the messages that a set means, ascending. UIDs that are not there are passed over (RFC 9051 §6.4.9);
@@ -77,44 +79,46 @@ impl View {
         if numbers.ranges().last().is_some_and(|range| *range.end() > self.count()) {
             return Err(NoSuchNumber);
         }
-        Ok(numbers.numbers().filter_map(|number| self.uid(number)).collect())
+        let uids = numbers
+            .ranges()
+            .iter()
+            .filter_map(|range| Some(self.uids.within(self.uid(*range.start())?, self.uid(*range.end())?)));
+        Ok(uids.flatten().collect())
     }
 
     /// Those of a set of UIDs that are there.
     pub(super) fn among(&self, uids: &NumberSet) -> Vec<u32> {
-        uids.ranges().iter().flat_map(|range| self.within(*range.start(), *range.end())).copied().collect()
-    }
-
-    fn within(&self, first: u32, last: u32) -> &[u32] {
-        let from = self.uids.partition_point(|uid| *uid < first);
-        let to = self.uids.partition_point(|uid| *uid <= last);
-        self.uids.get(from..to).unwrap_or_default()
+        uids.ranges().iter().flat_map(|range| self.uids.within(*range.start(), *range.end())).collect()
     }
 
     /// What happened in the mailbox. `own` is over with it.
     pub(super) fn apply(&mut self, changes: MailboxChanges) {
         let runs = changes.vanished.runs().iter();
-        let vanished: Vec<u32> = runs.flat_map(|(first, last)| self.within(*first, *last)).copied().collect();
-        for uid in vanished {
-            self.lose(uid);
-        }
+        let vanished = runs.flat_map(|(first, last)| self.uids.within(*first, *last)).collect();
+        self.lose(vanished);
         for message in changes.changed {
             self.meet(message);
         }
         self.own = HashMap::new();
     }
 
-    fn lose(&mut self, uid: u32) {
-        self.changed.remove(&uid);
-        match self.uids.binary_search(&uid) {
-            // Came and went without being told of.
-            Ok(place) if place >= self.told => {
-                self.uids.remove(place);
+    fn lose(&mut self, uids: Vec<u32>) {
+        let mut untold = BTreeSet::new();
+        for uid in uids {
+            self.changed.remove(&uid);
+            match self.uids.place(uid) {
+                // Came and went without being told of.
+                Some(place) if place >= self.told => {
+                    untold.insert(uid);
+                }
+                Some(_) => {
+                    self.gone.insert(uid);
+                }
+                None => {}
             }
-            Ok(_) => {
-                self.gone.insert(uid);
-            }
-            Err(_) => {}
+        }
+        if !untold.is_empty() {
+            self.uids.remove(&untold);
         }
     }
 
@@ -122,7 +126,7 @@ impl View {
         let uid = message.uid.0;
         if uid > self.last_uid() {
             self.uids.push(uid);
-        } else if self.uids.binary_search(&uid).is_ok() && self.own.get(&uid) != Some(&message.modseq) {
+        } else if self.uids.place(uid).is_some() && self.own.get(&uid) != Some(&message.modseq) {
             self.changed.insert(uid, Marks { message, silent: false });
         }
     }
@@ -138,7 +142,7 @@ impl View {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        !self.gone.is_empty() || self.told != self.uids.len() || !self.changed.is_empty()
+        !self.gone.is_empty() || self.told != self.count() || !self.changed.is_empty()
     }
 
     /// The number and UID of some messages that are gone, last first; the client is told of each before anything else.
@@ -149,17 +153,18 @@ impl View {
         {
             taken.extend(self.number(uid).map(|number| (number, uid)));
         }
-        let Some((_, least)) = taken.last().copied() else { return taken };
-        let uids: BTreeSet<u32> = taken.iter().map(|(_, uid)| *uid).collect();
-        self.uids.retain(|uid| *uid < least || !uids.contains(uid));
-        self.told = self.told.saturating_sub(uids.len());
+        if !taken.is_empty() {
+            let before = self.count();
+            self.uids.remove(&taken.iter().map(|(_, uid)| *uid).collect());
+            self.told = self.told.saturating_sub(before - self.count());
+        }
         taken
     }
 
     /// How many messages there are, if the client has not heard of it; it has then.
     pub(super) fn take_new_count(&mut self) -> Option<u32> {
-        let is_new = self.told != self.uids.len();
-        self.told = self.uids.len();
+        let is_new = self.told != self.count();
+        self.told = self.count();
         is_new.then(|| self.count())
     }
 
@@ -220,7 +225,7 @@ mod tests {
         assert_eq!((view.number(5), view.take_new_count(), view.take_new_count()), (Some(5), Some(5), None));
         assert_eq!(view.take_gone(1), [(4, 4)]);
         assert_eq!(view.take_gone(9), [(2, 2)]);
-        assert_eq!((view.take_new_count(), view.uids()), (None, &[1, 3, 5][..]));
+        assert_eq!((view.take_new_count(), view.uids()), (None, vec![1, 3, 5]));
         assert_eq!(view.take_changed().unwrap().message.uid, Uid(3));
         assert!(!view.has_news());
     }

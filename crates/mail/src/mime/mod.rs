@@ -8,6 +8,7 @@ mod addresses;
 mod builder;
 mod content;
 mod fields;
+mod head;
 mod preview;
 mod section;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::ops::Range;
 
 pub use builder::Builder;
 pub use fields::HeaderFilter;
+pub use head::{AddressHead, EnvelopeHead, StructureHead};
 pub use preview::{PREVIEW_CHARS_MAX, PREVIEW_SOURCE_BYTES_MAX};
 pub use section::SectionPart;
 use serde::{Deserialize, Serialize};

@@ -31,7 +31,7 @@ pub const LOGIN_FAILURES_MAX: u32 = 3;
 /// Commands that are unknown, malformed or out of place in one session before it is closed.
 const BAD_COMMANDS_MAX: u32 = 20;
 /// Output is handed over once it has this many octets; one message chunk or line may go beyond.
-const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// What a listener offers to one client. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mail::{
     Timestamp,
-    mime::{self, PREVIEW_SOURCE_BYTES_MAX, Structure},
+    mime::{self, PREVIEW_SOURCE_BYTES_MAX, Structure, StructureHead},
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{
     batch::{Batch, Expect},
-    engine::{BlobWriter, PendingBlob, StoreError},
+    engine::{BlobWriter, KeyRange, Order, PendingBlob, StoreError},
     value::Value,
 };
 
 /// Octets of a body read in one go.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// Of a message as clients read it, its prefix included.
+/// Of a message as clients read it, its prefix included. The structure is first, so that its start can be read alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// ENVELOPE, BODYSTRUCTURE, and where each part stands.
@@ -177,8 +177,7 @@ impl Mailboxes {
     ) -> Result<Vec<Option<Summary>>, StoreError> {
         let mut all = Vec::with_capacity(messages.len());
         let mut is_new = Vec::new();
-        for message in messages {
-            let kept = self.kept_summary(mailbox, message.uid).await?;
+        for (message, kept) in messages.iter().zip(self.kept_summaries(mailbox, messages).await?) {
             is_new.push(kept.is_none());
             all.push(match kept {
                 Some(kept) => Some(kept),
@@ -189,6 +188,73 @@ impl Mailboxes {
         let made: Vec<_> =
             made.filter_map(|((message, made), _)| Some((message.uid, made.as_ref()?))).collect();
         self.keep(mailbox, &made).await;
+        Ok(all)
+    }
+
+    /// Those that are kept of messages that are in the order of their UIDs; none is made.
+    pub async fn kept_summaries(
+        &self,
+        mailbox: MailboxId,
+        messages: &[StoredMessage],
+    ) -> Result<Vec<Option<Summary>>, StoreError> {
+        let uids: Vec<Uid> = messages.iter().map(|message| message.uid).collect();
+        let stored = self.stored_in_order(mailbox, &uids).await?;
+        let summary = |octets: Option<Bytes>| octets.map(|octets| Summary::decode(&octets)).transpose();
+        stored.into_iter().map(summary).collect()
+    }
+
+    /// What `each` makes of the start of each message's structure. `uids`: ascending. Messages that are gone, or cannot be
+    /// read, are left out.
+    pub async fn structure_heads<T: Send>(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        mut each: impl FnMut(Uid, &StructureHead<'_>) -> T + Send,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::with_capacity(uids.len());
+        for (uid, stored) in uids.iter().zip(self.stored_in_order(mailbox, uids).await?) {
+            let octets = match stored {
+                Some(octets) if octets.first() == Some(&Summary::VERSION) => octets,
+                _ => match self.message(mailbox, *uid).await? {
+                    Some(message) => match readable(self.summary(mailbox, &message).await)? {
+                        Some(summary) => summary.encode().into(),
+                        None => continue,
+                    },
+                    None => continue,
+                },
+            };
+            let structure = octets.get(1..).unwrap_or_default();
+            let (head, _) = postcard::take_from_bytes(structure)
+                .map_err(|error| StoreError::Value(format!("a message summary cannot be read: {error}")))?;
+            all.push(each(*uid, &head));
+        }
+        Ok(all)
+    }
+
+    /// The summaries of messages as they are stored, where there are any. `uids`: ascending.
+    async fn stored_in_order(
+        &self,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let mut all = Vec::with_capacity(uids.len());
+        let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(all) };
+        let span = usize::try_from(last.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
+        if span >= uids.len().saturating_mul(2) {
+            for uid in uids {
+                all.push(self.engine.get(&summary_key(mailbox, *uid)).await?);
+            }
+            return Ok(all);
+        }
+        // They are close together: one scan.
+        let (start, end) = (summary_key(mailbox, *first), summary_key(mailbox, *last).successor());
+        let found = self.engine.scan(KeyRange { start, end }, Order::Ascending, span + 1).await?;
+        let mut found = found.into_iter().peekable();
+        for uid in uids {
+            let key = summary_key(mailbox, *uid);
+            while found.next_if(|(other, _)| *other < key).is_some() {}
+            all.push(found.next_if(|(other, _)| *other == key).map(|(_, octets)| octets));
+        }
         Ok(all)
     }
 

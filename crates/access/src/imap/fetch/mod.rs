@@ -3,23 +3,25 @@
 
 mod content;
 mod items;
+mod listed;
 mod pages;
 
 use std::sync::Arc;
 
 use proto::imap::{
-    command::{Fetch, FetchItem},
+    command::{Fetch, FetchItem, SectionText},
     response::{Code, Data, FetchData, Status},
     sequence::SequenceSet,
 };
 use store::{
     StoreError,
-    mailbox::{StoredMessage, Summary},
+    mailbox::{ListedMessage, StoredMessage, Summary},
 };
 
 pub(super) use content::{Form, Stream, measure};
 pub(super) use items::{form, place};
-use pages::Pages;
+use listed::Listed;
+use pages::{Loaded, Pages};
 
 use super::{
     refusal::Refusal,
@@ -30,12 +32,22 @@ use super::{
 pub(super) struct FetchWork {
     items: Arc<[FetchItem]>,
     pages: Pages,
+    /// Where it is all that is asked for.
+    listed: Option<Listed>,
     current: Option<Current>,
     by_uid: bool,
     /// Some of the messages are gone.
     missing: bool,
     /// How it went so far.
     status: Status,
+}
+
+/// What is read of each message besides its octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needs {
+    /// To read a body sets \\Seen.
+    seen: bool,
+    summary: bool,
 }
 
 /// A message that is being told of.
@@ -52,15 +64,21 @@ struct Current {
 impl FetchWork {
     /// `uids`: those to tell of, ascending. By UID it is no mistake to name messages that are not there.
     fn new(uids: Vec<u32>, items: Vec<FetchItem>, by_uid: bool) -> Self {
-        let sets_seen = items.iter().any(sets_seen);
+        let needs = Needs { seen: items.iter().any(sets_seen), summary: items.iter().any(needs_summary) };
         Self {
             items: items.into(),
-            pages: Pages::new(uids, sets_seen),
+            pages: Pages::new(uids, needs),
+            listed: None,
             current: None,
             by_uid,
             missing: false,
             status: Status::ok("fetched"),
         }
+    }
+
+    fn with_listed(self, listed: Listed) -> Self {
+        let missing = self.pages.left() > listed.left();
+        Self { listed: Some(listed), missing, ..self }
     }
 
     fn end(&self) -> Status {
@@ -82,6 +100,22 @@ fn sets_seen(item: &FetchItem) -> bool {
     }
 }
 
+/// Whether what is kept of the message answers it.
+fn needs_summary(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Envelope
+        | FetchItem::BodyShort
+        | FetchItem::BodyStructure
+        | FetchItem::Preview { .. }
+        | FetchItem::ThreadId
+        | FetchItem::Rfc822Header
+        | FetchItem::Rfc822Text => true,
+        FetchItem::Body { section, .. } => !section.part.is_empty() || section.text != SectionText::All,
+        FetchItem::Binary { part, .. } | FetchItem::BinarySize(part) => !part.is_empty(),
+        _ => false,
+    }
+}
+
 /// What a response has besides what was asked for: the UID where the client speaks in UIDs.
 fn with_uid(mut items: Vec<FetchItem>, by_uid: bool) -> Vec<FetchItem> {
     if by_uid && !items.contains(&FetchItem::Uid) {
@@ -99,23 +133,32 @@ impl Session {
             uids = super::search::part(range, &uids).to_vec();
         }
         let mut items = with_uid(items, by_uid);
+        let mut listed = None;
         if let Some(modseq) = modifiers.changed_since {
             let vanished = modifiers.vanished.then_some(&messages);
-            uids = self.only_changed(uids, modseq, vanished).await?;
+            let changed = self.only_changed(&uids, modseq, vanished).await?;
+            uids = changed.iter().map(|message| message.uid.0).collect();
             if !items.contains(&FetchItem::ModSeq) {
                 items.push(FetchItem::ModSeq);
             }
+            listed = listed::suffices(&items).then(|| Listed::new(changed));
+        } else if listed::suffices(&items) {
+            listed = self.list_for_fetch(&uids).await?;
         }
-        Ok(Next::Fetch(Box::new(FetchWork::new(uids, items, by_uid))))
+        let work = FetchWork::new(uids, items, by_uid);
+        Ok(Next::Fetch(Box::new(match listed {
+            Some(listed) => work.with_listed(listed),
+            None => work,
+        })))
     }
 
     /// RFC 7162 §3.1.4.1, §3.2.6. `vanished`: of these UIDs, those that are gone since are told.
     async fn only_changed(
         &mut self,
-        uids: Vec<u32>,
+        uids: &[u32],
         since: u64,
         vanished: Option<&SequenceSet>,
-    ) -> Result<Vec<u32>, Refusal> {
+    ) -> Result<Vec<ListedMessage>, Refusal> {
         let selected = self.selected()?;
         let (mailbox, last) = (selected.mailbox, selected.view.last_uid());
         let changes = self.mailboxes().changes_since(mailbox, since).await?;
@@ -123,12 +166,16 @@ impl Session {
             let gone = changes.vanished.uids().map(|uid| uid.0).filter(|uid| asked.contains(*uid));
             self.machine.data(&Data::Vanished { earlier: true, uids: gone.collect() });
         }
-        let changed = changes.changed.iter().map(|message| message.uid.0);
-        Ok(changed.filter(|uid| uids.binary_search(uid).is_ok()).collect())
+        let mut changed = changes.changed;
+        changed.retain(|message| uids.binary_search(&message.uid.0).is_ok());
+        Ok(changed)
     }
 
     /// Writes what there is room for. The status at the end.
     pub(super) async fn fetch_on(&mut self, work: &mut FetchWork) -> Result<Option<Status>, Refusal> {
+        if work.listed.is_some() {
+            return Ok(self.tell_listed(work)?.then(|| work.end()));
+        }
         while self.machine.output_len() < OUTPUT_BYTES_MAX {
             if let Some(current) = &mut work.current {
                 if self.fetch_piece(current, &work.items, &mut work.status).await? {
@@ -137,13 +184,14 @@ impl Session {
                 self.machine.end_fetch();
                 work.current = None;
             }
-            let Some((message, newly_seen)) = self.next_message(work).await? else {
+            let Some(loaded) = self.next_message(work).await? else {
                 return Ok(Some(work.end()));
             };
+            let Loaded { message, summary, newly_seen } = loaded;
             let Some(number) = self.selected()?.view.number(message.uid.0) else { continue };
             self.tell_keywords(&message.record.keywords);
             self.machine.start_fetch(number);
-            work.current = Some(Current { message, summary: None, next: 0, stream: None, newly_seen });
+            work.current = Some(Current { message, summary, next: 0, stream: None, newly_seen });
         }
         Ok(None)
     }

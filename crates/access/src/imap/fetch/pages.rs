@@ -1,49 +1,84 @@
 //! The messages of a FETCH, read from the store a few at a time.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter, sync::Arc};
 
-use store::mailbox::{FlagChange, FlagChangeKind, Flags, StoredMessage, Uid};
+use store::mailbox::{FlagChange, FlagChangeKind, Flags, StoredMessage, Summary, Uid};
 
 use super::{
     super::{refusal::Refusal, session::Session},
-    FetchWork,
+    FetchWork, Needs,
 };
 
 const PAGE_MESSAGES: usize = 200;
 /// Where \Seen is set, it is set for so many at once.
 const SEEN_MESSAGES: usize = 16;
+/// Summaries in memory; some are large.
+const SUMMARIES: usize = 32;
 
 pub(super) struct Pages {
     uids: VecDeque<u32>,
-    sets_seen: bool,
-    /// With whether \Seen was set just now.
-    loaded: VecDeque<(StoredMessage, bool)>,
+    needs: Needs,
+    loaded: VecDeque<Loaded>,
+}
+
+/// A message as it was read from the store.
+pub(super) struct Loaded {
+    pub(super) message: StoredMessage,
+    /// If it was wanted, and there is one.
+    pub(super) summary: Option<Arc<Summary>>,
+    /// \Seen was set just now.
+    pub(super) newly_seen: bool,
 }
 
 impl Pages {
-    pub(super) fn new(uids: Vec<u32>, sets_seen: bool) -> Self {
-        Self { uids: uids.into(), sets_seen, loaded: VecDeque::new() }
+    pub(super) fn new(uids: Vec<u32>, needs: Needs) -> Self {
+        Self { uids: uids.into(), needs, loaded: VecDeque::new() }
+    }
+
+    /// Messages that are not read yet.
+    pub(super) fn left(&self) -> usize {
+        self.uids.len()
+    }
+
+    fn size(&self) -> usize {
+        match self.needs {
+            Needs { seen: true, .. } => SEEN_MESSAGES,
+            Needs { summary: true, .. } => SUMMARIES,
+            _ => PAGE_MESSAGES,
+        }
     }
 }
 
 impl Session {
-    pub(super) async fn next_message(
-        &mut self,
-        work: &mut FetchWork,
-    ) -> Result<Option<(StoredMessage, bool)>, Refusal> {
+    pub(super) async fn next_message(&mut self, work: &mut FetchWork) -> Result<Option<Loaded>, Refusal> {
         while work.pages.loaded.is_empty() && !work.pages.uids.is_empty() {
-            let limit = if work.pages.sets_seen { SEEN_MESSAGES } else { PAGE_MESSAGES };
-            let count = work.pages.uids.len().min(limit);
+            let count = work.pages.uids.len().min(work.pages.size());
             let wanted: Vec<u32> = work.pages.uids.drain(..count).collect();
             let found = self.load(&wanted).await?;
             work.missing |= found.len() < wanted.len();
-            let mut page: VecDeque<_> = found.into_iter().map(|message| (message, false)).collect();
-            if work.pages.sets_seen {
+            let mut page = self.with_summaries(found, work.pages.needs).await?;
+            if work.pages.needs.seen {
                 self.set_seen(&mut page).await?;
             }
             work.pages.loaded = page;
         }
         Ok(work.pages.loaded.pop_front())
+    }
+
+    async fn with_summaries(
+        &mut self,
+        found: Vec<StoredMessage>,
+        needs: Needs,
+    ) -> Result<VecDeque<Loaded>, Refusal> {
+        let kept = if needs.summary {
+            let mailbox = self.selected()?.mailbox;
+            self.mailboxes().kept_summaries(mailbox, &found).await?
+        } else {
+            Vec::new()
+        };
+        let kept = kept.into_iter().map(|summary| summary.map(Arc::new)).chain(iter::repeat(None));
+        let loaded = |(message, summary)| Loaded { message, summary, newly_seen: false };
+        Ok(found.into_iter().zip(kept).map(loaded).collect())
     }
 
     /// Those that are there still, in order of their UIDs. `uids`: ascending.
@@ -66,13 +101,14 @@ impl Session {
         Ok(found)
     }
 
-    async fn set_seen(&mut self, page: &mut VecDeque<(StoredMessage, bool)>) -> Result<(), Refusal> {
+    async fn set_seen(&mut self, page: &mut VecDeque<Loaded>) -> Result<(), Refusal> {
         let selected = self.selected()?;
         let mailbox = selected.mailbox;
         let unseen: Vec<Uid> = page
             .iter()
-            .filter(|(message, _)| !message.record.flags.has(Flags::SEEN))
-            .map(|(message, _)| message.uid)
+            .map(|loaded| &loaded.message)
+            .filter(|message| !message.record.flags.has(Flags::SEEN))
+            .map(|message| message.uid)
             .collect();
         if selected.read_only || unseen.is_empty() {
             return Ok(());
@@ -82,11 +118,11 @@ impl Session {
         let view = &mut self.selected()?.view;
         for now in stored.messages {
             view.knows(now.uid.0, now.modseq);
-            if let Some((message, newly)) = page.iter_mut().find(|(message, _)| message.uid == now.uid) {
-                message.modseq = now.modseq;
-                message.record.flags = now.flags;
-                message.record.keywords = now.keywords;
-                *newly = true;
+            if let Some(loaded) = page.iter_mut().find(|loaded| loaded.message.uid == now.uid) {
+                loaded.message.modseq = now.modseq;
+                loaded.message.record.flags = now.flags;
+                loaded.message.record.keywords = now.keywords;
+                loaded.newly_seen = true;
             }
         }
         Ok(())

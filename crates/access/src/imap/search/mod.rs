@@ -19,13 +19,15 @@ use super::{
 };
 use store::{
     Mailboxes, StoreError,
-    mailbox::{MailboxId, StoredMessage},
+    mailbox::{MailboxId, StoredMessage, Uid},
 };
 use test::Test;
 use text::{Known, Needle};
 
 /// Messages whose records are read in one go.
 const PAGE_MESSAGES: usize = 200;
+/// Of so large a share of a mailbox, flags are told by its list.
+const LISTED_SHARE_MIN: usize = 8;
 
 /// Messages that were found, by UID.
 #[derive(Default)]
@@ -35,6 +37,13 @@ pub(super) struct Hits {
     pub(super) modseq: u64,
     /// Messages that were looked at.
     pub(super) seen: usize,
+}
+
+impl Hits {
+    fn add(&mut self, uid: Uid, modseq: u64) {
+        self.uids.push(uid.0);
+        self.modseq = self.modseq.max(modseq);
+    }
 }
 
 impl Session {
@@ -61,20 +70,54 @@ impl Session {
         let test = Test::all(keys, &selected.view, &selected.saved, now, &mut needles)?;
         let uids = test.candidates(&selected.view);
         let (mailbox, mailboxes) = (selected.mailbox, self.mailboxes());
-        let mut hits = Hits::default();
+        let (mut hits, uids) = self.sift(&test, uids, mentions_modseq(keys)).await?;
         for page in uids.chunks(PAGE_MESSAGES) {
             self.show_progress(hits.seen, Some(uids.len())).await?;
             hits.seen += page.len();
             for message in self.load(page).await? {
                 if is_hit(&mailboxes, mailbox, &test, &needles, &message).await? {
-                    hits.uids.push(message.uid.0);
-                    hits.modseq = hits.modseq.max(message.modseq);
+                    hits.add(message.uid, message.modseq);
                 }
             }
             // Others want to go on too.
             tokio::task::yield_now().await;
         }
+        hits.uids.sort_unstable();
         Ok(hits)
+    }
+
+    /// Finds what can be found without the messages' records; returns those that are left as well.
+    async fn sift(
+        &mut self,
+        test: &Test,
+        uids: Vec<u32>,
+        wants_modseq: bool,
+    ) -> Result<(Hits, Vec<u32>), Refusal> {
+        match test.outcome_of_all() {
+            Some(true) if !wants_modseq => return Ok((Hits { uids, ..Hits::default() }, Vec::new())),
+            Some(false) => return Ok((Hits::default(), Vec::new())),
+            _ => {}
+        }
+        let selected = self.selected()?;
+        let (mailbox, count) = (selected.mailbox, selected.view.count());
+        // To list a mailbox costs what is in it.
+        let is_few =
+            uids.len().saturating_mul(LISTED_SHARE_MIN) < usize::try_from(count).unwrap_or(usize::MAX);
+        if is_few || !(test.asks_list() || wants_modseq) {
+            return Ok((Hits::default(), uids));
+        }
+        let (mut hits, mut left) = (Hits::default(), Vec::new());
+        for message in self.mailboxes().listing(mailbox).await?.messages {
+            if uids.binary_search(&message.uid.0).is_err() {
+                continue;
+            }
+            match test.outcome_by_list(&message) {
+                Some(true) => hits.add(message.uid, message.modseq),
+                Some(false) => {}
+                None => left.push(message.uid.0),
+            }
+        }
+        Ok((hits, left))
     }
 
     fn answer_search(

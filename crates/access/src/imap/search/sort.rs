@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use mail::{
     Timestamp,
-    mime::{Envelope, EnvelopeAddress},
+    mime::{AddressHead, Envelope, EnvelopeHead, StructureHead},
 };
 use proto::imap::{
     command::{Direction, Sort, SortField, SortKey},
     response::{Data, ESearch, Found, Status},
 };
-use store::mailbox::{StoredMessage, Summary};
+use store::mailbox::{MessageRecord, StoredMessage, Summary, Uid};
 
 use super::{
     super::{
@@ -36,14 +36,13 @@ impl Session {
         sort: Sort,
     ) -> Result<Next, Refusal> {
         let hits = self.find_hits(&sort.keys, by_uid).await?;
+        let needs_records =
+            sort.by.iter().any(|key| matches!(key.field, SortField::Arrival | SortField::Size));
         let mut rows = Vec::with_capacity(hits.uids.len());
         for page in hits.uids.chunks(PAGE_MESSAGES) {
             self.show_progress(hits.seen + rows.len(), None).await?;
-            for (message, summary) in self.load_with_summaries(page).await? {
-                let values: Vec<Value> =
-                    sort.by.iter().map(|key| value(key.field, &message, &summary)).collect();
-                rows.push((values, message.uid.0));
-            }
+            let undated = self.read_rows(&sort.by, page, needs_records, &mut rows).await?;
+            self.read_rows(&sort.by, &undated, true, &mut rows).await?;
             tokio::task::yield_now().await;
         }
         rows.sort_by(|one, other| compare(&sort.by, one, other));
@@ -71,6 +70,35 @@ impl Session {
         };
         self.machine.data(&data);
         Ok(Next::Done(Status::ok("sorted")))
+    }
+
+    /// Reads what messages are sorted by. Returns those of which only their records tell it.
+    async fn read_rows(
+        &mut self,
+        by: &[SortKey],
+        uids: &[u32],
+        with_records: bool,
+        rows: &mut Vec<(Vec<Value>, u32)>,
+    ) -> Result<Vec<u32>, Refusal> {
+        let records = if with_records { self.load(uids).await? } else { Vec::new() };
+        let record = |uid: Uid| {
+            let place = records.binary_search_by_key(&uid, |message| message.uid).ok()?;
+            records.get(place).map(|message| &message.record)
+        };
+        let mailbox = self.selected()?.mailbox;
+        let uids: Vec<Uid> = uids.iter().copied().map(Uid).collect();
+        let read = |uid: Uid, head: &StructureHead<'_>| {
+            let values = by.iter().map(|key| value(key.field, record(uid), head.envelope.as_ref()));
+            (values.collect::<Option<Vec<Value>>>(), uid.0)
+        };
+        let mut undecided = Vec::new();
+        for (values, uid) in self.mailboxes().structure_heads(mailbox, &uids, read).await? {
+            match values {
+                Some(values) => rows.push((values, uid)),
+                None => undecided.push(uid),
+            }
+        }
+        Ok(undecided)
     }
 
     /// Those that are there still, and can be read.
@@ -103,32 +131,43 @@ pub(super) fn envelope(summary: &Summary) -> Option<&Envelope> {
 /// When it was written (RFC 5256 §2.2): where that cannot be told, when it came.
 pub(super) fn sent(message: &StoredMessage, summary: &Summary) -> Timestamp {
     let date = envelope(summary).and_then(|envelope| envelope.date.as_deref());
-    let sent = date.and_then(|date| Timestamp::parse_rfc5322(date.trim()).ok());
-    sent.unwrap_or(message.record.internal_date)
+    written(date).unwrap_or(message.record.internal_date)
 }
 
-fn value(field: SortField, message: &StoredMessage, summary: &Summary) -> Value {
-    let envelope = envelope(summary);
-    let address = |addresses: Option<&Vec<EnvelopeAddress>>| Value::Text(first_mailbox(addresses));
-    match field {
-        SortField::Arrival => Value::Number(message.record.internal_date.millis()),
-        SortField::Date => Value::Number(sent(message, summary).millis()),
-        SortField::Size => Value::Number(i64::try_from(message.record.octets()).unwrap_or(i64::MAX)),
+fn written(date: Option<&str>) -> Option<Timestamp> {
+    Timestamp::parse_rfc5322(date?.trim()).ok()
+}
+
+/// `None` if only the record tells.
+fn value(
+    field: SortField,
+    record: Option<&MessageRecord>,
+    envelope: Option<&EnvelopeHead<'_>>,
+) -> Option<Value> {
+    let address = |addresses: Option<&Vec<AddressHead<'_>>>| Value::Text(first_mailbox(addresses));
+    let came = || record.map(|record| record.internal_date);
+    Some(match field {
+        SortField::Arrival => Value::Number(came()?.millis()),
+        SortField::Date => {
+            let date = envelope.and_then(|envelope| envelope.date);
+            Value::Number(written(date).or_else(came)?.millis())
+        }
+        SortField::Size => Value::Number(i64::try_from(record?.octets()).unwrap_or(i64::MAX)),
         SortField::From => address(envelope.map(|envelope| &envelope.from)),
         SortField::To => address(envelope.map(|envelope| &envelope.to)),
         SortField::Cc => address(envelope.map(|envelope| &envelope.cc)),
         SortField::Subject => {
-            let subject = envelope.and_then(|envelope| envelope.subject.as_deref());
+            let subject = envelope.and_then(|envelope| envelope.subject);
             Value::Text(base_subject(subject.unwrap_or_default()).0)
         }
-    }
+    })
 }
 
 /// RFC 5256 §3: the local part of the first address, or the name of the group.
-fn first_mailbox(addresses: Option<&Vec<EnvelopeAddress>>) -> String {
+fn first_mailbox(addresses: Option<&Vec<AddressHead<'_>>>) -> String {
     match addresses.and_then(|addresses| addresses.first()) {
-        Some(EnvelopeAddress::Mailbox { local_part, .. }) => local_part.to_lowercase(),
-        Some(EnvelopeAddress::GroupStart(name)) => name.to_lowercase(),
-        Some(EnvelopeAddress::GroupEnd) | None => String::new(),
+        Some(AddressHead::Mailbox { local_part, .. }) => local_part.to_lowercase(),
+        Some(AddressHead::GroupStart(name)) => name.to_lowercase(),
+        Some(AddressHead::GroupEnd) | None => String::new(),
     }
 }

@@ -7,7 +7,7 @@ use proto::imap::{
     date::Date,
     sequence::{NumberSet, SequenceSet},
 };
-use store::mailbox::StoredMessage;
+use store::mailbox::{ListedMessage, StoredMessage};
 
 use super::{
     super::{flags, refusal::Refusal, view::View},
@@ -69,17 +69,71 @@ impl Test {
             Self::And(tests) => {
                 let sets = tests.iter().filter(|test| matches!(test, Self::Uids(_)));
                 let least = sets.map(|test| test.candidates(view)).min_by_key(Vec::len);
-                least.unwrap_or_else(|| view.uids().to_vec())
+                least.unwrap_or_else(|| view.uids())
             }
-            _ => view.uids().to_vec(),
+            _ => view.uids(),
         }
     }
 
     /// `None`: it depends on what is not known.
     pub(super) fn outcome(&self, message: &StoredMessage, known: &Known) -> Option<bool> {
+        self.decide(&|test| test.of_message(message, known))
+    }
+
+    /// By what the list of the mailbox tells.
+    pub(super) fn outcome_by_list(&self, message: &ListedMessage) -> Option<bool> {
+        self.decide(&|test| match test {
+            Self::Uids(uids) => Some(uids.contains(message.uid.0)),
+            Self::Flag(flag) => Some(flags::has(message.flags, &message.keywords, flag)),
+            Self::ModSeq(modseq) => Some(message.modseq >= *modseq),
+            _ => None,
+        })
+    }
+
+    /// The same for every message.
+    pub(super) fn outcome_of_all(&self) -> Option<bool> {
+        self.decide(&|_| None)
+    }
+
+    /// Whether the list of the mailbox tells something of it.
+    pub(super) fn asks_list(&self) -> bool {
+        match self {
+            Self::Flag(_) | Self::ModSeq(_) => true,
+            Self::Not(test) => test.asks_list(),
+            Self::Or(one, other) => one.asks_list() || other.asks_list(),
+            Self::And(tests) => tests.iter().any(Self::asks_list),
+            _ => false,
+        }
+    }
+
+    /// Of the tests that this one is made of, `one` is asked.
+    fn decide(&self, one: &dyn Fn(&Self) -> Option<bool>) -> Option<bool> {
+        match self {
+            Self::Always(outcome) => Some(*outcome),
+            Self::Not(test) => test.decide(one).map(|outcome| !outcome),
+            Self::Or(either, other) => match (either.decide(one), other.decide(one)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Self::And(tests) => {
+                let mut outcome = Some(true);
+                for test in tests {
+                    match test.decide(one) {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => outcome = None,
+                    }
+                }
+                outcome
+            }
+            test => one(test),
+        }
+    }
+
+    fn of_message(&self, message: &StoredMessage, known: &Known) -> Option<bool> {
         let record = &message.record;
         Some(match self {
-            Self::Always(outcome) => *outcome,
             Self::Uids(uids) => uids.contains(message.uid.0),
             Self::Flag(flag) => flags::has(record.flags, &record.keywords, flag),
             Self::Larger(octets) => record.octets() > *octets,
@@ -105,23 +159,8 @@ impl Test {
             Self::ModSeq(modseq) => message.modseq >= *modseq,
             Self::EmailId(id) => record.email_id() == *id,
             Self::Needle(place) => return known.is_found(*place),
-            Self::Not(test) => !test.outcome(message, known)?,
-            Self::Or(one, other) => match (one.outcome(message, known), other.outcome(message, known)) {
-                (Some(true), _) | (_, Some(true)) => true,
-                (Some(false), Some(false)) => false,
-                _ => return None,
-            },
-            Self::And(tests) => {
-                let mut outcome = Some(true);
-                for test in tests {
-                    match test.outcome(message, known) {
-                        Some(false) => return Some(false),
-                        Some(true) => {}
-                        None => outcome = None,
-                    }
-                }
-                return outcome;
-            }
+            // Made of others, which are asked instead.
+            Self::Always(_) | Self::Not(_) | Self::Or(..) | Self::And(_) => return None,
         })
     }
 }

@@ -16,6 +16,9 @@ pub use data::{Data, ESearch, Found, ListAttribute, ListEntry, Namespaces, Statu
 pub use fetch::{ContentName, FetchData};
 pub use status::{Code, Condition, Status};
 
+/// Pieces of this size are parts of something long.
+const MUCH_BYTES: usize = 16 * 1024;
+
 /// Writes responses one after the other; checks that what was begun is ended.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -55,8 +58,17 @@ impl Encoder {
         self.out.is_empty()
     }
 
+    /// Who has much to say probably goes on.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        let next = if self.out.len() < MUCH_BYTES { Vec::new() } else { Vec::with_capacity(self.out.len()) };
+        std::mem::replace(&mut self.out, next)
+    }
+
+    /// Nothing is to be said for a while.
+    pub fn rest(&mut self) {
+        if self.out.is_empty() {
+            self.out = Vec::new();
+        }
     }
 
     /// `tag`: `*` for what answers nothing.

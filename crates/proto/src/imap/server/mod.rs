@@ -32,7 +32,7 @@ pub const LOGIN_FAILURES_MAX: u32 = 3;
 /// Commands in a row that are unknown, malformed or out of place before the session is closed.
 const BAD_COMMANDS_MAX: u32 = 20;
 /// Output is handed over once it has this many octets.
-const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// Of a command before the login; the longest is AUTHENTICATE with its initial response.
 const COMMAND_BYTES_MAX_BEFORE_LOGIN: usize = 16 * 1024;
 const COMMAND_BYTES_MAX: usize = 64 * 1024;

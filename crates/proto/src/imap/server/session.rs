@@ -288,6 +288,7 @@ impl Server {
                 };
                 self.deadline = Some(deadline);
                 if now < deadline {
+                    self.encoder.rest();
                     return Step::NeedInput;
                 }
                 self.say_bye(Code::Unavailable, "autologout: nothing has come for too long");

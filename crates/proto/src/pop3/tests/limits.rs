@@ -104,7 +104,7 @@ fn output_is_taken_before_more_content_is_asked_for() {
     driver.server.push(b"RETR 1\r\n");
     assert_eq!(driver.server.poll(driver.now), Step::Event(Event::Retrieve { uid: 3 }));
     assert_eq!(driver.server.poll(driver.now), Step::Event(Event::Retrieve { uid: 3 }));
-    driver.server.answer_content(&[b'x'; OUTPUT_BYTES_MAX]);
+    driver.server.answer_content(&vec![b'x'; OUTPUT_BYTES_MAX]);
     assert!(matches!(driver.server.poll(driver.now), Step::Write(_)));
     assert_eq!(driver.server.poll(driver.now), Step::Event(Event::MoreContent));
     driver.server.answer_content_end();

@@ -173,11 +173,11 @@ fn pipelined_commands_keep_their_order() {
 #[test]
 fn long_bodies_go_out_piece_by_piece() {
     let mut driver = Driver::selected();
-    driver.body = vec![b'x'; 200_000];
+    driver.body = vec![b'x'; 800_000];
     let said = driver.say("A FETCH 1 BODY[]\r\n");
     assert_eq!(
         said,
-        format!("* 1 FETCH (UID 7 BODY[] {{200000}}\r\n{})\r\nA OK fetched\r\n", "x".repeat(200_000))
+        format!("* 1 FETCH (UID 7 BODY[] {{800000}}\r\n{})\r\nA OK fetched\r\n", "x".repeat(800_000))
     );
     assert!(driver.writes > 10, "{}", driver.writes);
 }
