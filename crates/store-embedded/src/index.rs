@@ -216,6 +216,17 @@ impl Snapshot {
         BlobRow::decode(octets.value()).map(Some).ok_or_else(damaged)
     }
 
+    /// At most `limit` bodies with numbers from `first` on.
+    pub fn blobs(&self, first: u64, limit: usize) -> Result<Vec<(u64, BlobRow)>, StoreError> {
+        let entries = self.blobs.range(first..).map_err(|error| read_error(&error))?;
+        let decoded = entries.take(limit).map(|entry| {
+            let (id, octets) = entry.map_err(|error| read_error(&error))?;
+            let damaged = || StoreError::Damaged(format!("the index entry of body {}", id.value()));
+            Ok((id.value(), BlobRow::decode(octets.value()).ok_or_else(damaged)?))
+        });
+        decoded.collect()
+    }
+
     pub fn range(
         &self,
         range: &KeyRange,

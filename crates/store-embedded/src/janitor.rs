@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     time::Duration,
@@ -36,6 +37,8 @@ pub(crate) enum Job {
         segment: u64,
         usage: Usage,
     },
+    /// The last snapshot was dropped.
+    Released,
     Stop,
 }
 
@@ -60,6 +63,14 @@ pub(crate) struct JanitorThread {
     pub compaction: Option<Compaction>,
     /// The last segment that was compacted or could not be.
     pub compacted: Option<u64>,
+    pub waiting: Waiting,
+}
+
+/// What is removed once no snapshot may need it. What a crash leaves of it, opening the store removes.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    files: Vec<PathBuf>,
+    segments: Vec<u64>,
 }
 
 impl JanitorThread {
@@ -70,8 +81,10 @@ impl JanitorThread {
                 None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match job {
+                Ok(Job::RemoveFile(path)) if self.is_held() => self.waiting.files.push(path),
                 Ok(Job::RemoveFile(path)) => remove_file(&path),
                 Ok(Job::Checkpointed { segment, usage }) => self.checkpointed(segment, &usage),
+                Ok(Job::Released) => self.released(),
                 Err(RecvTimeoutError::Timeout) => self.step(),
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -82,7 +95,11 @@ impl JanitorThread {
         for (number, _) in usage.range(..segment).filter(|(_, sizes)| sizes.live_bytes == 0) {
             // Its file may be written over at once.
             self.compaction.take_if(|compaction| compaction.segment() == *number);
-            self.remove_segment(*number);
+            if self.is_held() {
+                self.waiting.segments.push(*number);
+            } else {
+                self.remove_segment(*number);
+            }
         }
         if self.compaction.is_none() && self.shared.stopped().is_none() {
             let damage = self.shared.damage();
@@ -91,6 +108,24 @@ impl JanitorThread {
             });
             drop(damage);
             self.compaction = found.and_then(|number| Compaction::begin(&self.shared, number));
+        }
+    }
+
+    /// A snapshot counts itself before it looks, and what it sees is given up by a job that comes after that.
+    fn is_held(&self) -> bool {
+        self.shared.snapshots.load(Ordering::SeqCst) > 0
+    }
+
+    fn released(&mut self) {
+        if self.is_held() {
+            return;
+        }
+        let Waiting { files, segments } = std::mem::take(&mut self.waiting);
+        for path in files {
+            remove_file(&path);
+        }
+        for number in segments {
+            self.remove_segment(number);
         }
     }
 

@@ -32,6 +32,7 @@ mod records;
 mod recovery;
 mod segment;
 mod shared;
+mod snapshot;
 mod space;
 mod start;
 mod view;
@@ -44,7 +45,8 @@ use std::{
 
 use bytes::Bytes;
 use store::{
-    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, StoreError,
+    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, Snapshot,
+    StoreError,
 };
 use tokio::sync::oneshot;
 
@@ -52,6 +54,7 @@ use committer::Request;
 pub use damage::Damage;
 pub use error::OpenError;
 use shared::{Layout, Shared};
+use snapshot::HeldView;
 use start::Threads;
 
 /// Scans of more pairs than this leave the caller's thread.
@@ -180,8 +183,17 @@ impl Engine for EmbeddedEngine {
         Ok(Box::new(blob::Writer::new(id, self.threads.writer_context(&self.shared))))
     }
 
+    async fn blob_writer_as(&self, id: BlobId) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.shared.next_blob.fetch_max(id.0.saturating_add(1), Ordering::Relaxed);
+        Ok(Box::new(blob::Writer::new(id.0, self.threads.writer_context(&self.shared))))
+    }
+
     async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {
         read::blob(&self.shared, id.0, range).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(HeldView::new(&self.shared, self.threads.janitor())))
     }
 
     fn changes(&self, prefix: Key) -> Changes {

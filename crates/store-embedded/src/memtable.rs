@@ -16,7 +16,7 @@ use crate::codec::{BlobRow, ROW_BYTES};
 /// What an entry takes besides its octets, roughly.
 const ENTRY_OVERHEAD_BYTES: usize = 160;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Memtable {
     pairs: BTreeMap<Key, Option<Bytes>>,
     blobs: BTreeMap<u64, Option<BlobRow>>,
@@ -83,6 +83,11 @@ impl Memtable {
 
     pub fn blobs(&self) -> impl Iterator<Item = (u64, Option<&BlobRow>)> {
         self.blobs.iter().map(|(id, row)| (*id, row.as_ref()))
+    }
+
+    /// Those with numbers from `first` to `last`.
+    pub fn blobs_within(&self, first: u64, last: u64) -> impl Iterator<Item = (u64, Option<BlobRow>)> {
+        self.blobs.range(first..=last).map(|(id, row)| (*id, *row))
     }
 
     pub fn range(&self, range: &KeyRange, order: Order) -> Entries<'_> {

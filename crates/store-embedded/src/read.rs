@@ -48,6 +48,19 @@ fn from_page_cache(shared: &Shared, row: &BlobRow) -> Option<Bytes> {
     (read == octets.len() && xxh3_64(&octets) == row.checksum).then(|| octets.into())
 }
 
+/// A body that stays where it is, because a snapshot needs it.
+pub(crate) fn held(shared: &Shared, id: u64, row: BlobRow, range: Range<u64>) -> Result<Bytes, StoreError> {
+    let range = range.start.min(row.bytes)..range.end.min(row.bytes);
+    if range.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let outcome = match row.place {
+        Place::File => shared.blobs.read(id, &row, &range),
+        Place::Log { segment, offset } => from_log(shared, &row, segment, offset, &range),
+    };
+    outcome.map_err(|error| missing_or_damaged(shared, id, &row, error))
+}
+
 fn read(shared: &Shared, id: u64, row: BlobRow, range: &Range<u64>) -> Result<Bytes, StoreError> {
     let mut row = row;
     for _ in 0..ATTEMPTS {

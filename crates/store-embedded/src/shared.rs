@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub next_blob: AtomicU64,
     pub damage: Mutex<DamageList>,
     pub counters: Counters,
+    /// Snapshots in use: nothing that they may need is removed.
+    pub snapshots: AtomicUsize,
     stopped: OnceLock<String>,
 }
 
@@ -85,6 +87,7 @@ impl Shared {
             next_blob: AtomicU64::new(parts.next_blob),
             damage: Mutex::new(parts.damage),
             counters: Counters::default(),
+            snapshots: AtomicUsize::new(0),
             stopped: OnceLock::new(),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     checkpoint::{Checkpointer, Checkpoints},
     committer::{Committer, QUEUE_MAX, Request},
     error::{Context, OpenError},
-    janitor::{Janitor, JanitorThread, Job},
+    janitor::{Janitor, JanitorThread, Job, Waiting},
     recovery::Opened,
     shared::Shared,
 };
@@ -75,6 +75,7 @@ pub(crate) fn start(opened: Opened) -> Result<(Arc<Shared>, Threads), OpenError>
         jobs,
         compaction: None,
         compacted: None,
+        waiting: Waiting::default(),
     };
     let started = (|| {
         threads.others.push(spawn("store-checkpoint", || checkpointer.run())?);
@@ -93,6 +94,10 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 impl Threads {
     pub fn requests(&self) -> Option<&Sender<Request>> {
         self.requests.as_ref()
+    }
+
+    pub fn janitor(&self) -> Janitor {
+        self.janitor.clone()
     }
 
     pub fn writer_context(&self, shared: &Shared) -> WriterContext {

@@ -1,6 +1,6 @@
 //! The state as readers see it: the table that commits go into, the one on its way to the index, and the index.
 
-use std::{cmp::Ordering, iter::Peekable, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, iter::Peekable, sync::Arc};
 
 use bytes::Bytes;
 use store::{Key, KeyRange, Order, StoreError};
@@ -48,6 +48,28 @@ impl View {
 
     pub fn recent_blob(&self, id: u64) -> Option<&Option<BlobRow>> {
         self.active.blob(id).or_else(|| self.frozen.as_ref()?.blob(id))
+    }
+
+    /// At most `limit` bodies with numbers from `first` on; fewer only at the end.
+    pub fn blobs(&self, first: u64, limit: usize) -> Result<Vec<(u64, BlobRow)>, StoreError> {
+        let (mut first, mut found) = (first, Vec::new());
+        while found.len() < limit {
+            let base = self.base.blobs(first, limit)?;
+            let is_end = base.len() < limit;
+            let last = base.last().map(|(id, _)| *id).filter(|_| !is_end).unwrap_or(u64::MAX);
+            let mut rows: BTreeMap<u64, Option<BlobRow>> =
+                base.into_iter().map(|(id, row)| (id, Some(row))).collect();
+            for table in self.frozen.as_deref().into_iter().chain([&self.active]) {
+                rows.extend(table.blobs_within(first, last));
+            }
+            found.extend(rows.into_iter().filter_map(|(id, row)| Some((id, row?))));
+            if is_end {
+                break;
+            }
+            first = last.saturating_add(1);
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Finds out what the writes mean for `active`. It holds until the next commit, whatever checkpoints do meanwhile.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     batch::{Batch, Slot},
     changes::Changes,
+    snapshot::Snapshot,
 };
 
 /// An ordered key. Its layouts are told in [`crate::keys`].
@@ -46,8 +47,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
     /// A place to stream a body into. Dropped before its batch is committed, it leaves nothing behind.
     async fn blob_writer(&self) -> Result<Box<dyn BlobWriter>, StoreError>;
+    /// As [`blob_writer`](Self::blob_writer), for a body of another store that keeps its number. Later bodies get greater ones.
+    async fn blob_writer_as(&self, id: BlobId) -> Result<Box<dyn BlobWriter>, StoreError>;
     /// Octets of a body; the range is cut to what exists. `NotFound` once its last reference is gone.
     async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError>;
+    /// Everything as it is at one moment between two commits.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
     /// Wakes after commits that touch keys with this prefix.
     fn changes(&self, prefix: Key) -> Changes;
     /// Some once the engine refuses further commits, and why.

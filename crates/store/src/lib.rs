@@ -11,6 +11,7 @@ pub mod keys;
 pub mod ledger;
 pub mod mailbox;
 pub mod memory;
+pub mod snapshot;
 pub mod spool;
 pub mod sts;
 pub mod suppressions;
@@ -31,6 +32,7 @@ pub use engine::{
 };
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
+pub use snapshot::{Body, Snapshot};
 pub use spool::Spool;
 use sts::StsPolicies;
 pub use suppressions::Suppressions;

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use login::Logins;
 use mail::{QueueId, Timestamp};
 use store::{
-    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, StoreError,
-    Stores,
+    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, Snapshot,
+    StoreError, Stores,
     memory::MemoryEngine,
     spool::{EntryStatus, LaneId, QueueEntry, QueuedRecipient},
 };
@@ -53,6 +53,14 @@ impl Engine for Counting {
 
     async fn blob_writer(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
         self.engine.blob_writer().await
+    }
+
+    async fn blob_writer_as(&self, id: BlobId) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.engine.blob_writer_as(id).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.engine.snapshot().await
     }
 
     async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {

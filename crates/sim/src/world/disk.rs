@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use store::{
-    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, StoreError,
+    Batch, BlobId, BlobWriter, Changes, CommitError, Committed, Engine, Key, KeyRange, Order, Snapshot,
+    StoreError,
     memory::{Chance, MemoryEngine},
 };
 
@@ -71,6 +72,14 @@ impl Engine for Disk {
 
     async fn blob_writer(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
         self.life.guard(self.engine.blob_writer()).await
+    }
+
+    async fn blob_writer_as(&self, id: BlobId) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.life.guard(self.engine.blob_writer_as(id)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.life.guard(self.engine.snapshot()).await
     }
 
     async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {

@@ -17,6 +17,7 @@ pub mod blobs;
 pub mod concurrency;
 pub mod pairs;
 pub mod random;
+pub mod snapshots;
 pub mod survival;
 
 use std::sync::Arc;
@@ -72,6 +73,9 @@ macro_rules! contract_tests {
             ranges_are_cut_to_what_exists, a_body_is_invisible_before_its_batch, the_last_reference_reclaims,
             references_move_within_a_batch, a_body_without_references_is_reclaimed_at_once,
             a_conflict_reclaims_its_bodies, dropped_writers_leave_nothing, one_batch_carries_many_bodies);
+        $crate::contract_tests!(@cases $make, snapshots:
+            a_snapshot_stays_as_it_was, a_snapshot_keeps_bodies_that_are_reclaimed, bodies_are_listed_in_pages,
+            a_snapshot_outlives_checkpoints_and_compaction, a_body_keeps_the_number_it_is_given);
         $crate::contract_tests!(@cases $make, survival:
             acknowledged_state_survives_a_kill, acknowledged_state_survives_a_close, counters_go_on_after_a_kill,
             reclaimed_bodies_stay_gone, new_bodies_do_not_collide_after_a_kill, a_closed_engine_takes_no_commits,

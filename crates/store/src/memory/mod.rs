@@ -28,6 +28,7 @@ use crate::{
         BlobId, BlobPayload, BlobWriter, CommitError, Committed, Engine, Key, KeyRange, Order, PendingBlob,
         StoreError,
     },
+    snapshot::Snapshot,
 };
 
 /// Keeps everything in memory. Without a crash model a commit is as durable as the process.
@@ -165,8 +166,17 @@ impl Engine for MemoryEngine {
         Ok(Box::new(MemoryWriter { id, octets: BytesMut::new() }))
     }
 
+    async fn blob_writer_as(&self, id: BlobId) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.next_blob.fetch_max(id.0.saturating_add(1), Ordering::Relaxed);
+        Ok(Box::new(MemoryWriter { id, octets: BytesMut::new() }))
+    }
+
     async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.disk().visible()?.body(id, range)
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(self.disk().visible()?.clone()))
     }
 
     fn changes(&self, prefix: Key) -> Changes {

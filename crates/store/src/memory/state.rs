@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     apply::{Evaluated, Reader},
     engine::{BlobId, BlobPayload, Key, KeyRange, Order, StoreError},
+    snapshot::{self, Snapshot},
 };
 
 /// Pairs and bodies. A clone shares the octets.
@@ -117,6 +118,30 @@ impl State {
                 self.bodies.remove(id);
             }
         }
+    }
+}
+
+#[async_trait::async_trait]
+impl Snapshot for State {
+    async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, StoreError> {
+        Ok(State::scan(self, range, Order::Ascending, limit))
+    }
+
+    async fn bodies(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<snapshot::Body>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = self.bodies.range((from, Bound::Unbounded)).take(limit);
+        Ok(found.map(|(id, body)| body.told(*id)).collect())
+    }
+
+    async fn blob_read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.body(id, range)
+    }
+}
+
+impl Body {
+    fn told(&self, id: BlobId) -> snapshot::Body {
+        let checksum = xxhash_rust::xxh3::xxh3_64(&self.octets);
+        snapshot::Body { id, bytes: self.octets.len() as u64, references: self.references, checksum }
     }
 }
 
