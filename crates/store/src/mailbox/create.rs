@@ -121,10 +121,10 @@ fn put_mailbox(batch: &mut Batch, mailbox: &Mailbox) {
 }
 
 /// Not 0, which is no UIDVALIDITY.
-fn seconds(at: Timestamp) -> u32 {
+pub(super) fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.millis() / 1000).unwrap_or(if at.millis() < 0 { 1 } else { u32::MAX }).max(1)
 }
 
-fn numbering_key() -> Key {
+pub(super) fn numbering_key() -> Key {
     KeyBuilder::counter(counter::UID_VALIDITY).key()
 }

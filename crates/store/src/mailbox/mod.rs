@@ -3,6 +3,7 @@
 //! Every message has one entry among the changes of its mailbox, at its last MODSEQ, with its flags: listing a mailbox is
 //! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
+mod anew;
 mod copy;
 #[cfg(test)]
 mod crash_tests;
@@ -157,6 +158,15 @@ impl MessageRecord {
     /// Octets of prefix and body (RFC822.SIZE, POP3 LIST).
     pub fn octets(&self) -> u64 {
         self.blob_bytes.saturating_add(self.prefix.len() as u64)
+    }
+
+    /// The same for a message and its copies, and whatever became of their store: in a backup of it, and restored from that.
+    pub fn likeness(&self) -> u64 {
+        let mut hash = xxhash_rust::xxh3::Xxh3::with_seed(self.blob.0);
+        hash.update(&self.blob_bytes.to_be_bytes());
+        hash.update(&self.internal_date.millis().to_be_bytes());
+        hash.update(&self.prefix);
+        hash.digest()
     }
 
     /// RFC 8474 §5.1: copies share it, as they share what they consist of.
