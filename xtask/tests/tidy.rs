@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("world", &["mail"]),
     ("store", &["mail", "world"]),
     ("store-embedded", &["store"]),
+    ("backup", &["mail", "store"]),
     ("login", &["mail", "proto", "world", "store"]),
     ("mta", &["mail", "proto", "world", "store", "login"]),
     ("access", &["mail", "proto", "world", "store", "login"]),
@@ -31,7 +32,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["mail", "world", "store"]),
     (
         "postrider",
-        &["mail", "proto", "world", "store", "store-embedded", "login", "mta", "access", "web", "sim"],
+        &[
+            "mail",
+            "proto",
+            "world",
+            "store",
+            "store-embedded",
+            "backup",
+            "login",
+            "mta",
+            "access",
+            "web",
+            "sim",
+        ],
     ),
 ];
 
