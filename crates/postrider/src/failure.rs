@@ -49,6 +49,12 @@ impl From<store::StoreError> for Failure {
     }
 }
 
+impl From<backup::Error> for Failure {
+    fn from(error: backup::Error) -> Self {
+        Self::new(error)
+    }
+}
+
 impl From<crate::config::ConfigError> for Failure {
     fn from(error: crate::config::ConfigError) -> Self {
         Self::new(error)

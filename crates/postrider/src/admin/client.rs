@@ -118,6 +118,14 @@ impl Session {
         }
     }
 
+    /// As [`ask`](Self::ask), where octets may follow the response, or later requests depend on this one.
+    pub async fn exchange(&mut self, request: &AdminRequest) -> Result<AdminResponse, Failure> {
+        match exchange(self.stream(), request).await.map_err(|error| broken(&error))? {
+            AdminResponse::Error { message } => Err(Failure::new(message)),
+            response => Ok(response),
+        }
+    }
+
     pub async fn content(&mut self, octets: u64) -> Result<Vec<u8>, Failure> {
         let mut content = Vec::new();
         self.stream().take(octets).read_to_end(&mut content).await.map_err(|error| broken(&error))?;

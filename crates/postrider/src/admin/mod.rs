@@ -16,6 +16,7 @@ mod route;
 pub mod selector;
 mod session;
 mod sites;
+mod snapshot;
 pub mod socket;
 mod suppressions;
 mod tls_reports;
@@ -30,6 +31,7 @@ use world::World;
 pub use client::Session;
 use protocol::{AdminRequest, AdminResponse, ListenerView};
 pub use queue::QueueHand;
+pub use snapshot::SessionSnapshot;
 
 /// What requests are executed on.
 #[derive(Clone, Debug)]
@@ -82,6 +84,10 @@ impl Admin {
             AdminRequest::TlsReports { action } => tls_reports::execute(self, action).await,
             AdminRequest::Suppression { action } => {
                 suppressions::execute(self, action).await.unwrap_or_else(AdminResponse::error)
+            }
+            AdminRequest::MailboxAdd(settings) => transfer::add_mailbox(self, &settings).await,
+            AdminRequest::MailboxContents { address, mailbox, after } => {
+                transfer::contents(self, &address, &mailbox, after).await
             }
             AdminRequest::MailboxList { address } => transfer::mailboxes(self, &address).await,
             AdminRequest::Undelete(request) => {

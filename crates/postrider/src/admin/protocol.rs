@@ -1,7 +1,9 @@
 //! What administrative commands ask and get: one JSON object a line, the same over the control socket and in process.
 
+mod list;
 mod queue;
 mod site;
+mod snapshot;
 mod suppression;
 mod tls;
 mod transfer;
@@ -13,15 +15,17 @@ use mail::terminal::Notice;
 use serde::{Deserialize, Serialize};
 use store::directory::Service;
 
+pub use list::{ListSettings, ListView, MemberView, Posting, Subscription};
 pub use queue::{
     Cursor, EntryDetails, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage, QueueRequest,
 };
 pub use site::{HostView, LimitsView, RouteView, SiteView, StsView, WayView};
+pub use snapshot::{BodyPart, PartView, SNAPSHOT_BYTES_MAX, SNAPSHOT_PARTS_MAX, SnapshotAction};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
 pub use tls::{TlsDayView, TlsFailureView, TlsPolicyView, TlsReceivedView, TlsReportView, TlsReportsAction};
 pub use transfer::{
-    ExportPage, ExportedMessage, ImportPage, ImportedMessage, MailboxView, TRANSFER_BYTES_MAX,
-    TRANSFER_MESSAGES_MAX,
+    ExportPage, ExportedMessage, ImportPage, ImportedMessage, MailboxSettings, MailboxView,
+    TRANSFER_BYTES_MAX, TRANSFER_MESSAGES_MAX,
 };
 pub use undelete::{EXPUNGED_SHOWN_MAX, ExpungedView, Undelete};
 
@@ -110,6 +114,18 @@ pub enum AdminRequest {
     },
     MailboxList {
         address: String,
+    },
+    /// One that is there stays as it is.
+    MailboxAdd(MailboxSettings),
+    /// Tells messages apart: [`store::mailbox::MessageRecord::likeness`], of those with UIDs above `after`.
+    MailboxContents {
+        address: String,
+        mailbox: String,
+        after: u32,
+    },
+    /// For backups; octets follow the answers.
+    Snapshot {
+        action: SnapshotAction,
     },
     /// The octets of its messages follow.
     Import(ImportPage),
@@ -209,34 +225,6 @@ pub enum AppPasswordAction {
     },
 }
 
-/// What is none stays as it is, or is the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListSettings {
-    pub name: Option<String>,
-    pub owners: Option<Vec<String>>,
-    pub posting: Option<Posting>,
-    pub subscription: Option<Subscription>,
-}
-
-/// Who may write to a list; owners always may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Posting {
-    Anyone,
-    Members,
-    Owners,
-}
-
-/// Who may join a list by mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Subscription {
-    /// Everybody who confirms
-    Open,
-    /// Nobody: members are added by command
-    Closed,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "response", rename_all = "kebab-case")]
 pub enum AdminResponse {
@@ -293,6 +281,22 @@ pub enum AdminResponse {
     /// One page; `next` is what to list after.
     Mailboxes {
         mailboxes: Vec<MailboxView>,
+    },
+    /// None at the end.
+    Contents {
+        likenesses: Vec<u64>,
+        next: Option<u32>,
+    },
+    SnapshotTaken {
+        taken_at: String,
+    },
+    /// So many follow.
+    Octets {
+        octets: u64,
+    },
+    /// The octets of all follow.
+    Parts {
+        parts: Vec<PartView>,
     },
     Imported {
         added: usize,
@@ -381,28 +385,6 @@ pub struct AliasView {
     pub address: String,
     pub targets: Vec<String>,
     pub created_at: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListView {
-    pub address: String,
-    pub name: Option<String>,
-    pub owners: Vec<String>,
-    pub posting: Posting,
-    pub subscription: Subscription,
-    pub member_count: u64,
-    /// Where one list is shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub members: Option<Vec<MemberView>>,
-    pub created_at: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberView {
-    pub address: String,
-    pub since: String,
-    pub bounces: u32,
-    pub suspended_at: Option<String>,
 }
 
 /// A client as it would show itself.

@@ -11,7 +11,7 @@ use world::{BoxStream, ListenAddress, Listener, Shutdown, World};
 use super::{
     Admin, attach,
     protocol::{AdminRequest, AdminResponse, REQUEST_BYTES_MAX},
-    transfer,
+    snapshot, transfer,
 };
 
 /// The socket's name in the data directory.
@@ -65,6 +65,7 @@ pub async fn converse(
     place: Option<OwnedSemaphorePermit>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
+    let mut held = snapshot::Held::default();
     loop {
         let mut line = Vec::new();
         let mut limited = (&mut stream).take(REQUEST_BYTES_MAX as u64 + 1);
@@ -87,6 +88,12 @@ pub async fn converse(
             }
             Ok(AdminRequest::Export(page)) => {
                 let given = tokio::time::timeout(IDLE_TIMEOUT, transfer::export(&mut stream, admin, &page));
+                given.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+                continue;
+            }
+            Ok(AdminRequest::Snapshot { action }) => {
+                let answer = snapshot::give(&mut stream, admin, &mut held, action);
+                let given = tokio::time::timeout(IDLE_TIMEOUT, answer);
                 given.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
                 continue;
             }

@@ -19,14 +19,16 @@ use super::{
     Admin,
     directory::parse_address,
     protocol::{
-        AdminResponse, ExportPage, ExportedMessage, ImportPage, ImportedMessage, MailboxView,
-        TRANSFER_BYTES_MAX, TRANSFER_MESSAGES_MAX,
+        AdminResponse, ExportPage, ExportedMessage, ImportPage, ImportedMessage, MailboxSettings,
+        MailboxView, TRANSFER_BYTES_MAX, TRANSFER_MESSAGES_MAX,
     },
     socket::respond,
 };
 
 /// Octets taken or given in one go.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Messages told apart in one go.
+const CONTENTS_MAX: usize = 5000;
 
 /// Why a page was not taken, or not given.
 enum Trouble {
@@ -150,6 +152,59 @@ async fn mailbox_or_made(admin: &Admin, account: &Account, name: &str) -> Result
         }
         Err(error) => Err(Trouble::Told(format!("the mailbox {name:?} cannot be made: {error}"))),
     }
+}
+
+/// Makes a mailbox, unless it is there.
+pub(super) async fn add_mailbox(admin: &Admin, settings: &MailboxSettings) -> AdminResponse {
+    match try_add_mailbox(admin, settings).await {
+        Ok(message) => AdminResponse::done(message),
+        Err(Trouble::Told(message)) => AdminResponse::error(message),
+        Err(Trouble::Broken(error)) => AdminResponse::error(error),
+    }
+}
+
+async fn try_add_mailbox(admin: &Admin, settings: &MailboxSettings) -> Result<String, Trouble> {
+    let (mailboxes, MailboxSettings { name, special_use, .. }) = (&admin.stores.mailboxes, settings);
+    let account = account(admin, &settings.address).await?;
+    if mailboxes.by_name(account.id, name).await?.is_some() {
+        return Ok(format!("{name} is there"));
+    }
+    let now = admin.world.clock.wall();
+    let made = match mailboxes.create(account.id, name, special_use.as_deref(), now).await {
+        // Not one that can be chosen here; the mailbox matters more.
+        Err(MailboxError::SpecialUse) => mailboxes.create(account.id, name, None, now).await?,
+        made => made?,
+    };
+    if !settings.subscribed {
+        mailboxes.subscribe(account.id, &made.name, false).await?;
+    }
+    Ok(format!("{name} was made"))
+}
+
+/// What tells the messages of a mailbox apart; nothing if there is no such mailbox.
+pub(super) async fn contents(admin: &Admin, address: &str, mailbox: &str, after: u32) -> AdminResponse {
+    match try_contents(admin, address, mailbox, after).await {
+        Ok(response) => response,
+        Err(Trouble::Told(message)) => AdminResponse::error(message),
+        Err(Trouble::Broken(error)) => AdminResponse::error(error),
+    }
+}
+
+async fn try_contents(
+    admin: &Admin,
+    address: &str,
+    mailbox: &str,
+    after: u32,
+) -> Result<AdminResponse, Trouble> {
+    let mailboxes = &admin.stores.mailboxes;
+    let account = account(admin, address).await?;
+    let Some(found) = mailboxes.by_name(account.id, mailbox).await? else {
+        return Ok(AdminResponse::Contents { likenesses: Vec::new(), next: None });
+    };
+    let messages = mailboxes.messages(found.id, Uid(after.saturating_add(1)), CONTENTS_MAX).await?;
+    let next = messages.last().map(|last| last.uid.0);
+    let likenesses = messages.iter().map(|message| message.record.likeness()).collect();
+    Ok(AdminResponse::Contents { likenesses, next })
 }
 
 pub(super) async fn mailboxes(admin: &Admin, address: &str) -> AdminResponse {

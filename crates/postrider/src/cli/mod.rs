@@ -1,6 +1,7 @@
 //! The command line: one file for each family of commands.
 
 mod app_passwords;
+mod backups;
 mod configuration;
 mod directory;
 mod history;
@@ -10,6 +11,7 @@ mod mail;
 mod output;
 mod queue;
 mod rehearse;
+mod restore;
 mod route;
 mod send;
 mod session;
@@ -102,6 +104,10 @@ enum Command {
     /// Mail of an account into files of other programs
     #[command(subcommand)]
     Export(transfer::ExportCommand),
+    /// Everything that the store remembers, in files that a later backup only adds to
+    Backup(backups::BackupCommand),
+    /// A data directory made of a backup, or messages of an account brought back from one
+    Restore(Box<restore::Restore>),
     /// Bring back messages that were expunged
     Undelete(undelete::Undelete),
     /// Load generator and sink for measurements
@@ -153,6 +159,8 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Trace(command)) => command.run(&common, &mut output),
         Some(Command::Import(command)) => command.run(&common, &mut output),
         Some(Command::Export(command)) => command.run(&common, &mut output),
+        Some(Command::Backup(command)) => command.run(&common, &mut output),
+        Some(Command::Restore(command)) => command.run(&common, &mut output),
         Some(Command::Undelete(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::Why(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::TlsReports(command)) => ask(&common, false, command.request(), &mut output),
@@ -222,6 +230,11 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         }
         AdminResponse::Mailboxes { mailboxes } => output.value(&mailboxes),
         AdminResponse::Imported { added, .. } => output.value(&added),
+        // Requests that lead to these are asked elsewhere.
+        AdminResponse::Contents { .. }
+        | AdminResponse::SnapshotTaken { .. }
+        | AdminResponse::Octets { .. }
+        | AdminResponse::Parts { .. } => Ok(()),
         AdminResponse::Exported { messages } => output.value(&messages),
         AdminResponse::Expunged { messages, total } => undelete::show(&messages, total, output),
         AdminResponse::Session { phases } => session::show(&phases, output),

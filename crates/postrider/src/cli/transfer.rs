@@ -69,21 +69,21 @@ pub struct Export {
 
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
-struct Outcome {
-    messages: usize,
+pub struct Outcome {
+    pub messages: usize,
     /// They were there from an earlier time.
-    known: usize,
-    problems: Vec<String>,
+    pub known: usize,
+    pub problems: Vec<String>,
 }
 
 impl Outcome {
-    fn trouble(&mut self, problem: String) {
+    pub fn trouble(&mut self, problem: String) {
         if self.problems.len() < PROBLEMS_TOLD_MAX {
             self.problems.push(problem);
         }
     }
 
-    fn show(&self, done: &str, output: &mut Output) -> Result<(), Failure> {
+    pub fn show(&self, done: &str, output: &mut Output) -> Result<(), Failure> {
         if output.is_json() {
             output.value(self)?;
         } else {
@@ -122,7 +122,8 @@ impl ImportCommand {
             .map_err(|error| Failure::new(format!("{}: {error}", import.path.display())))?;
         let outcome = block_on(async {
             let mut session = Session::open(&data_dir, false).await?;
-            let mut pages = Pages::new(&mut session, &import, progress("importing", source.octets));
+            let bar = progress("importing", source.octets);
+            let mut pages = Pages::new(&mut session, import.address, import.into, bar);
             for found in source.found {
                 pages.take(found).await?;
             }
@@ -135,24 +136,28 @@ impl ImportCommand {
 }
 
 /// Messages on their way in, page by page.
-struct Pages<'a> {
+pub struct Pages<'a> {
     session: &'a mut Session,
-    import: &'a Import,
+    into: Option<String>,
     page: ImportPage,
     content: Vec<u8>,
     /// How often each message came so far.
     seen: HashMap<ImportMark, u32>,
-    outcome: Outcome,
-    progress: ProgressBar,
+    pub outcome: Outcome,
+    pub progress: ProgressBar,
 }
 
 impl<'a> Pages<'a> {
-    fn new(session: &'a mut Session, import: &'a Import, progress: ProgressBar) -> Self {
-        let address = import.address.clone();
+    pub fn new(
+        session: &'a mut Session,
+        address: String,
+        into: Option<String>,
+        progress: ProgressBar,
+    ) -> Self {
         let page = ImportPage { address, mailbox: String::new(), messages: Vec::new() };
         Self {
             session,
-            import,
+            into,
             page,
             content: Vec::new(),
             seen: HashMap::new(),
@@ -171,15 +176,21 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    fn target(&self, mailbox: &str) -> String {
-        match &self.import.into {
+    /// The mailbox here for one there.
+    pub fn target(&self, mailbox: &str) -> String {
+        match &self.into {
             None => mailbox.to_owned(),
             Some(into) if mailbox == "INBOX" => into.clone(),
             Some(into) => format!("{into}/{mailbox}"),
         }
     }
 
-    async fn add(&mut self, mailbox: String, mut message: Message) -> Result<(), Failure> {
+    /// Asks the server in between.
+    pub fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
+    pub async fn add(&mut self, mailbox: String, mut message: Message) -> Result<(), Failure> {
         message.flags.retain(|flag| flag.len() <= KEYWORD_BYTES_MAX);
         message.flags.truncate(FLAGS_MAX);
         let flags = |flags: &[String]| flags.iter().map(String::len).sum::<usize>();
@@ -220,7 +231,7 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Outcome, Failure> {
+    pub async fn finish(mut self) -> Result<Outcome, Failure> {
         self.send().await?;
         self.progress.finish_and_clear();
         Ok(self.outcome)
@@ -334,7 +345,7 @@ impl ExportCommand {
     }
 }
 
-fn progress(what: &str, octets: u64) -> ProgressBar {
+pub fn progress(what: &str, octets: u64) -> ProgressBar {
     let template = format!("{what} {{bar:30}} {{bytes}}/{{total_bytes}}, {{bytes_per_sec}}, {{eta}} left");
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(octets).with_style(style)

@@ -52,3 +52,13 @@ pub struct MailboxView {
     pub messages: u64,
     pub bytes: u64,
 }
+
+/// A mailbox to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxSettings {
+    pub address: String,
+    pub name: String,
+    /// `\Sent`, …
+    pub special_use: Option<String>,
+    pub subscribed: bool,
+}
