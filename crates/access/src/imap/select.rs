@@ -9,7 +9,7 @@ use proto::imap::{
 };
 use store::{
     Changes,
-    mailbox::{Flags, ListedMessage, Listing, Mailbox, MailboxId, UidRanges},
+    mailbox::{Listing, Mailbox, MailboxId, UidRanges},
 };
 
 use super::{
@@ -58,7 +58,7 @@ impl Session {
         self.selected = Some(Box::new(Selected {
             mailbox: mailbox.id,
             read_only: select.read_only,
-            view: View::new(listing.messages.iter().map(|message| message.uid.0)),
+            view: View::new(&listing.uids),
             modseq: listing.highest_modseq,
             saved: NumberSet::default(),
             flags: flags::usual(),
@@ -79,9 +79,8 @@ impl Session {
     }
 
     fn describe(&mut self, mailbox: &Mailbox, listing: &Listing) {
-        let keywords: Vec<String> = distinct_keywords(&listing.messages);
-        self.tell_keywords(&keywords);
-        if keywords.is_empty() {
+        self.tell_keywords(&listing.keywords);
+        if listing.keywords.is_empty() {
             self.tell_flags();
         }
         let count = u32::try_from(listing.messages.len()).unwrap_or(u32::MAX);
@@ -90,8 +89,9 @@ impl Session {
         if !rev2 {
             // RFC 3501 §6.3.1
             self.machine.data(&Data::Recent(0));
-            let unseen = listing.messages.iter().position(|message| !message.flags.has(Flags::SEEN));
-            if let Some(number) = unseen.and_then(|place| NonZeroU32::new(u32::try_from(place + 1).ok()?)) {
+            if let Some(number) =
+                listing.first_unseen.and_then(|place| NonZeroU32::new(u32::try_from(place + 1).ok()?))
+            {
                 self.machine.status(&Status::ok("the first that was not read").with(Code::Unseen(number)));
             }
         }
@@ -134,16 +134,6 @@ impl Session {
         self.selected = None;
         Ok(Next::Done(Status::ok("the mailbox is closed")))
     }
-}
-
-fn distinct_keywords(messages: &[ListedMessage]) -> Vec<String> {
-    let mut keywords: Vec<String> = Vec::new();
-    for keyword in messages.iter().flat_map(|message| &message.keywords) {
-        if !keywords.contains(keyword) {
-            keywords.push(keyword.clone());
-        }
-    }
-    keywords
 }
 
 /// RFC 7162 §3.2.5: `uids` are what the client has; without them it may have all.

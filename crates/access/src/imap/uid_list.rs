@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use store::mailbox::UidRanges;
+
 #[derive(Debug, Default)]
 pub(super) struct UidList {
     runs: Vec<Run>,
@@ -22,6 +24,16 @@ impl UidList {
         let mut list = Self::default();
         uids.into_iter().for_each(|uid| list.push(uid));
         list.runs.shrink_to_fit();
+        list
+    }
+
+    pub(super) fn of(ranges: &UidRanges) -> Self {
+        let mut list = Self::default();
+        list.runs.reserve_exact(ranges.runs().len());
+        for (first, last) in ranges.runs() {
+            list.runs.push(Run { first: *first, before: list.count });
+            list.count = list.count.saturating_add(last.saturating_sub(*first)).saturating_add(1);
+        }
         list
     }
 
@@ -107,6 +119,8 @@ mod tests {
         assert_eq!(list.within(100_000, u32::MAX).collect::<Vec<_>>(), [100_000, 100_001, u32::MAX]);
         list.push(7);
         assert_eq!(list.count(), 100_002);
+        let same = UidList::of(&UidRanges::of(list.iter().map(store::mailbox::Uid)));
+        assert_eq!((same.runs, same.count), (list.runs, list.count));
     }
 
     /// The numbers whose bits are set.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proto::imap::sequence::{NumberSet, SequenceSet};
-use store::mailbox::{ListedMessage, MailboxChanges};
+use store::mailbox::{ListedMessage, MailboxChanges, UidRanges};
 
 use super::uid_list::UidList;
 
@@ -37,9 +37,9 @@ pub(super) struct Marks {
 pub(super) struct NoSuchNumber;
 
 impl View {
-    /// Of a mailbox with these messages, in ascending order, that the client hears of at once.
-    pub(super) fn new(uids: impl IntoIterator<Item = u32>) -> Self {
-        let uids = UidList::new(uids);
+    /// Of a mailbox with these messages, that the client hears of at once.
+    pub(super) fn new(uids: &UidRanges) -> Self {
+        let uids = UidList::of(uids);
         Self { told: uids.count(), uids, ..Self::default() }
     }
 
@@ -176,13 +176,17 @@ impl View {
 
 #[cfg(test)]
 mod tests {
-    use store::mailbox::{Flags, Uid, UidRanges};
+    use store::mailbox::{Flags, Uid};
 
     use super::*;
 
     fn resolved(view: &View, set: &str, by_uid: bool) -> Result<Vec<u32>, NoSuchNumber> {
         let saved = [4, 9].into_iter().collect();
         view.resolve(&SequenceSet::parse(set).unwrap(), by_uid, &saved)
+    }
+
+    fn of(uids: &[u32]) -> View {
+        View::new(&UidRanges::of(uids.iter().copied().map(Uid)))
     }
 
     fn listed(uid: u32, modseq: u64) -> ListedMessage {
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn sets_of_numbers_and_uids() {
-        let view = View::new(vec![2, 4, 7]);
+        let view = of(&[2, 4, 7]);
         assert_eq!(
             (view.number(4), view.number(5), view.uid(3), view.uid(4)),
             (Some(2), None, Some(7), None)
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn numbers_stay_until_the_client_hears_of_an_expunge() {
-        let mut view = View::new(vec![1, 2, 3, 4]);
+        let mut view = of(&[1, 2, 3, 4]);
         view.apply(changes(&[(3, 6), (5, 7)], &[2, 4]));
         assert_eq!((view.number(5), view.take_new_count(), view.take_new_count()), (Some(5), Some(5), None));
         assert_eq!(view.take_gone(1), [(4, 4)]);
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_came_and_went_unseen_is_not_told_of() {
-        let mut view = View::new(vec![1]);
+        let mut view = of(&[1]);
         view.apply(changes(&[(2, 5), (3, 6)], &[]));
         view.apply(changes(&[(1, 7)], &[2]));
         assert_eq!((view.take_gone(9), view.take_new_count()), (vec![], Some(2)));
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_the_client_did_itself_it_knows() {
-        let mut view = View::new(vec![1, 2]);
+        let mut view = of(&[1, 2]);
         view.knows(1, 5);
         view.knows(2, 6);
         view.apply(changes(&[(1, 5), (2, 7)], &[]));

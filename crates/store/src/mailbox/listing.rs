@@ -1,7 +1,9 @@
 //! What is in a mailbox and what changed: all from the changes, without a look at the messages' records.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use super::{
-    MailboxId, Mailboxes, Uid, UidRanges,
+    Flags, MailboxId, Mailboxes, Uid, UidRanges,
     expunge::decode_expunged,
     keyspace::{change_key, expunged_key, mailbox_counter, mailbox_key, modseq_counter, space, uid_counter},
     message,
@@ -16,7 +18,7 @@ use crate::{
 pub struct ListedMessage {
     pub uid: Uid,
     pub modseq: u64,
-    pub flags: super::Flags,
+    pub flags: Flags,
     pub keywords: Vec<String>,
 }
 
@@ -29,7 +31,17 @@ pub struct Listing {
     pub uid_next: Uid,
     /// Ask for changes since this one next.
     pub highest_modseq: u64,
+    /// Theirs.
+    pub uids: UidRanges,
+    /// Keywords that messages have, each once, and no more than [`LISTED_KEYWORDS_MAX`].
+    pub keywords: Vec<String>,
+    /// The place of the first message that was not read.
+    pub first_unseen: Option<usize>,
 }
+
+pub const LISTED_KEYWORDS_MAX: usize = 1_000;
+/// So many pairs are read without another thread.
+const FEW_PAIRS: usize = 200;
 
 /// What happened to a mailbox since a MODSEQ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,20 +59,94 @@ pub struct MailboxChanges {
     pub is_gone: bool,
 }
 
+impl MailboxChanges {
+    fn none(uid_next: Uid, since: u64, is_gone: bool) -> Self {
+        Self {
+            changed: Vec::new(),
+            vanished: UidRanges::default(),
+            vanished_is_all: false,
+            uid_next,
+            highest_modseq: since,
+            is_gone,
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.changed.is_empty() && self.vanished.is_empty() && !self.is_gone
+    }
+}
+
+impl Listing {
+    /// `messages`: by UID.
+    pub(super) fn new(messages: Vec<ListedMessage>, uid_next: Uid, highest_modseq: u64) -> Self {
+        let (uids, keywords, first_unseen) = (UidRanges::default(), Vec::new(), None);
+        let mut listing = Self { messages, uid_next, highest_modseq, uids, keywords, first_unseen };
+        listing.sum_up();
+        listing
+    }
+
+    /// What happened since.
+    pub(super) fn apply(&mut self, changes: MailboxChanges) {
+        let MailboxChanges { changed, vanished, uid_next, highest_modseq, .. } = changes;
+        if !vanished.is_empty() {
+            self.messages.retain(|message| !vanished.contains(message.uid));
+        }
+        for message in changed {
+            match self.messages.binary_search_by_key(&message.uid, |known| known.uid) {
+                Ok(place) => {
+                    if let Some(known) = self.messages.get_mut(place) {
+                        *known = message;
+                    }
+                }
+                Err(place) => self.messages.insert(place, message),
+            }
+        }
+        (self.uid_next, self.highest_modseq) = (uid_next, highest_modseq);
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
+        self.uids = UidRanges::of_ascending(self.messages.iter().map(|message| message.uid));
+        let mut keywords = BTreeSet::new();
+        for keyword in self.messages.iter().flat_map(|message| &message.keywords) {
+            if keywords.len() < LISTED_KEYWORDS_MAX {
+                keywords.insert(keyword);
+            }
+        }
+        self.keywords = keywords.into_iter().cloned().collect();
+        self.first_unseen = self.messages.iter().position(|message| !message.flags.has(Flags::SEEN));
+    }
+}
+
 impl Mailboxes {
-    /// One scan; costs what is in the mailbox now.
-    pub async fn listing(&self, mailbox: MailboxId) -> Result<Listing, StoreError> {
+    /// Costs what is in the mailbox now; if it was asked for lately, what changed since.
+    pub async fn listing(&self, mailbox: MailboxId) -> Result<Arc<Listing>, StoreError> {
+        if let Some(known) = self.known.get(mailbox) {
+            let changes = self.changes_since(mailbox, known.highest_modseq).await?;
+            if changes.is_none() && changes.uid_next == known.uid_next {
+                return Ok(known);
+            }
+            // After long it may be quicker to read all.
+            if !changes.is_gone && !changes.vanished_is_all {
+                return Ok(self.known.advance(mailbox, known, changes));
+            }
+            self.known.forget(mailbox);
+        }
+        let listing = Arc::new(self.read_listing(mailbox).await?);
+        self.known.put(mailbox, &listing);
+        Ok(listing)
+    }
+
+    /// One scan.
+    async fn read_listing(&self, mailbox: MailboxId) -> Result<Listing, StoreError> {
         // Read before the scan: what comes between is in it, or later.
         let uid_next = self.uid_next(mailbox).await?;
         let highest_modseq = self.counter(&modseq_counter(mailbox)).await?;
         let messages = self.scan_changes(mailbox, 0).await?;
         let last = messages.last().map_or(0, |last| last.uid.0);
         let changed_last = messages.iter().map(|message| message.modseq).max().unwrap_or(0);
-        Ok(Listing {
-            uid_next: Uid(uid_next.0.max(last.saturating_add(1))),
-            highest_modseq: highest_modseq.max(changed_last),
-            messages,
-        })
+        let uid_next = Uid(uid_next.0.max(last.saturating_add(1)));
+        Ok(Listing::new(messages, uid_next, highest_modseq.max(changed_last)))
     }
 
     /// Costs what changed after `since`, unless that is so long ago that it is not known any more what was expunged.
@@ -69,7 +155,9 @@ impl Mailboxes {
         let highest_modseq = self.counter(&modseq_counter(mailbox)).await?;
         // Its counters went with it; those of a mailbox that never had a message are not there either.
         let is_gone = highest_modseq == 0 && self.engine.get(&mailbox_key(mailbox)).await?.is_none();
-        let highest_modseq = highest_modseq.max(since);
+        if highest_modseq <= since {
+            return Ok(MailboxChanges::none(uid_next, since, is_gone));
+        }
         let changed = self.scan_changes(mailbox, since).await?;
         let last = changed.last().map_or(0, |last| last.uid.0);
         let uid_next = Uid(uid_next.0.max(last.saturating_add(1)));
@@ -97,13 +185,22 @@ impl Mailboxes {
     async fn scan_changes(&self, mailbox: MailboxId, since: u64) -> Result<Vec<ListedMessage>, StoreError> {
         let end = after_prefix(&space(MAILBOX_CHANGE, mailbox));
         let range = KeyRange { start: change_key(mailbox, since.saturating_add(1)), end };
-        let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
+        let found = self.scan_all(range).await?;
         let mut messages = Vec::with_capacity(found.len());
         for (key, value) in &found {
             messages.extend(message::decode_change(key, value)?);
         }
         messages.sort_unstable_by_key(|message| message.uid);
         Ok(messages)
+    }
+
+    /// Of few pairs, which is what there mostly is, at little cost.
+    async fn scan_all(&self, range: KeyRange) -> Result<Vec<(crate::Key, bytes::Bytes)>, StoreError> {
+        let found = self.engine.scan(range.clone(), Order::Ascending, FEW_PAIRS).await?;
+        if found.len() < FEW_PAIRS {
+            return Ok(found);
+        }
+        self.engine.scan(range, Order::Ascending, usize::MAX).await
     }
 
     /// The keys of changes that are of no message that is there.
@@ -128,7 +225,7 @@ impl Mailboxes {
             start: expunged_key(mailbox, since.saturating_add(1)),
             end: expunged_key(mailbox, up_to).successor(),
         };
-        let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
+        let found = self.scan_all(range).await?;
         let sets = found.iter().map(|(_, value)| decode_expunged(value)).collect::<Result<Vec<_>, _>>()?;
         Ok(UidRanges::union(sets))
     }

@@ -14,6 +14,7 @@ mod expunge;
 mod flags;
 mod imported;
 mod keyspace;
+mod known;
 mod layout;
 mod listing;
 mod message;
@@ -48,6 +49,7 @@ use keyspace::{
     change_prefix, mailbox_key, message_key, message_prefix, modseq_counter, name_key, space, summary_prefix,
     uid_counter,
 };
+use known::KnownListings;
 use tally::Tally;
 
 pub use copy::{COPY_MAX, Copied};
@@ -56,7 +58,7 @@ pub use error::MailboxError;
 pub use expunge::Expunged;
 pub use flags::{FlagChange, FlagChangeKind, Flags, KEYWORD_BYTES_MAX, KEYWORDS_MAX};
 pub use imported::ImportMark;
-pub use listing::{ListedMessage, Listing, MailboxChanges};
+pub use listing::{LISTED_KEYWORDS_MAX, ListedMessage, Listing, MailboxChanges};
 pub use names::{NAME_BYTES_MAX, canonical_name};
 pub use restorable::ExpungedMessage;
 use restorable::Retention;
@@ -79,6 +81,7 @@ use crate::{
 pub struct Mailboxes {
     engine: Arc<dyn Engine>,
     retention: Arc<Retention>,
+    known: Arc<KnownListings>,
 }
 
 /// At most [`u32::MAX`].
@@ -177,7 +180,7 @@ impl MessageRecord {
 
 impl Mailboxes {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, retention: Arc::default() }
+        Self { engine, retention: Arc::default(), known: Arc::default() }
     }
 
     /// In the order they were made.

@@ -78,7 +78,7 @@ async fn inbox_is_renamed_by_moving_its_messages() {
     mailboxes.rename(ACCOUNT, "inbox", "old/mail", at(0)).await.unwrap();
     assert_eq!(names(&mailboxes).await, ["INBOX", "INBOX/sub", "old", "old/mail"]);
     let there = mailboxes.by_name(ACCOUNT, "old/mail").await.unwrap().unwrap();
-    let uids = |listing: Listing| listing.messages.iter().map(|one| one.uid.0).collect::<Vec<_>>();
+    let uids = |listing: Arc<Listing>| listing.messages.iter().map(|one| one.uid.0).collect::<Vec<_>>();
     assert_eq!(uids(mailboxes.listing(there.id).await.unwrap()), [1, 2, 3]);
     let left = mailboxes.listing(inbox.id).await.unwrap();
     assert_eq!((left.messages.len(), left.uid_next), (0, Uid(4)));

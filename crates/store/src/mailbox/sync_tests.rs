@@ -55,6 +55,38 @@ async fn who_was_away_is_told_what_changed_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_kept_is_what_reading_all_gives() {
+    let (mailboxes, engine, inbox) = with_messages(20).await;
+    let other = mailboxes.create(ACCOUNT, "other", None, at(0)).await.unwrap().id;
+    let add = |keyword: &str| FlagChange {
+        how: FlagChangeKind::Add,
+        flags: Flags::SEEN,
+        keywords: vec![keyword.to_owned()],
+    };
+    let same = async || {
+        for mailbox in [inbox, other] {
+            let kept = mailboxes.listing(mailbox).await.unwrap();
+            assert_eq!(kept, Mailboxes::new(engine.clone()).listing(mailbox).await.unwrap());
+        }
+        mailboxes.listing(inbox).await.unwrap()
+    };
+    let first = same().await;
+    assert_eq!((first.uids.runs(), first.first_unseen), (&[(1, 20)][..], Some(0)));
+    for uid in 1..7 {
+        mailboxes.store_flags(inbox, &[Uid(uid)], &add(&format!("k{}", uid % 2)), None).await.unwrap();
+        append(&mailboxes, &engine, inbox).await;
+        same().await;
+    }
+    mailboxes.expunge(inbox, &[Uid(1), Uid(9), Uid(26)], at(0)).await.unwrap();
+    mailboxes.move_messages(inbox, &[Uid(10), Uid(11)], other, at(0)).await.unwrap();
+    let now = same().await;
+    assert_eq!((now.uids.runs(), now.first_unseen), (&[(2, 8), (12, 25)][..], Some(5)));
+    assert_eq!((&now.keywords[..], first.messages.len()), (&["k0".to_owned(), "k1".to_owned()][..], 20));
+    mailboxes.delete(ACCOUNT, "other", at(0)).await.unwrap();
+    assert!(same().await.messages.len() == now.messages.len());
+}
+
+#[tokio::test]
 async fn what_was_expunged_is_forgotten_in_the_end_and_then_everything_that_is_gone_is_told() {
     let (mailboxes, engine, inbox) = with_messages(2).await;
     for uid in 3..5200 {
@@ -92,7 +124,7 @@ async fn a_mailbox_of_an_earlier_release_is_brought_up_to_date_once() {
         let listing = mailboxes.listing(inbox).await.unwrap();
         let one =
             ListedMessage { uid: Uid(1), modseq: 2, flags: Flags::SEEN, keywords: vec!["a".to_owned()] };
-        assert_eq!((listing.messages, listing.uid_next), (vec![one], Uid(3)));
+        assert_eq!((&listing.messages, listing.uid_next), (&vec![one], Uid(3)));
         let status = mailboxes.status(inbox).await.unwrap();
         assert_eq!((status.messages, status.unseen, status.octets, status.highest_modseq), (1, 0, 10, 3));
         let message = mailboxes.message(inbox, Uid(1)).await.unwrap().unwrap();

@@ -139,7 +139,7 @@ async fn many_who_store_flags_at_once_lose_none() {
     for task in tasks {
         task.await.unwrap();
     }
-    let mut keywords = mailboxes.listing(inbox.id).await.unwrap().messages.remove(0).keywords;
+    let mut keywords = mailboxes.listing(inbox.id).await.unwrap().messages[0].keywords.clone();
     keywords.sort();
     assert_eq!(keywords, ["a", "b", "c", "d", "e"]);
 }

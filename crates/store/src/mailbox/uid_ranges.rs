@@ -11,8 +11,12 @@ impl UidRanges {
     pub fn of(uids: impl IntoIterator<Item = Uid>) -> Self {
         let mut uids: Vec<u32> = uids.into_iter().map(|uid| uid.0).collect();
         uids.sort_unstable();
+        Self::of_ascending(uids.into_iter().map(Uid))
+    }
+
+    pub(super) fn of_ascending(uids: impl IntoIterator<Item = Uid>) -> Self {
         let mut ranges = Self::default();
-        for uid in uids {
+        for Uid(uid) in uids {
             ranges.add(uid, uid);
         }
         ranges

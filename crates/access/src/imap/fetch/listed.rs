@@ -14,7 +14,8 @@ use super::{
     FetchWork,
 };
 
-/// To list a mailbox costs what is in it, so of fewer messages, or of a smaller share, the records are read.
+/// To list a mailbox costs what is in it, unless it was listed lately; so of fewer messages, or of a smaller share, the
+/// records are read.
 const MESSAGES_MIN: usize = 50;
 const SHARE_MIN: usize = 8;
 
@@ -46,9 +47,9 @@ impl Session {
         if is_few {
             return Ok(None);
         }
-        let mut messages = self.mailboxes().listing(mailbox).await?.messages;
-        messages.retain(|message| uids.binary_search(&message.uid.0).is_ok());
-        Ok(Some(Listed::new(messages)))
+        let listing = self.mailboxes().listing(mailbox).await?;
+        let wanted = listing.messages.iter().filter(|message| uids.binary_search(&message.uid.0).is_ok());
+        Ok(Some(Listed::new(wanted.cloned().collect())))
     }
 
     /// Writes what there is room for; true at the end.

@@ -107,11 +107,11 @@ impl Session {
             return Ok((Hits::default(), uids));
         }
         let (mut hits, mut left) = (Hits::default(), Vec::new());
-        for message in self.mailboxes().listing(mailbox).await?.messages {
+        for message in &self.mailboxes().listing(mailbox).await?.messages {
             if uids.binary_search(&message.uid.0).is_err() {
                 continue;
             }
-            match test.outcome_by_list(&message) {
+            match test.outcome_by_list(message) {
                 Some(true) => hits.add(message.uid, message.modseq),
                 Some(false) => {}
                 None => left.push(message.uid.0),

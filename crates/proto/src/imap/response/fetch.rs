@@ -11,7 +11,7 @@ use super::{
         date::format_date_time,
     },
     structure,
-    text::{astring, octets, string},
+    text::{astring, decimal, octets, string},
 };
 
 /// One thing about a message.
@@ -66,13 +66,24 @@ pub enum ContentName<'a> {
 pub(super) fn item(out: &mut Vec<u8>, data: &FetchData<'_>, utf8: bool) {
     let put = |out: &mut Vec<u8>, text: &str| out.extend_from_slice(text.as_bytes());
     match data {
-        FetchData::Uid(uid) => put(out, &format!("UID {uid}")),
+        FetchData::Uid(uid) => {
+            put(out, "UID ");
+            decimal(out, u64::from(*uid));
+        }
         FetchData::Flags { flags, recent } => {
-            let names: Vec<&str> = flags.iter().map(Flag::name).chain(recent.then_some("\\Recent")).collect();
-            put(out, &format!("FLAGS ({})", names.join(" ")));
+            put(out, "FLAGS (");
+            for (index, name) in flags.iter().map(Flag::name).chain(recent.then_some("\\Recent")).enumerate()
+            {
+                put(out, if index == 0 { "" } else { " " });
+                put(out, name);
+            }
+            put(out, ")");
         }
         FetchData::InternalDate(moment) => put(out, &format!("INTERNALDATE {}", format_date_time(*moment))),
-        FetchData::Rfc822Size(octets) => put(out, &format!("RFC822.SIZE {octets}")),
+        FetchData::Rfc822Size(octets) => {
+            put(out, "RFC822.SIZE ");
+            decimal(out, *octets);
+        }
         FetchData::Envelope(envelope) => {
             put(out, "ENVELOPE ");
             structure::envelope(out, envelope, utf8);

@@ -101,7 +101,9 @@ impl Encoder {
     /// `* number FETCH (`; items follow, and [`end_fetch`](Self::end_fetch).
     pub fn start_fetch(&mut self, number: u32) {
         self.end_fetch();
-        self.out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
+        self.out.extend_from_slice(b"* ");
+        text::decimal(&mut self.out, u64::from(number));
+        self.out.extend_from_slice(b" FETCH (");
         self.fetch = Fetching::Items { any: false };
     }
 

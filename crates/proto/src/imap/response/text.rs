@@ -10,6 +10,20 @@ const QUOTED_BYTES_MAX: usize = 1000;
 /// RFC 2047 §2: octets within one encoded word, so that it has no more than 75 characters.
 const ENCODED_WORD_BYTES: usize = 45;
 
+pub(super) fn decimal(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let (mut rest, mut used) = (number, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
 /// A flag, a keyword, an identifier: as an atom if it is one.
 pub(super) fn astring(out: &mut Vec<u8>, text: &str, utf8: bool) {
     // Outside the grammar of atoms, and a client may take it for NIL.
@@ -101,6 +115,13 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 7, 10, 4_294_967_295, u64::MAX] {
+            assert_eq!(written(|out| decimal(out, number)), number.to_string());
+        }
     }
 
     #[test]
