@@ -76,7 +76,9 @@ impl Postrider {
     fn serve(&mut self) -> Result<()> {
         let program = self.program.to_string_lossy().into_owned();
         let config = self.config.to_string_lossy().into_owned();
-        self.group.spawn(&[program.as_str(), "serve", "--config", config.as_str()], &self.log)?;
+        // As with Postfix and Dovecot: where sessions share the processor, each has one of its own.
+        let command = ["setsid", program.as_str(), "serve", "--config", config.as_str()];
+        self.group.spawn(&command, &self.log)?;
         wait_for_greeting(SMTP_PORT, &mut self.group, &self.log)
     }
 

@@ -36,6 +36,14 @@ pub(super) fn astring(out: &mut Vec<u8>, text: &str, utf8: bool) {
 
 /// Quoted if it can be, or a literal. Without `utf8` what is not ASCII is written as `?`; NUL never is.
 pub(super) fn string(out: &mut Vec<u8>, text: &str, utf8: bool) {
+    // Most are so, and need one look.
+    let is_plain = |octet: &u8| matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\');
+    if text.len() <= QUOTED_BYTES_MAX && text.as_bytes().iter().all(is_plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let replaced;
     let text = if text.contains('\0') || !(utf8 || text.is_ascii()) {
         let is_fine = |c: char| c != '\0' && (utf8 || c.is_ascii());
