@@ -37,6 +37,7 @@
 //! | 0x50 | suppression | lookup form of the address | [`crate::suppressions::Suppression`] |
 //! | 0x61 | received TLS report | queue ID u64 | [`crate::tls_received::ReceivedReport`] |
 //! | 0x62 | MTA-STS policy | domain in its lookup form | [`crate::sts::KeptPolicy`] |
+//! | 0x70 | block of the search index | account u64, body u64 | [`crate::search_index::BlockRecord`] |
 //! | 0xF0–0xFF | the engine's own | | |
 //!
 //! Counters are named by an octet and a number or text:
@@ -62,6 +63,8 @@
 //! | `E`, mailbox u64 | entries of what was expunged |
 //! | `F`, mailbox u64 | the MODSEQ up to which nobody knows any more what was expunged |
 //! | `R`, account u64 | octets of an account's expunged messages that can be restored |
+//! | `I`, mailbox u64 | the UID up to which its messages were looked at for the search index |
+//! | `H`, account u64 | how often the search index of an account changed |
 //! | `W` | nothing: the version of the counters and changes that every mailbox has |
 //!
 //! A mailbox's number is its account's in the upper 32 bits and its own in the account, from 1, in the lower ones.
@@ -105,6 +108,7 @@ pub const TLS_DAY: u8 = 0x60;
 pub const SUPPRESSION: u8 = 0x50;
 pub const TLS_RECEIVED: u8 = 0x61;
 pub const STS_POLICY: u8 = 0x62;
+pub const SEARCH_BLOCK: u8 = 0x70;
 /// Tags from here on belong to the engine.
 pub const ENGINE_FIRST: u8 = 0xF0;
 
@@ -128,6 +132,8 @@ pub(crate) mod counter {
     pub(crate) const EXPUNGED_ENTRIES: u8 = b'E';
     pub(crate) const EXPUNGED_FLOOR: u8 = b'F';
     pub(crate) const RESTORABLE_OCTETS: u8 = b'R';
+    pub(crate) const INDEXED_UID: u8 = b'I';
+    pub(crate) const INDEX_REVISION: u8 = b'H';
     pub(crate) const MAILBOX_LAYOUT: u8 = b'W';
 }
 

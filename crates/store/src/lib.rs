@@ -11,6 +11,7 @@ pub mod keys;
 pub mod ledger;
 pub mod mailbox;
 pub mod memory;
+pub mod search_index;
 pub mod snapshot;
 pub mod spool;
 pub mod sts;
@@ -32,6 +33,7 @@ pub use engine::{
 };
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
+pub use search_index::SearchIndex;
 pub use snapshot::{Body, Snapshot};
 pub use spool::Spool;
 use sts::StsPolicies;
@@ -49,6 +51,7 @@ pub struct Stores {
     pub mailboxes: Mailboxes,
     pub directory: Directory,
     pub ledger: Ledger,
+    pub search_index: SearchIndex,
     pub sts: StsPolicies,
     pub tls_reports: TlsReports,
     pub suppressions: Suppressions,
@@ -66,6 +69,7 @@ impl Stores {
             mailboxes: Mailboxes::new(engine.clone()),
             directory: Directory::with_password_cost(engine.clone(), cost),
             ledger: Ledger::new(engine.clone()),
+            search_index: SearchIndex::new(engine.clone()),
             sts: StsPolicies::new(engine.clone()),
             tls_reports: TlsReports::new(engine.clone()),
             suppressions: Suppressions::new(engine.clone()),

@@ -38,6 +38,7 @@ pub(super) fn counters(mailbox: MailboxId) -> impl Iterator<Item = Key> {
         counter::MAILBOX_DELETED,
         counter::EXPUNGED_ENTRIES,
         counter::EXPUNGED_FLOOR,
+        counter::INDEXED_UID,
     ]
     .into_iter()
     .map(move |name| mailbox_counter(name, mailbox))

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-pub(super) fn mailbox_key(id: MailboxId) -> Key {
+pub(crate) fn mailbox_key(id: MailboxId) -> Key {
     KeyBuilder::new(MAILBOX).u64(id.account().0).u64(id.0).key()
 }
 

@@ -45,9 +45,9 @@ use bytes::{Bytes, BytesMut};
 use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use keyspace::mailbox_key;
 use keyspace::{
-    change_prefix, mailbox_key, message_key, message_prefix, modseq_counter, name_key, space, summary_prefix,
-    uid_counter,
+    change_prefix, message_key, message_prefix, modseq_counter, name_key, space, summary_prefix, uid_counter,
 };
 use known::KnownListings;
 use tally::Tally;

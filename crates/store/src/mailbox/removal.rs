@@ -17,6 +17,7 @@ use crate::{
         DELETED_MAILBOX, IMPORTED, KeyBuilder, KeyReader, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
         ORPHAN_SUBSCRIPTION, counter,
     },
+    search_index::SearchIndex,
     value::Value,
 };
 
@@ -53,6 +54,7 @@ impl Mailboxes {
         batch.check(numbering.clone(), numbered.map_or(Expect::Absent, Expect::Equals));
         batch.delete(numbering);
         self.let_go_of(account, Timestamp::from_millis(i64::MAX)).await?;
+        SearchIndex::new(self.engine.clone()).stage_removal(batch, account).await?;
         for name in [counter::USAGE_MESSAGES, counter::USAGE_OCTETS, counter::RESTORABLE_OCTETS] {
             batch.delete(account_counter(name, account));
         }
