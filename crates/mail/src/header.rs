@@ -48,6 +48,11 @@ pub fn values<'a>(message: &'a [u8], name: &'a str) -> impl Iterator<Item = Vec<
     named(message, name).filter_map(|field| message.get(field.value).map(unfold))
 }
 
+/// The unfolded values of all fields, in order.
+pub fn all_values(message: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    fields(message).filter_map(|field| message.get(field.value).map(unfold))
+}
+
 /// How many fields of that name there are.
 pub fn count(message: &[u8], name: &str) -> usize {
     named(message, name).count()
@@ -158,6 +163,7 @@ mod tests {
         assert_eq!(value(MESSAGE, "SUBJECT").as_deref(), Some(&b"one two"[..]));
         assert_eq!(value(MESSAGE, "X").as_deref(), Some(&b""[..]));
         assert_eq!(value(MESSAGE, "Body"), None);
+        assert_eq!(all_values(MESSAGE).nth(1), value(MESSAGE, "Subject"));
         assert_eq!(count(MESSAGE, "Received"), 2);
         assert_eq!(count(MESSAGE, "Date"), 0);
     }

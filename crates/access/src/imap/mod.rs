@@ -31,6 +31,7 @@ use ::store::Stores;
 use proto::imap::server::{Config, Extension, Extensions, IDLE_TIMEOUT_MIN};
 use world::{BoxStream, Clock, Listener, Peer, Shutdown, tls::TlsMode};
 
+pub use search::indexing::SearchIndexer;
 use session::Session;
 
 use crate::connection::Connection;

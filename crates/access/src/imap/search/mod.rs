@@ -1,6 +1,11 @@
 //! SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182): the messages of the mailbox one after the other; of each no more is
-//! read than is needed to decide.
+//! read than is needed to decide. Of many whose text has to be read, the index rules most out before.
 
+mod index;
+#[cfg(test)]
+mod index_tests;
+pub(super) mod indexing;
+mod parts;
 mod sort;
 mod subject;
 mod test;
@@ -17,6 +22,7 @@ use super::{
     refusal::Refusal,
     session::{Next, Session},
 };
+use index::Undecided;
 use store::{
     Mailboxes, StoreError,
     mailbox::{MailboxId, StoredMessage, Uid},
@@ -69,17 +75,42 @@ impl Session {
         let mut needles = Vec::new();
         let test = Test::all(keys, &selected.view, &selected.saved, now, &mut needles)?;
         let uids = test.candidates(&selected.view);
-        let (mailbox, mailboxes) = (selected.mailbox, self.mailboxes());
+        let mailbox = selected.mailbox;
+        let hunt = Hunt { mailboxes: self.mailboxes(), mailbox, test: &test, needles: &needles };
+        let queries = index::queries(&needles);
         let (mut hits, uids) = self.sift(&test, uids, mentions_modseq(keys)).await?;
+        let (total, mut undecided) = (uids.len(), Vec::new());
         for page in uids.chunks(PAGE_MESSAGES) {
-            self.show_progress(hits.seen, Some(uids.len())).await?;
-            hits.seen += page.len();
+            if queries.is_empty() {
+                self.show_progress(hits.seen, Some(total)).await?;
+                hits.seen += page.len();
+            }
             for message in self.load(page).await? {
-                if is_hit(&mailboxes, mailbox, &test, &needles, &message).await? {
+                let outcome = test.outcome(&message, &Known::new(&needles, 0));
+                if outcome.is_none() && !queries.is_empty() {
+                    undecided.push(Undecided::new(&message));
+                } else if hunt.is_hit(&message, 0).await? {
                     hits.add(message.uid, message.modseq);
                 }
             }
             // Others want to go on too.
+            tokio::task::yield_now().await;
+        }
+        let index = self.service.stores.search_index.clone();
+        index::rule_out(&index, mailbox.account(), &queries, &mut undecided).await?;
+        undecided.retain(|one| test.outcome_by_text(&Known::new(&needles, one.ruled_out)) != Some(false));
+        hits.seen = total - undecided.len();
+        for page in undecided.chunks(PAGE_MESSAGES) {
+            self.show_progress(hits.seen, Some(total)).await?;
+            hits.seen += page.len();
+            let uids: Vec<u32> = page.iter().map(|one| one.uid).collect();
+            for message in self.load(&uids).await? {
+                let place = page.binary_search_by_key(&message.uid.0, |one| one.uid);
+                let ruled_out = place.ok().and_then(|place| page.get(place)).map_or(0, |one| one.ruled_out);
+                if hunt.is_hit(&message, ruled_out).await? {
+                    hits.add(message.uid, message.modseq);
+                }
+            }
             tokio::task::yield_now().await;
         }
         hits.uids.sort_unstable();
@@ -174,25 +205,30 @@ impl Session {
     }
 }
 
-async fn is_hit(
-    mailboxes: &Mailboxes,
+/// What is looked for, and where.
+struct Hunt<'a> {
+    mailboxes: Mailboxes,
     mailbox: MailboxId,
-    test: &Test,
-    needles: &[Needle],
-    message: &StoredMessage,
-) -> Result<bool, StoreError> {
-    let mut known = Known::new(needles);
-    for step in text::STEPS {
-        if let Some(outcome) = test.outcome(message, &known) {
-            return Ok(outcome);
+    test: &'a Test,
+    needles: &'a [Needle],
+}
+
+impl Hunt<'_> {
+    async fn is_hit(&self, message: &StoredMessage, ruled_out: u64) -> Result<bool, StoreError> {
+        let mut known = Known::new(self.needles, ruled_out);
+        for step in text::STEPS {
+            if let Some(outcome) = self.test.outcome(message, &known) {
+                return Ok(outcome);
+            }
+            let (mailboxes, mailbox) = (&self.mailboxes, self.mailbox);
+            match text::read_text(mailboxes, mailbox, message, self.needles, step, &mut known).await {
+                // It went while we were looking.
+                Err(StoreError::NotFound) => return Ok(false),
+                outcome => outcome?,
+            }
         }
-        match text::read_text(mailboxes, mailbox, message, needles, step, &mut known).await {
-            // It went while we were looking.
-            Err(StoreError::NotFound) => return Ok(false),
-            outcome => outcome?,
-        }
+        Ok(self.test.outcome(message, &known).unwrap_or(false))
     }
-    Ok(test.outcome(message, &known).unwrap_or(false))
 }
 
 /// RFC 5182 §2.1: with MIN or MAX and nothing else to be returned, only those.

@@ -90,6 +90,14 @@ impl Test {
         })
     }
 
+    /// By what is known of its text alone.
+    pub(super) fn outcome_by_text(&self, known: &Known) -> Option<bool> {
+        self.decide(&|test| match test {
+            Self::Needle(place) => known.is_found(*place),
+            _ => None,
+        })
+    }
+
     /// The same for every message.
     pub(super) fn outcome_of_all(&self) -> Option<bool> {
         self.decide(&|_| None)

@@ -1,26 +1,15 @@
 //! What is looked for in the text of a message: in its header, and in those of its parts that are text, decoded. Case
 //! does not count. Parts are read in pieces, and no further than needed.
 
-use std::ops::Range;
-
-use bytes::Bytes;
-use mail::{
-    Timestamp,
-    charset::{CharsetDecoder, decode_words},
-    header,
-    mime::{Kind, Part, Structure, TransferEncoding},
-};
+use mail::{Timestamp, header, mime::Part};
 use proto::imap::date::Date;
 use store::{
     Mailboxes, StoreError,
     mailbox::{MailboxId, StoredMessage},
+    search_index::Query,
 };
 
-use super::super::fetch::{Form, Stream};
-
-/// Of a header section; what is beyond is not searched.
-const HEADER_BYTES_MAX: u64 = 256 * 1024;
-const HEADER_BYTES_TYPICAL: u64 = 16 * 1024;
+use super::parts::{PartText, header_text, read_header, text_parts};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -40,6 +29,9 @@ pub(super) struct Needle {
     /// In lower case.
     text: String,
 }
+
+/// Needles that can be ruled out before; those after them are always looked for.
+pub(super) const RULED_OUT_MAX: usize = 64;
 
 /// What of a message is read, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +63,26 @@ impl Needle {
     pub(super) fn new(place: Place, text: &str) -> Self {
         Self { place, text: text.to_lowercase() }
     }
+
+    /// What the words of a message tell of it, if they do, and whether it may be in the header and in the body.
+    pub(super) fn query(&self) -> Option<(Query, bool, bool)> {
+        let (in_header, in_body) = match self.place {
+            Place::Header { .. } => (true, false),
+            Place::Body => (false, true),
+            Place::Text => (true, true),
+            Place::Thread => return None,
+        };
+        Some((Query::new(&self.text)?, in_header, in_body))
+    }
 }
 
 impl Known {
-    pub(super) fn new(needles: &[Needle]) -> Self {
+    /// `ruled_out`: by their places, needles that are known not to be there.
+    pub(super) fn new(needles: &[Needle], ruled_out: u64) -> Self {
         // Every body holds the empty string.
-        let found = needles.iter().map(|needle| match needle.place {
+        let found = needles.iter().enumerate().map(|(at, needle)| match needle.place {
             Place::Body | Place::Text if needle.text.is_empty() => Some(true),
+            _ if at < RULED_OUT_MAX && ruled_out >> at & 1 == 1 => Some(false),
             _ => None,
         });
         Self { found: found.collect(), sent: Sent::Unknown }
@@ -92,15 +97,14 @@ impl Known {
     }
 
     fn read_header(&mut self, octets: &[u8], needles: &[Needle]) {
-        let all = decode_words(&String::from_utf8_lossy(octets)).to_lowercase();
-        for (needle, found) in needles.iter().zip(&mut self.found) {
+        let all = needles.iter().any(|needle| needle.place == Place::Text).then(|| header_text(octets));
+        let all = all.unwrap_or_default();
+        let open = needles.iter().zip(&mut self.found).filter(|(_, found)| found.is_none());
+        for (needle, found) in open {
             match &needle.place {
                 Place::Header { name } => {
                     let mut values = header::values(octets, name);
-                    *found = Some(values.any(|value| {
-                        let value = decode_words(&String::from_utf8_lossy(&value)).to_lowercase();
-                        value.contains(&needle.text)
-                    }));
+                    *found = Some(values.any(|value| header_text(&value).contains(&needle.text)));
                 }
                 Place::Text if all.contains(&needle.text) => *found = Some(true),
                 Place::Text | Place::Body | Place::Thread => {}
@@ -175,19 +179,6 @@ pub(super) async fn read_text(
     Ok(())
 }
 
-/// As much as is searched.
-async fn read_header(mailboxes: &Mailboxes, message: &StoredMessage) -> Result<Bytes, StoreError> {
-    let mut wanted = HEADER_BYTES_TYPICAL;
-    loop {
-        let octets = mailboxes.read(&message.record, 0..wanted).await?;
-        let end = header::body_start(&octets);
-        if end < octets.len() || octets.len() as u64 >= HEADER_BYTES_MAX.min(message.record.octets()) {
-            return Ok(octets.slice(..end.min(octets.len())));
-        }
-        wanted = HEADER_BYTES_MAX;
-    }
-}
-
 async fn search_part(
     mailboxes: &Mailboxes,
     message: &StoredMessage,
@@ -195,26 +186,19 @@ async fn search_part(
     needles: &[Needle],
     known: &mut Known,
 ) -> Result<(), StoreError> {
-    let encoding =
-        part.content.encoding.as_deref().map_or(Some(TransferEncoding::Identity), TransferEncoding::of);
-    let Some(encoding) = encoding else { return Ok(()) };
-    let range: Range<u64> = part.body();
-    let mut stream = Stream::new(&message.record, range, &Form::Decoded(encoding), u64::MAX, None);
+    let Some(mut text) = PartText::new(message, part) else { return Ok(()) };
     let longest = needles.iter().map(|needle| needle.text.len()).max().unwrap_or(0);
-    let mut decoder = CharsetDecoder::new(charset(part));
     let mut window = String::new();
-    loop {
-        let chunk = stream.next(mailboxes).await?;
-        let mut text = String::new();
-        decoder.push(chunk.as_deref().unwrap_or_default(), chunk.is_none(), &mut text);
+    while let Some(piece) = text.next(mailboxes).await? {
         // White space that folds lines is not what people look for.
-        window.push_str(&text.to_lowercase());
+        window.push_str(&piece);
         known.search(&window, needles);
-        if chunk.is_none() || known.is_complete() {
-            return Ok(());
+        if known.is_complete() {
+            break;
         }
         keep_end(&mut window, longest);
     }
+    Ok(())
 }
 
 /// The last octets, in which a needle may begin; a few more, so that characters stay whole.
@@ -224,17 +208,6 @@ fn keep_end(window: &mut String, octets: usize) {
         from -= 1;
     }
     window.drain(..from);
-}
-
-fn text_parts(structure: &Structure) -> impl Iterator<Item = &Part> {
-    let is_text =
-        |part: &&Part| part.kind == Kind::Leaf && part.content.media_type.eq_ignore_ascii_case("text");
-    structure.parts().iter().filter(is_text)
-}
-
-fn charset(part: &Part) -> &str {
-    let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("charset");
-    part.content.parameters.iter().find(named).map_or("utf-8", |(_, charset)| charset)
 }
 
 #[cfg(test)]
@@ -254,7 +227,7 @@ mod tests {
     #[test]
     fn headers_are_searched_decoded_and_without_case() {
         let needles = needles();
-        let mut known = Known::new(&needles);
+        let mut known = Known::new(&needles, 0);
         let header = "Subject: es ist\r\n =?utf-8?Q?gr=C3=BCn?=\r\nFrom: =?utf-8?B?SsO2cmc=?= <j@x>\r\nDate: Tue, 1 Jul \
                       2003 23:52:37 -0200\r\n\r\n";
         known.read_header(header.as_bytes(), &needles);
@@ -262,6 +235,9 @@ mod tests {
         assert_eq!(known.sent(), Sent::On(Date::new(2003, 7, 1).unwrap()));
         known.search("und jörg war da", &needles);
         assert!(known.is_complete());
+        let mut known = Known::new(&needles, 0b101);
+        known.read_header(header.as_bytes(), &needles);
+        assert_eq!(known.found, [Some(false), Some(false), Some(false), None, Some(true)]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod sessions;
 use super::*;
 use crate::testing::{Base, Client};
 
-struct House {
+pub(super) struct House {
     base: Base,
     service: Arc<ImapService>,
 }
@@ -39,7 +39,7 @@ impl House {
         Self { base, service: Arc::new(service) }
     }
 
-    async fn with_alice() -> Self {
+    pub(super) async fn with_alice() -> Self {
         let house = Self::new();
         house.add_alice().await;
         house
@@ -60,7 +60,7 @@ impl House {
     }
 
     /// With INBOX selected.
-    async fn in_inbox(&self) -> Client {
+    pub(super) async fn in_inbox(&self) -> Client {
         let mut client = self.logged_in().await;
         client.say("s SELECT INBOX").await;
         while !client.hear().await.starts_with("s OK [READ-WRITE]") {}
