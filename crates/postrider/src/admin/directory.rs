@@ -61,6 +61,7 @@ pub async fn execute(admin: &Admin, request: AdminRequest) -> Result<AdminRespon
             directory.remove_account(&parse_address(&address)?).await?;
             AdminResponse::done(format_args!("{address} and its mail are removed"))
         }
+        AdminRequest::AccountReindex { address } => reindex(admin, &parse_address(&address)?).await?,
         AdminRequest::TurnDomainAdd { address, domain } => {
             directory.add_turn_domain(&parse_address(&address)?, &parse_domain(&domain)?, now).await?;
             AdminResponse::done(format_args!(
@@ -219,6 +220,7 @@ async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse
     let mut views = Vec::with_capacity(accounts.len());
     for account in accounts {
         let (messages, bytes) = admin.stores.mailboxes.usage(account.id).await?;
+        let blocks = admin.stores.search_index.blocks(account.id).await?;
         views.push(AccountView {
             address: account.address.to_string(),
             full_name: account.full_name.map(|name| name.to_string()),
@@ -226,10 +228,22 @@ async fn accounts(admin: &Admin, accounts: Vec<Account>) -> Result<AdminResponse
             bytes,
             quota_bytes: account.quota_bytes,
             quota_messages: account.quota_messages,
+            indexed_messages: blocks.iter().map(|block| u64::from(block.record.messages)).sum(),
+            index_bytes: blocks.iter().map(|block| block.record.octets()).sum(),
             created_at: account.created_at.rfc3339(),
         });
     }
     Ok(AdminResponse::Accounts { accounts: views })
+}
+
+async fn reindex(admin: &Admin, address: &Address) -> Result<AdminResponse, DirectoryError> {
+    let account = admin.stores.directory.account(address).await?;
+    let account = account.ok_or_else(|| DirectoryError::AccountUnknown(address.to_string()))?.id;
+    let index = &admin.stores.search_index;
+    let revision = index.revision(account).await?;
+    index.drop_blocks(account, revision).await?;
+    index.want(account);
+    Ok(AdminResponse::done(format_args!("the server makes the search index of {address} anew")))
 }
 
 async fn turn_domains(admin: &Admin) -> Result<Vec<TurnDomainView>, StoreError> {

@@ -108,6 +108,10 @@ pub enum AdminRequest {
     AccountRemove {
         address: String,
     },
+    /// Its search index is made anew.
+    AccountReindex {
+        address: String,
+    },
     AppPassword {
         address: String,
         action: AppPasswordAction,
@@ -359,6 +363,11 @@ pub struct AccountView {
     pub quota_bytes: Option<u64>,
     #[serde(default)]
     pub quota_messages: Option<u64>,
+    /// Messages that the search index knows; some may be gone.
+    #[serde(default)]
+    pub indexed_messages: u64,
+    #[serde(default)]
+    pub index_bytes: u64,
     pub created_at: String,
 }
 

@@ -72,6 +72,8 @@ pub enum AccountCommand {
     AppPassword(AppPasswordCommand),
     /// Remove an account with all its mail
     Remove { address: String },
+    /// Make the index anew that searches in its mail ask; they find the same meanwhile
+    Reindex { address: String },
     /// Domains whose mail waits here until an account fetches it with ATRN (service odmr) or TURN
     #[command(subcommand)]
     TurnDomain(TurnDomainCommand),
@@ -148,6 +150,7 @@ impl AccountCommand {
             }
             Self::AppPassword(command) => command.request(),
             Self::Remove { address } => AdminRequest::AccountRemove { address },
+            Self::Reindex { address } => AdminRequest::AccountReindex { address },
             Self::TurnDomain(command) => command.request(),
         })
     }
@@ -231,12 +234,18 @@ pub fn show_accounts(accounts: &[AccountView], output: &mut Output) -> Result<()
             account.messages.to_string(),
             octets(account.bytes),
             quota(account),
+            account.indexed_messages.to_string(),
             account.created_at.clone(),
             account.full_name.clone().unwrap_or_default(),
         ]
     };
     let nothing = "no accounts yet; `postrider account add anna@example.org` adds one";
-    output.listing(accounts, &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "SINCE", "NAME"], row, nothing)
+    output.listing(
+        accounts,
+        &["ADDRESS", "MESSAGES", "SIZE", "QUOTA", "INDEXED", "SINCE", "NAME"],
+        row,
+        nothing,
+    )
 }
 
 fn quota(account: &AccountView) -> String {

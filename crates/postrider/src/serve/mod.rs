@@ -11,6 +11,7 @@ pub mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use access::imap::SearchIndexer;
 use store::Stores;
 use world::{ShutdownTrigger, World};
 
@@ -44,6 +45,7 @@ async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
     expunged::keep(&config, &stores);
     let services = Services::start(&config, &stores, &world, &shutdown).await?;
     tokio::spawn(expunged::run(stores.clone(), world.clone(), shutdown.clone()));
+    tokio::spawn(SearchIndexer::new(&stores, world.clock.clone()).run(shutdown.clone()));
     let admin = Arc::new(Admin {
         stores: stores.clone(),
         world: world.clone(),
