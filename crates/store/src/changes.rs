@@ -39,6 +39,11 @@ impl Changes {
     pub async fn changed(&self) {
         self.notify.notified().await;
     }
+
+    /// Whether something changed since the last call of this or [`changed`](Self::changed); does not wait.
+    pub fn take(&self) -> bool {
+        std::pin::pin!(self.notify.notified()).enable()
+    }
 }
 
 impl ChangeHub {

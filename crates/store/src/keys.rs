@@ -9,6 +9,7 @@
 //! | 0x13 | queue entry by recipient | domain's lookup form with its labels from the right, 0x00, 1 octet: 0 waits to go to another host, 1 else, hash of the address u32, queue ID u64, part u16 | empty |
 //! | 0x14 | queue entry by sender | hash of the domain u32, hash of the address u32, queue ID u64, part u16 | empty |
 //! | 0x15 | queue entry held | lane, 0x00, queue ID u64, part u16 | empty |
+//! | 0x16 | queue entry by submitter | account u64, queue ID u64, part u16 | empty |
 //! | 0x20 | domain | lookup form | [`crate::directory::DomainRecord`] |
 //! | 0x21 | account | lookup form of the address | [`crate::directory::Account`] |
 //! | 0x22 | alias | lookup form of the address (catch-all: `@domain`) | [`crate::directory::Alias`] |
@@ -31,6 +32,7 @@
 //! | 0x37 | expunged message that can be restored | account u64, time i64 ms, mailbox u64, UID u32 | [`crate::mailbox::ExpungedMessage`] |
 //! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
 //! | 0x39 | imported message | account u64, [`crate::mailbox::ImportMark`] | empty |
+//! | 0x3F | Outbox: mailbox 0 of an account, which shows what it submitted | account u64 | [`crate::mailbox::Outbox`] |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
 //! | 0x60 | TLS sessions | day u32, lookup form of the domain | [`crate::tls_reports::TlsDay`] |
@@ -80,6 +82,7 @@ pub const OLD_QUEUE_NODE: u8 = 0x12;
 pub const QUEUE_RECIPIENT: u8 = 0x13;
 pub const QUEUE_SENDER: u8 = 0x14;
 pub const QUEUE_HELD: u8 = 0x15;
+pub const QUEUE_SUBMITTER: u8 = 0x16;
 pub const DOMAIN: u8 = 0x20;
 pub const ACCOUNT: u8 = 0x21;
 pub const ALIAS: u8 = 0x22;
@@ -102,6 +105,7 @@ pub const ORPHAN_SUBSCRIPTION: u8 = 0x36;
 pub const EXPUNGED_MESSAGE: u8 = 0x37;
 pub const DELETED_MAILBOX: u8 = 0x38;
 pub const IMPORTED: u8 = 0x39;
+pub const OUTBOX: u8 = 0x3F;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
 pub const TLS_DAY: u8 = 0x60;

@@ -8,6 +8,7 @@ mod index;
 mod nodes;
 mod old;
 mod renew;
+mod submitted;
 
 use std::sync::Arc;
 
@@ -22,11 +23,13 @@ use crate::{
     batch::{Batch, Expect},
     engine::{BlobId, CommitError, Engine, Key, KeyRange, Order, StoreError, after_prefix},
     keys::{DUE, KeyBuilder, KeyReader, QUEUE_ENTRY},
+    mailbox::AccountId,
     value::{Value, unknown_version},
 };
 pub use find::{AccessPath, Criterion, Found, Place};
 pub use nodes::NodeWalk;
 pub use renew::Renewal;
+pub use submitted::Cancelled;
 
 /// The queue over an engine; cheap to clone.
 #[derive(Clone, Debug)]
@@ -71,6 +74,8 @@ pub struct QueueEntry {
     pub deadline: Option<Deadline>,
     /// An operator put it into this lane: until it is settled routes do not count.
     pub rerouted: bool,
+    /// The account that submitted the message.
+    pub submitter: Option<AccountId>,
 }
 
 /// RFC 2852: until when the message is to be delivered; what happens then is in `mail.deliver_by`.
@@ -105,15 +110,16 @@ pub enum EntryStatus {
 
 impl Value for QueueEntry {
     const NAME: &'static str = "queue entry";
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
 
     fn decode_old(version: u8, octets: &[u8]) -> Result<Self, StoreError> {
         let second = |octets: &[u8]| postcard::from_bytes::<old::EntryV2>(octets).map(Self::from);
         let read = match version {
             1 => second(&[octets, &[0]].concat()),
             2 => second(octets),
-            // It ended before `rerouted`.
-            3 => postcard::from_bytes(&[octets, &[0]].concat()),
+            // It ended before `rerouted`, and the next one before `submitter`.
+            3 => postcard::from_bytes(&[octets, &[0, 0]].concat()),
+            4 => postcard::from_bytes(&[octets, &[0]].concat()),
             _ => return Err(unknown_version::<Self>(version)),
         };
         read.map_err(|error| {

@@ -49,6 +49,7 @@ pub(crate) fn entry(queue_id: QueueId, part: u16, lane: &str, due: i64, blob: Bl
         release_at: at(1),
         deadline: None,
         rerouted: false,
+        submitter: None,
     }
 }
 

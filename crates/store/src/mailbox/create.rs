@@ -76,16 +76,12 @@ impl Mailboxes {
         now: Timestamp,
     ) -> Result<Vec<Mailbox>, StoreError> {
         let number_key = account_counter(counter::MAILBOX_NUMBER, account);
-        let numbering = self.engine.get(&numbering_key()).await?;
         let mut number = self.counter(&number_key).await?;
-        let last_validity =
-            u32::try_from(crate::apply::counter_value(numbering.as_ref())?).unwrap_or(u32::MAX);
-        // RFC 9051 §2.3.1.1: never again a value that a mailbox of this name had.
-        let mut validity = last_validity.max(seconds(now).saturating_sub(1));
         let mut made = Vec::with_capacity(wanted.len());
-        for (name, special_use) in wanted {
+        // One check guards all numbers, the account's own too: whoever takes any moves this one.
+        let validities = self.stage_validities(batch, wanted.len(), now).await?;
+        for ((name, special_use), validity) in wanted.iter().zip(validities) {
             number += 1;
-            validity = validity.saturating_add(1);
             let mailbox = Mailbox {
                 id: MailboxId((account.0 << 32) | number),
                 account,
@@ -98,11 +94,27 @@ impl Mailboxes {
             put_mailbox(batch, &mailbox);
             made.push(mailbox);
         }
-        // One check guards all numbers, the account's own too: whoever takes any moves this one.
-        batch.check(numbering_key(), numbering.map_or(Expect::Absent, Expect::Equals));
-        batch.put(numbering_key(), u64::from(validity).to_be_bytes().to_vec());
         batch.put(number_key, number.to_be_bytes().to_vec());
         Ok(made)
+    }
+
+    /// So many values of UIDVALIDITY. The batch conflicts if others took some meanwhile.
+    pub(super) async fn stage_validities(
+        &self,
+        batch: &mut Batch,
+        count: usize,
+        now: Timestamp,
+    ) -> Result<Vec<u32>, StoreError> {
+        let numbering = self.engine.get(&numbering_key()).await?;
+        let last = u32::try_from(crate::apply::counter_value(numbering.as_ref())?).unwrap_or(u32::MAX);
+        // RFC 9051 §2.3.1.1: never again a value that a mailbox of this name had.
+        let first = last.max(seconds(now).saturating_sub(1)).saturating_add(1);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let validities: Vec<u32> = (0..count).map(|place| first.saturating_add(place)).collect();
+        let last = validities.last().copied().unwrap_or(last);
+        batch.check(numbering_key(), numbering.map_or(Expect::Absent, Expect::Equals));
+        batch.put(numbering_key(), u64::from(last).to_be_bytes().to_vec());
+        Ok(validities)
     }
 }
 

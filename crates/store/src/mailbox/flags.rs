@@ -72,6 +72,8 @@ pub struct FlagChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagChangeKind {
     Replace,
+    /// The flags alone; keywords stay.
+    ReplaceFlags,
     Add,
     Remove,
 }
@@ -87,6 +89,7 @@ impl FlagChange {
         let names = |keywords: &[String], one: &str| keywords.iter().any(|own| own.eq_ignore_ascii_case(one));
         match self.how {
             FlagChangeKind::Replace => (self.flags, distinct(&[], &self.keywords)),
+            FlagChangeKind::ReplaceFlags => (self.flags, keywords.to_vec()),
             FlagChangeKind::Add => (flags | self.flags, distinct(keywords, &self.keywords)),
             FlagChangeKind::Remove => {
                 let left = keywords.iter().filter(|own| !names(&self.keywords, own)).cloned().collect();
@@ -120,6 +123,7 @@ mod tests {
         let both = Flags::SEEN | Flags::DELETED;
         assert_eq!(apply(FlagChangeKind::Add, &["A", "b", "B"]), (both, words(&["$Junk", "a", "b"])));
         assert_eq!(apply(FlagChangeKind::Remove, &["A", "x"]), (Flags::DELETED, words(&["$Junk"])));
+        assert_eq!(apply(FlagChangeKind::ReplaceFlags, &["x"]), (Flags::SEEN, words(&["$Junk", "a"])));
         assert_eq!(apply(FlagChangeKind::Replace, &["x", "X"]), (Flags::SEEN, words(&["x"])));
         let many: Vec<String> = (0..200).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

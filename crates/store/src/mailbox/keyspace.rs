@@ -8,7 +8,7 @@ use crate::{
     engine::Key,
     keys::{
         DELETED_MAILBOX, EXPUNGED_MESSAGE, KeyBuilder, MAILBOX, MAILBOX_CHANGE, MAILBOX_EXPUNGED,
-        MAILBOX_MESSAGE, MAILBOX_NAME, MESSAGE_SUMMARY, ORPHAN_SUBSCRIPTION, counter,
+        MAILBOX_MESSAGE, MAILBOX_NAME, MESSAGE_SUMMARY, ORPHAN_SUBSCRIPTION, OUTBOX, counter,
     },
 };
 
@@ -22,6 +22,10 @@ pub(super) fn name_key(account: AccountId, name: &str) -> Key {
 
 pub(super) fn orphan_key(account: AccountId, name: &str) -> Key {
     KeyBuilder::new(ORPHAN_SUBSCRIPTION).u64(account.0).text(name).key()
+}
+
+pub(super) fn outbox_key(account: AccountId) -> Key {
+    KeyBuilder::new(OUTBOX).u64(account.0).key()
 }
 
 /// What all keys of a mailbox in one of its spaces begin with.

@@ -21,6 +21,9 @@ mod message;
 #[cfg(test)]
 mod name_tests;
 mod names;
+mod outbox;
+#[cfg(test)]
+mod outbox_tests;
 mod removal;
 mod rename;
 mod restorable;
@@ -60,6 +63,7 @@ pub use flags::{FlagChange, FlagChangeKind, Flags, KEYWORD_BYTES_MAX, KEYWORDS_M
 pub use imported::ImportMark;
 pub use listing::{LISTED_KEYWORDS_MAX, ListedMessage, Listing, MailboxChanges};
 pub use names::{NAME_BYTES_MAX, canonical_name};
+pub use outbox::{OUTBOX, Outbox, OutgoingMessage};
 pub use restorable::ExpungedMessage;
 use restorable::Retention;
 pub use set_flags::FlagsStored;

@@ -46,6 +46,7 @@ impl Mailboxes {
         for mailbox in self.list(account).await? {
             self.stage_removal_of_one(batch, &mailbox).await?;
         }
+        self.stage_removal_of_outbox(batch, account).await?;
         let [.., a, b, c, d] = account.0.to_be_bytes();
         self.clear_deleted(&[DELETED_MAILBOX, a, b, c, d]).await?;
         for tag in [ORPHAN_SUBSCRIPTION, IMPORTED] {
@@ -120,7 +121,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    async fn clear_space(&self, prefix: &[u8]) -> Result<(), CommitError> {
+    pub(super) async fn clear_space(&self, prefix: &[u8]) -> Result<(), CommitError> {
         while let Some(page) = self.page(prefix).await? {
             let mut batch = Batch::new();
             for (key, _) in page {
@@ -137,6 +138,6 @@ impl Mailboxes {
     }
 }
 
-fn found((key, octets): (Key, Bytes)) -> Result<Found, StoreError> {
+pub(super) fn found((key, octets): (Key, Bytes)) -> Result<Found, StoreError> {
     Ok(Found { message: message::decode(message::uid_of(&key)?, &octets)?, key, octets })
 }

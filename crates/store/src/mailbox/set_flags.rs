@@ -83,7 +83,7 @@ impl Mailboxes {
 }
 
 /// Nothing if the message is so already.
-fn stage(
+pub(super) fn stage(
     batch: &mut Batch,
     tally: &mut Tally,
     mailbox: MailboxId,

@@ -8,7 +8,8 @@ use super::{EntryId, EntryStatus, LaneId, QueueEntry};
 use crate::{
     batch::Batch,
     engine::{Key, StoreError},
-    keys::{KeyBuilder, KeyReader, QUEUE_HELD, QUEUE_RECIPIENT, QUEUE_SENDER},
+    keys::{KeyBuilder, KeyReader, QUEUE_HELD, QUEUE_RECIPIENT, QUEUE_SENDER, QUEUE_SUBMITTER},
+    mailbox::AccountId,
 };
 
 /// An octet of recipients' keys: what waits here to go to another host stands in front of the rest.
@@ -24,6 +25,12 @@ impl LaneId {
 
 /// Brings the indexes from what stood there to what stands there now.
 pub(super) fn update(batch: &mut Batch, old: Option<&QueueEntry>, new: Option<&QueueEntry>) {
+    if let (Some(_), Some(new)) = (old, new)
+        && let Some(account) = new.submitter
+    {
+        // Nothing new, but whoever watches the account's mail on its way hears of it.
+        put(batch, submitter_prefix(account).id(new.queue_id).u16(new.part).key());
+    }
     match (old, new) {
         (Some(old), Some(new)) if looks_the_same(old, new) => {}
         (Some(old), Some(new)) => {
@@ -72,6 +79,7 @@ pub(super) fn keys(entry: &QueueEntry) -> Vec<Key> {
         keys.push(end(key.u32(short_hash(&recipient.address.to_lookup()))));
     }
     keys.push(end(sender_prefix(&entry.reverse_path)));
+    keys.extend(entry.submitter.map(|account| end(submitter_prefix(account))));
     if is_held_by_someone(entry) {
         keys.push(end(held_prefix(&entry.lane)));
     }
@@ -124,6 +132,10 @@ pub(super) fn sender_prefix(path: &ReversePath) -> KeyBuilder {
 /// Senders of a domain, in its lookup form.
 pub(super) fn sender_host_prefix(host: &str) -> KeyBuilder {
     KeyBuilder::new(QUEUE_SENDER).u32(short_hash(host))
+}
+
+pub(super) fn submitter_prefix(account: AccountId) -> KeyBuilder {
+    KeyBuilder::new(QUEUE_SUBMITTER).u64(account.0)
 }
 
 pub(super) fn held_prefix(lane: &LaneId) -> KeyBuilder {

@@ -71,6 +71,7 @@ impl From<EntryV2> for QueueEntry {
             release_at: old.accepted_at,
             deadline: None,
             rerouted: false,
+            submitter: None,
         }
     }
 }

@@ -81,7 +81,7 @@ async fn a_changed_entry_moves_in_its_lane_and_the_old_one_no_longer_counts() {
 #[tokio::test]
 async fn entries_of_earlier_versions_are_read_and_can_be_settled() {
     let (spool, engine) = spool();
-    for (version, number) in [(1, 1), (2, 2), (3, 3)] {
+    for (version, number) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
         let entry = accept(&spool, &engine, number, &[("a", 10)]).await.remove(0);
         let octets = encoded_as(version, &entry);
         change(&engine, |batch| batch.put(entry_key(entry.id()).key(), octets.clone())).await.unwrap();
@@ -95,9 +95,12 @@ async fn entries_of_earlier_versions_are_read_and_can_be_settled() {
 /// As the release wrote it that had this version.
 pub(super) fn encoded_as(version: u8, entry: &QueueEntry) -> Vec<u8> {
     let mut octets = vec![version];
-    if version == 3 {
+    if version >= 3 {
         octets.extend(postcard::to_allocvec(entry).unwrap());
-        assert_eq!(octets.pop(), Some(0), "rerouted stands last");
+        assert_eq!(octets.pop(), Some(0), "submitter stands last");
+        if version == 3 {
+            assert_eq!(octets.pop(), Some(0), "rerouted stood last");
+        }
         return octets;
     }
     octets.extend(postcard::to_allocvec(&old::EntryV2::from(entry)).unwrap());
@@ -238,4 +241,33 @@ async fn what_stays_here_waits_for_no_node() {
     let (spool, engine) = spool();
     accept(&spool, &engine, 1, &[("local", 10), ("hold", 10), ("odmr:example.org", 10)]).await;
     assert!(walked(&spool, "example.org", true).await.is_empty());
+}
+
+/// It is what an Outbox is made of.
+#[tokio::test]
+async fn an_account_finds_what_it_submitted_and_hears_of_every_change() {
+    let (spool, engine) = spool();
+    let watch = spool.watch_submitted(AccountId(7));
+    let mut entries = Vec::new();
+    for (number, submitter) in [(1, Some(7)), (2, None), (3, Some(8)), (4, Some(7))] {
+        let mut batch = Batch::new();
+        let blob = add_body(&engine, &mut batch, &Bytes::from_static(b"body")).await;
+        for part in 0..2 {
+            let submitter = submitter.map(AccountId);
+            let entry = QueueEntry { submitter, ..entry(id(number), part, "a", 10, blob) };
+            spool.add(&mut batch, &entry);
+            entries.push(entry);
+        }
+        engine.commit(batch).await.unwrap();
+    }
+    let mine = [&entries[0], &entries[1], &entries[6], &entries[7]].map(Clone::clone);
+    assert_eq!(spool.submitted_by(AccountId(7), 9).await.unwrap(), mine);
+    assert_eq!(spool.submitted_by(AccountId(7), 1).await.unwrap(), mine[..2]);
+    watch.changed().await;
+    let tried = QueueEntry { attempts: 1, ..entries[0].clone() };
+    change(&engine, |batch| spool.replace(batch, &entries[0], &tried)).await.unwrap();
+    watch.changed().await;
+    change(&engine, |batch| spool.remove(batch, &tried)).await.unwrap();
+    watch.changed().await;
+    assert_eq!(spool.submitted_by(AccountId(7), 9).await.unwrap(), mine[1..]);
 }
