@@ -6,6 +6,7 @@ use mail::{Address, ByMode, MailParameters, QueueId, RcptParameters, ReversePath
 use store::{
     Batch, CommitError, PendingBlob, StoreError,
     ledger::{Event, Verdict},
+    mailbox::AccountId,
     spool::{Deadline, EntryStatus, LaneId, QueueEntry, QueuedRecipient},
 };
 
@@ -52,6 +53,8 @@ pub struct Origin {
     pub helo: Option<String>,
     pub tls: Option<String>,
     pub identity: Option<String>,
+    /// The account of that name, whose Outbox shows the message.
+    pub submitter: Option<AccountId>,
     pub message_id: Option<String>,
     /// What policy said.
     pub verdicts: Vec<Verdict>,
@@ -218,6 +221,7 @@ fn entries(config: &Config, acceptance: &Acceptance) -> Vec<QueueEntry> {
             release_at,
             deadline,
             rerouted: false,
+            submitter: acceptance.origin.submitter,
         })
         .collect()
 }

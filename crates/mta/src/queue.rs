@@ -3,6 +3,7 @@
 //! An entry in the middle of a delivery belongs to that delivery. What only changes its state is noted at once, and the
 //! delivery's outcome keeps to it; what would deliver it twice, or return what was delivered, has to wait ([`Done::Busy`]).
 
+mod cancel;
 mod change;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::{
     pickup::Claim,
     route::{self, LIST_LANE},
 };
+pub use cancel::CANCEL;
 use change::Change;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,5 +209,7 @@ impl Drop for InHand {
     }
 }
 
+#[cfg(test)]
+mod cancel_tests;
 #[cfg(test)]
 mod tests;

@@ -13,11 +13,11 @@ use crate::{
     testing::{Site, config},
 };
 
-fn held() -> Config {
+pub(super) fn held() -> Config {
     config(vec![Route { recipient: "*".parse().unwrap(), via: Via::Hold }])
 }
 
-fn routed_to(port: u16) -> Config {
+pub(super) fn routed_to(port: u16) -> Config {
     let host = NextHost {
         host: "127.0.0.1".to_owned(),
         port,
@@ -30,7 +30,7 @@ fn routed_to(port: u16) -> Config {
     Config { retry_delays: vec![Duration::from_hours(1)], ..config(vec![route]) }
 }
 
-async fn send(site: &Site, from: &str, to: &str) -> QueueEntry {
+pub(super) async fn send(site: &Site, from: &str, to: &str) -> QueueEntry {
     send_asking(site, from, to, "").await
 }
 
@@ -43,7 +43,7 @@ async fn send_asking(site: &Site, from: &str, to: &str, parameters: &str) -> Que
     entries(site).await.pop().unwrap()
 }
 
-async fn entries(site: &Site) -> Vec<QueueEntry> {
+pub(super) async fn entries(site: &Site) -> Vec<QueueEntry> {
     site.stores.spool.list(None, 9).await.unwrap()
 }
 
@@ -52,7 +52,7 @@ async fn operate(site: &Site, entry: &QueueEntry, operation: Operation, reason: 
     site.mta.operate(entry.id(), &order).await.unwrap()
 }
 
-async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     loop {
         if let Some(found) = look().await {
             return found;
@@ -62,12 +62,12 @@ async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 /// A host that takes one message as far as its final dot.
-struct Host {
+pub(super) struct Host {
     stream: BufReader<TcpStream>,
 }
 
 impl Host {
-    async fn take(listener: &TcpListener) -> Self {
+    pub(super) async fn take(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         let mut host = Self { stream: BufReader::new(stream) };
         host.say("220 next.example").await;
@@ -79,7 +79,7 @@ impl Host {
         host
     }
 
-    async fn say(&mut self, line: &str) {
+    pub(super) async fn say(&mut self, line: &str) {
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
     }
 
@@ -90,7 +90,7 @@ impl Host {
     }
 }
 
-async fn listener() -> (TcpListener, u16) {
+pub(super) async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)

@@ -114,6 +114,7 @@ async fn queue_of(count: u32, due: Timestamp) -> (Arc<Counting>, Stores) {
             release_at: accepted_at,
             deadline: None,
             rerouted: false,
+            submitter: None,
         };
         stores.spool.add(&mut batch, &entry);
     }

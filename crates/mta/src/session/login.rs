@@ -86,6 +86,7 @@ impl Session {
     async fn conclude_login(&mut self, outcome: Outcome) -> Decision {
         if let Outcome::Accepted(account) = outcome {
             self.identity = Some(account.address);
+            self.submitter = Some(account.id);
             return Decision::ACCEPT;
         }
         if let Outcome::Refused { after } = outcome {

@@ -18,6 +18,7 @@ use proto::{
     machine::{Machine, Step},
     smtp::server::{self, Event, Extensions, Flavour, Server, StartTls, Tally},
 };
+use store::mailbox::AccountId;
 use tokio::io::AsyncWriteExt;
 use world::{
     BoxStream, Clock, Peer, Shutdown,
@@ -53,6 +54,8 @@ pub(crate) struct Session {
     tls: Option<TlsSummary>,
     /// The authenticated account's address.
     identity: Option<mail::Address>,
+    /// That account.
+    submitter: Option<AccountId>,
     transaction: Option<Box<decide::Transaction>>,
     /// Given back when dropped.
     admission: Option<Admission>,
@@ -102,6 +105,7 @@ pub(crate) async fn run(mta: Arc<Mta>, stream: BoxStream, arrival: Arrival, prot
         server_tls,
         tls,
         identity: None,
+        submitter: None,
         transaction: None,
         admission,
         verdicts,
@@ -202,6 +206,7 @@ impl Session {
         // RFC 3207 §4.2: what was learnt in clear is forgotten.
         self.tls = Some(summary);
         self.identity = None;
+        self.submitter = None;
         self.transaction = None;
         server.handle_tls_established();
         server.set_channel(self.channel());

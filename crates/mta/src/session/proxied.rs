@@ -36,9 +36,9 @@ impl Session {
 
     /// The session goes on as that client's, if it may connect.
     pub(super) async fn impersonate(&mut self, told: &Impersonation) -> Decision {
-        let identity = match &told.login {
+        let account = match &told.login {
             Told::Value(login) => match self.mta.stores.directory.account_of_login(login).await {
-                Ok(Some(account)) => Some(account.address),
+                Ok(Some(account)) => Some(account),
                 Ok(None) => {
                     return Decision::Reject(Reply::new(501, (5, 5, 4), "LOGIN names no account here"));
                 }
@@ -61,7 +61,8 @@ impl Session {
         self.verdicts.push(told_by);
         self.peer = peer;
         self.client_name = told.name.clone().over(None).map(String::into_boxed_str);
-        self.identity = identity;
+        self.submitter = account.as_ref().map(|account| account.id);
+        self.identity = account.map(|account| account.address);
         self.transaction = None;
         Decision::ACCEPT
     }

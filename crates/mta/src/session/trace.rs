@@ -59,6 +59,7 @@ impl Session {
             helo: client.helo.map(str::to_owned),
             tls: self.tls.as_ref().map(tls_words),
             identity: self.identity.as_ref().map(Address::to_string),
+            submitter: self.submitter,
             message_id: facts.message_id,
             verdicts: verdicts.into_history(),
         }
