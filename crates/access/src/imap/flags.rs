@@ -1,7 +1,9 @@
 //! Flags as the store has them, and as the wire has them.
 
 use proto::imap::command::{Flag, StoreAction};
-use store::mailbox::{FlagChange, FlagChangeKind, Flags};
+use store::mailbox::{FlagChange, FlagChangeKind, Flags, Mailbox};
+
+use super::outbox;
 
 const BITS: [(Flag, Flags); 5] = [
     (Flag::Seen, Flags::SEEN),
@@ -14,9 +16,10 @@ const BITS: [(Flag, Flags); 5] = [
 /// Registered keywords that clients look for before they use them (RFC 9051 §2.3.2).
 const KEYWORDS: [&str; 5] = ["$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing"];
 
-/// Those that every mailbox has.
-pub(super) fn usual() -> Vec<Flag> {
-    let keywords = KEYWORDS.iter().map(|keyword| Flag::Keyword((*keyword).to_owned()));
+/// Those that every mailbox of its kind has.
+pub(super) fn usual(mailbox: &Mailbox) -> Vec<Flag> {
+    let keywords = if mailbox.id.is_outbox() { outbox::STATES } else { KEYWORDS };
+    let keywords = keywords.iter().map(|keyword| Flag::Keyword((*keyword).to_owned()));
     Flag::SYSTEM.into_iter().chain(keywords).collect()
 }
 

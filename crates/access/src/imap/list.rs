@@ -69,7 +69,12 @@ impl<'a> Tree<'a> {
             // RFC 5258 §3: the one implies the other, which older clients know.
             attributes.extend([ListAttribute::NonExistent, ListAttribute::NoSelect]);
         }
-        attributes.push(if has_children { ListAttribute::HasChildren } else { ListAttribute::HasNoChildren });
+        attributes.push(match mailbox {
+            // RFC 5258 §3.4: it implies that there are none.
+            Some(mailbox) if mailbox.id.is_outbox() => ListAttribute::NoInferiors,
+            _ if has_children => ListAttribute::HasChildren,
+            _ => ListAttribute::HasNoChildren,
+        });
         if (subscribed || list.returned.subscribed) && is_subscribed {
             attributes.push(ListAttribute::Subscribed);
         }

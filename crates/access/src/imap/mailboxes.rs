@@ -4,7 +4,7 @@ use proto::imap::{
     command::{List, MailboxName, SpecialUse},
     response::{Code, Condition, Data, Status},
 };
-use store::mailbox::{Mailbox, MailboxError};
+use store::mailbox::{Mailbox, MailboxError, OUTBOX};
 
 use super::{list::Tree, refusal::Refusal, session::Session};
 
@@ -27,14 +27,28 @@ impl From<MailboxError> for Refusal {
 impl Session {
     pub(super) async fn find(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
         let account = self.account()?.id;
-        let found = self.mailboxes().by_name(account, name.as_str()).await?;
+        let found = match self.mailboxes().by_name(account, name.as_str()).await? {
+            None if name.as_str() == OUTBOX => self.outbox().await?,
+            found => found,
+        };
         found.ok_or_else(|| MailboxError::NotFound.into())
+    }
+
+    /// All of the account's.
+    async fn all(&mut self) -> Result<Vec<Mailbox>, Refusal> {
+        let account = self.account()?.id;
+        let mut mailboxes = self.mailboxes().list(account).await?;
+        mailboxes.extend(self.outbox().await?);
+        Ok(mailboxes)
     }
 
     /// Where messages are to go: the client may make it, and try again (RFC 9051 §6.3.12).
     pub(super) async fn find_target(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
         let account = self.account()?.id;
         let found = self.mailboxes().by_name(account, name.as_str()).await?;
+        if found.is_none() {
+            self.leave_outbox_alone(name).await?;
+        }
         found.ok_or_else(|| Refusal::no(Code::TryCreate, "there is no such mailbox"))
     }
 
@@ -43,6 +57,7 @@ impl Session {
         name: &MailboxName,
         uses: &[SpecialUse],
     ) -> Result<Status, Refusal> {
+        self.leave_outbox_alone(name).await?;
         let account = self.account()?.id;
         let special_use = match uses {
             [] => None,
@@ -55,6 +70,7 @@ impl Session {
     }
 
     pub(super) async fn delete(&mut self, name: &MailboxName) -> Result<Status, Refusal> {
+        self.leave_outbox_alone(name).await?;
         let account = self.account()?.id;
         let now = self.service.clock.wall();
         self.mailboxes().delete(account, name.as_str(), now).await?;
@@ -68,6 +84,8 @@ impl Session {
     }
 
     pub(super) async fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<Status, Refusal> {
+        self.leave_outbox_alone(from).await?;
+        self.leave_outbox_alone(to).await?;
         let account = self.account()?.id;
         let now = self.service.clock.wall();
         self.mailboxes().rename(account, from.as_str(), to.as_str(), now).await?;
@@ -80,13 +98,17 @@ impl Session {
         subscribed: bool,
     ) -> Result<Status, Refusal> {
         let account = self.account()?.id;
-        self.mailboxes().subscribe(account, name.as_str(), subscribed).await?;
+        if name.as_str() == OUTBOX && self.outbox().await?.is_some() {
+            self.mailboxes().subscribe_outbox(account, subscribed).await?;
+        } else {
+            self.mailboxes().subscribe(account, name.as_str(), subscribed).await?;
+        }
         Ok(Status::ok(if subscribed { "subscribed" } else { "not subscribed any more" }))
     }
 
     pub(super) async fn list(&mut self, list: &List) -> Result<Status, Refusal> {
         let account = self.account()?.id;
-        let mailboxes = self.mailboxes().list(account).await?;
+        let mailboxes = self.all().await?;
         let orphans = self.mailboxes().orphan_subscriptions(account).await?;
         let entries = Tree::new(&mailboxes, &orphans).list(list);
         for entry in entries {
@@ -105,7 +127,7 @@ impl Session {
 
     pub(super) async fn lsub(&mut self, reference: &str, pattern: &str) -> Result<Status, Refusal> {
         let account = self.account()?.id;
-        let mailboxes = self.mailboxes().list(account).await?;
+        let mailboxes = self.all().await?;
         let orphans = self.mailboxes().orphan_subscriptions(account).await?;
         for entry in Tree::new(&mailboxes, &orphans).lsub(reference, pattern) {
             self.machine.data(&Data::Lsub(entry));

@@ -12,6 +12,7 @@ mod list;
 mod login;
 mod mailboxes;
 mod news;
+mod outbox;
 mod progress;
 mod quota;
 mod refusal;
@@ -23,6 +24,7 @@ mod store;
 mod transfer;
 mod uid_list;
 mod view;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +33,7 @@ use ::store::Stores;
 use proto::imap::server::{Config, Extension, Extensions, IDLE_TIMEOUT_MIN};
 use world::{BoxStream, Clock, Listener, Peer, Shutdown, tls::TlsMode};
 
+pub use outbox::Outgoing;
 pub use search::indexing::SearchIndexer;
 use session::Session;
 
@@ -41,6 +44,7 @@ pub struct ImapService {
     logins: Arc<Logins>,
     stores: Stores,
     clock: Arc<dyn Clock>,
+    outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 /// What one listener offers. Built anew for a reload; sessions keep the one they began with.
@@ -85,7 +89,12 @@ impl std::fmt::Debug for ImapService {
 
 impl ImapService {
     pub fn new(logins: Arc<Logins>, stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { logins, stores, clock }
+        Self { logins, stores, clock, outgoing: None }
+    }
+
+    /// Each account has an Outbox that shows what it has submitted.
+    pub fn with_outgoing(self, outgoing: Arc<dyn Outgoing>) -> Self {
+        Self { outgoing: Some(outgoing), ..self }
     }
 
     /// Serves a listener until shutdown, then waits for its sessions to end. `options` is asked for each

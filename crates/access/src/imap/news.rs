@@ -8,6 +8,7 @@ use proto::imap::{
 
 use super::{
     flags,
+    select::Open,
     session::{OUTPUT_BYTES_MAX, Session},
     view::Marks,
 };
@@ -20,6 +21,12 @@ const KEYWORDS_TOLD_MAX: usize = 500;
 impl Session {
     /// Looks what has changed.
     pub(super) async fn refresh(&mut self) {
+        if self.selected.as_ref().is_some_and(|selected| selected.watch.take_queue_moved())
+            && let Err(refusal) = self.follow_queue().await
+        {
+            // The next look finds it.
+            tracing::error!(?refusal, "an Outbox could not be brought up to date");
+        }
         let Some(selected) = self.selected.as_deref_mut() else { return };
         let mailboxes = &self.service.stores.mailboxes;
         match mailboxes.changes_since(selected.mailbox, selected.modseq).await {
@@ -131,13 +138,13 @@ impl Session {
 
     pub(super) fn tell_flags(&mut self) {
         let Some(selected) = self.selected.as_deref() else { return };
-        let (flags, read_only) = (selected.flags.clone(), selected.read_only);
-        self.machine.data(&Data::Flags(flags.clone()));
-        let code = if read_only {
-            Code::PermanentFlags { flags: Vec::new(), any: false }
-        } else {
-            Code::PermanentFlags { flags, any: true }
+        let flags = selected.flags.clone();
+        let code = match selected.open_to_change() {
+            Ok(Open::Stored(_)) => Code::PermanentFlags { flags: flags.clone(), any: true },
+            Ok(Open::Outbox(_)) => Code::PermanentFlags { flags: Flag::SYSTEM.to_vec(), any: false },
+            Err(_) => Code::PermanentFlags { flags: Vec::new(), any: false },
         };
+        self.machine.data(&Data::Flags(flags));
         self.machine.status(&Status::ok("flags that stay").with(code));
     }
 }

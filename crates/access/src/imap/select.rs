@@ -7,16 +7,14 @@ use proto::imap::{
     response::{Code, Data, Status},
     sequence::{NumberSet, SequenceSet},
 };
-use store::{
-    Changes,
-    mailbox::{Listing, Mailbox, MailboxId, UidRanges},
-};
+use store::mailbox::{Listing, Mailbox, MailboxId, UidRanges};
 
 use super::{
-    flags,
+    flags, outbox,
     refusal::Refusal,
     session::{Next, Session},
     view::View,
+    watch::Watch,
 };
 
 /// The mailbox that a client has open.
@@ -34,16 +32,32 @@ pub(super) struct Selected {
     pub(super) speaks_uid: bool,
     /// The mailbox was deleted.
     pub(super) is_gone: bool,
-    pub(super) changes: Changes,
+    pub(super) watch: Watch,
+}
+
+/// What stands behind a mailbox whose client wants to change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    Stored(MailboxId),
+    /// It follows the queue: see [`outbox`].
+    Outbox(MailboxId),
 }
 
 impl Selected {
-    /// The mailbox, if it may be changed.
+    /// The mailbox, if it may be changed as the client likes.
     pub(super) fn writable(&self) -> Result<MailboxId, Refusal> {
+        match self.open_to_change()? {
+            Open::Stored(mailbox) => Ok(mailbox),
+            Open::Outbox(_) => Err(outbox::cannot()),
+        }
+    }
+
+    /// The mailbox, if anything of it may be changed.
+    pub(super) fn open_to_change(&self) -> Result<Open, Refusal> {
         if self.read_only {
             return Err(Refusal::no(Code::NoPerm, "the mailbox is open to be read only"));
         }
-        Ok(self.mailbox)
+        Ok(if self.mailbox.is_outbox() { Open::Outbox(self.mailbox) } else { Open::Stored(self.mailbox) })
     }
 }
 
@@ -52,7 +66,10 @@ impl Session {
         self.selected = None;
         let mailbox = self.find(&select.mailbox).await?;
         // Watched before it is read, so that nothing comes unseen in between.
-        let changes = self.mailboxes().watch(mailbox.id);
+        let watch = Watch::new(&self.service.stores, &mailbox);
+        if mailbox.id.is_outbox() {
+            self.follow_queue().await?;
+        }
         let listing = self.mailboxes().listing(mailbox.id).await?;
         let resync = select.qresync.as_ref().filter(|known| known.uid_validity.get() == mailbox.uid_validity);
         self.selected = Some(Box::new(Selected {
@@ -61,10 +78,10 @@ impl Session {
             view: View::new(&listing.uids),
             modseq: listing.highest_modseq,
             saved: NumberSet::default(),
-            flags: flags::usual(),
+            flags: flags::usual(&mailbox),
             speaks_uid: false,
             is_gone: false,
-            changes,
+            watch,
         }));
         self.describe(&mailbox, &listing);
         if let Some(known) = resync {
@@ -129,7 +146,11 @@ impl Session {
     pub(super) async fn close(&mut self) -> Result<Next, Refusal> {
         let selected = self.selected()?;
         if !selected.read_only {
-            self.expunge_deleted(None).await?;
+            match self.expunge_deleted(None).await {
+                // What is on its way and cannot be called off stays as it is; the mailbox is closed all the same.
+                Ok(_) | Err(Refusal::Told(_)) => {}
+                Err(failure) => return Err(failure),
+            }
         }
         self.selected = None;
         Ok(Next::Done(Status::ok("the mailbox is closed")))

@@ -109,7 +109,7 @@ impl Session {
         let watched = self.selected.as_ref().filter(|_| self.idling);
         let changed = async {
             match watched {
-                Some(selected) => selected.changes.changed().await,
+                Some(selected) => selected.watch.changed(&*self.service.clock).await,
                 None => future::pending().await,
             }
         };

@@ -25,6 +25,9 @@ impl Session {
         mailbox: &Mailbox,
         items: &[StatusItem],
     ) -> Result<Vec<(StatusItem, StatusValue)>, Refusal> {
+        if mailbox.id.is_outbox() {
+            self.follow_queue().await?;
+        }
         let status = self.mailboxes().status(mailbox.id).await?;
         let deleted_octets = if items.contains(&StatusItem::DeletedStorage) && status.deleted > 0 {
             self.deleted_octets(mailbox.id).await?

@@ -9,8 +9,9 @@ use store::mailbox::{FlagsStored, Uid};
 
 use super::{
     fetch::gone,
-    flags,
+    flags, outbox,
     refusal::Refusal,
+    select::Open,
     session::{Next, Session},
 };
 
@@ -18,8 +19,11 @@ impl Session {
     pub(super) async fn store(&mut self, by_uid: bool, store: Store) -> Result<Next, Refusal> {
         let uids: Vec<Uid> = self.resolve(&store.messages, by_uid)?.into_iter().map(Uid).collect();
         let selected = self.selected()?;
-        let mailbox = selected.writable()?;
         let change = flags::change(store.action, &store.flags);
+        let (mailbox, change) = match selected.open_to_change()? {
+            Open::Stored(mailbox) => (mailbox, change),
+            Open::Outbox(mailbox) => (mailbox, outbox::without_state(&change)),
+        };
         let FlagsStored { messages, modified, missing } =
             self.mailboxes().store_flags(mailbox, &uids, &change, store.unchanged_since).await?;
         let condstore = self.machine.enabled().condstore;

@@ -11,6 +11,7 @@ use store::mailbox::{COPY_MAX, Copied, Flags, Mailbox, MailboxId, Uid};
 
 use super::{
     refusal::Refusal,
+    select::Open,
     session::{Next, Session},
 };
 
@@ -19,7 +20,7 @@ const MOVE_PAGE_MESSAGES: usize = 5_000;
 
 impl Session {
     pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Result<Next, Refusal> {
-        self.selected()?.writable()?;
+        self.selected()?.open_to_change()?;
         let uids = uids.map(|uids| self.resolve(uids, true)).transpose()?;
         let modseq = self.expunge_deleted(uids.as_deref()).await?;
         let status = Status::ok("expunged");
@@ -32,7 +33,7 @@ impl Session {
     pub(super) async fn expunge_deleted(&mut self, among: Option<&[u32]>) -> Result<u64, Refusal> {
         let mailbox = self.selected()?.mailbox;
         let now = self.service.clock.wall();
-        let mailboxes = &self.service.stores.mailboxes;
+        let mailboxes = self.mailboxes();
         if mailboxes.status(mailbox).await?.deleted == 0 {
             return Ok(0);
         }
@@ -40,6 +41,9 @@ impl Session {
         let is_meant = |uid: &Uid| among.is_none_or(|among| among.binary_search(&uid.0).is_ok());
         let deleted = listing.messages.iter().filter(|message| message.flags.has(Flags::DELETED));
         let uids: Vec<Uid> = deleted.map(|message| message.uid).filter(is_meant).collect();
+        if mailbox.is_outbox() {
+            return self.call_off(&uids).await;
+        }
         Ok(mailboxes.expunge(mailbox, &uids, now).await?.modseq)
     }
 
@@ -50,7 +54,11 @@ impl Session {
         to: &MailboxName,
     ) -> Result<Next, Refusal> {
         let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
-        let copied = self.copy_all(&uids, target.id).await?;
+        let copied = if self.selected()?.mailbox.is_outbox() {
+            self.copy_outgoing(&uids, &target).await?
+        } else {
+            self.copy_all(&uids, target.id).await?
+        };
         let status = Status::ok("copied");
         Ok(Next::Done(match copy_uid(&target, &copied) {
             Some(code) => status.with(code),
@@ -93,10 +101,13 @@ impl Session {
         messages: &SequenceSet,
         to: &MailboxName,
     ) -> Result<Next, Refusal> {
-        let from = self.selected()?.writable()?;
+        let open = self.selected()?.open_to_change()?;
         let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
         let mut moved = Copied::default();
-        let outcome = self.move_all(from, &uids, target.id, &mut moved).await;
+        let outcome = match open {
+            Open::Stored(from) => self.move_all(from, &uids, target.id, &mut moved).await,
+            Open::Outbox(_) => self.take_back(&uids, &target, &mut moved).await,
+        };
         // RFC 6851 §4.3: told before the messages are seen to go, also if the rest stays.
         if let Some(code) = copy_uid(&target, &moved) {
             self.machine.status(&Status::new(Condition::Ok, Some(code), "moved"));

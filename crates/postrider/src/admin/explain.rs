@@ -5,6 +5,7 @@ mod attempt;
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
 use mail::{ByMode, QueueId, Timestamp, TlsDemand, cause};
+use mta::queue::CANCEL;
 use store::{
     ledger::{Event, Verdict},
     spool::{EntryStatus, LaneId, QueueEntry},
@@ -52,6 +53,9 @@ pub fn event_dated(event: &Event, date: &dyn Fn(Timestamp) -> String) -> (&'stat
         }
         Event::Operator { action, recipients, .. } if action == "park" => {
             ("parked", format!("on hold for {}: delivering it broke off twice", list(recipients)))
+        }
+        Event::Operator { action, recipients, .. } if action == CANCEL => {
+            ("cancelled", format!("its sender called it off, for {}", list(recipients)))
         }
         Event::Operator { action, recipients, reason } => {
             let mut text = format!("an operator's {action}, for {}", list(recipients));
@@ -165,7 +169,8 @@ pub fn why(
     waits: &Waits,
     now: Timestamp,
 ) -> Option<String> {
-    let mut parts: Vec<String> = entries.iter().map(|entry| queued(id, entry, waits, now)).collect();
+    let told = Told::Operator(id);
+    let mut parts: Vec<String> = entries.iter().map(|entry| queued(told, entry, waits, now)).collect();
     if parts.is_empty() {
         parts.extend(settled(events));
     }
@@ -175,32 +180,69 @@ pub fn why(
     if parts.is_empty() { None } else { Some(format!("{id}: {}.", parts.join("; "))) }
 }
 
-fn queued(id: QueueId, entry: &QueueEntry, waits: &Waits, now: Timestamp) -> String {
+/// What a message waits for, in the words of [`why`], for its sender, who is no operator; none if it waits no more.
+pub fn waits_for(entries: &[QueueEntry], waits: &Waits, now: Timestamp) -> Option<String> {
+    let parts: Vec<String> = entries.iter().map(|entry| queued(Told::Sender, entry, waits, now)).collect();
+    if parts.is_empty() { None } else { Some(format!("{}.", parts.join("; "))) }
+}
+
+/// Who hears of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Who can do something about it.
+    Operator(QueueId),
+    /// Whose mail program may show later what it heard now.
+    Sender,
+}
+
+impl Told {
+    /// What there is to be done about it.
+    fn hint(self, words: impl Fn(QueueId) -> String) -> String {
+        match self {
+            Self::Operator(id) => words(id),
+            Self::Sender => String::new(),
+        }
+    }
+
+    fn lane(self, lane: &LaneId) -> String {
+        self.hint(|_| format!(" in lane {}", lane.0))
+    }
+
+    fn next(self, due: Timestamp, now: Timestamp) -> String {
+        match self {
+            _ if due <= now => "now".to_owned(),
+            Self::Operator(_) => format!("in {}", span(due.since(now))),
+            Self::Sender => format!("at {due}"),
+        }
+    }
+}
+
+fn queued(told: Told, entry: &QueueEntry, waits: &Waits, now: Timestamp) -> String {
     let recipients: Vec<String> =
         entry.recipients.iter().map(|recipient| recipient.address.to_string()).collect();
-    let (to, lane) = (list(&recipients), &entry.lane.0);
+    let (to, lane) = (list(&recipients), told.lane(&entry.lane));
     if entry.status == EntryStatus::Held {
         let last = match &entry.last_error {
             Some(error) => format!("; the last try met: {error}"),
             None => String::new(),
         };
-        return format!(
-            "for {to} it is held until an operator lets it go with `postrider queue release {id}`{last}"
-        );
+        let hint = told.hint(|id| format!(" with `postrider queue release {id}`"));
+        return format!("for {to} it is held until an operator lets it go{hint}{last}");
     }
     if entry.is_ahead_of_time(now) {
-        return format!(
-            "for {to} it is held until {} as its sender asked; `postrider queue release {id}` lets it go at once, \
-             `postrider queue delete {id}` calls it off",
-            entry.release_at
-        );
+        let hint = told.hint(|id| {
+            format!(
+                "; `postrider queue release {id}` lets it go at once, `postrider queue delete {id}` calls it off"
+            )
+        });
+        return format!("for {to} it is held until {} as its sender asked{hint}", entry.release_at);
     }
     if let Some(fetcher) = waits.fetchers.get(&entry.lane) {
         let last = match &entry.last_error {
             Some(error) if entry.attempts > 0 => format!(", whose last call met: {error}"),
             _ => String::new(),
         };
-        return format!("for {to} it waits in lane {lane} to be picked up by ATRN from {fetcher}{last}");
+        return format!("for {to} it waits{lane} to be picked up by ATRN from {fetcher}{last}");
     }
     let reason = match &entry.last_error {
         Some(error) if entry.attempts == 1 => format!("because the first try met: {error}{}", meaning(error)),
@@ -212,16 +254,12 @@ fn queued(id: QueueId, entry: &QueueEntry, waits: &Waits, now: Timestamp) -> Str
         _ => "",
     };
     if let Some(site) = waits.sites.get(&entry.lane) {
-        return format!(
-            "for {to} it waits for {site}, or goes at once with `postrider queue retry {id}`{}",
-            deadline(entry, now)
-        );
+        let hint = told.hint(|id| format!(", or goes at once with `postrider queue retry {id}`"));
+        return format!("for {to} it waits for {site}{hint}{}", deadline(entry, now));
     }
-    let next = if entry.due > now { format!("in {}", span(entry.due.since(now))) } else { "now".to_owned() };
-    format!(
-        "for {to} it waits in lane {lane} {reason}{tls}; the next try is due {next}, or at once with `postrider queue retry {id}`{}",
-        deadline(entry, now)
-    )
+    let next = told.next(entry.due, now);
+    let hint = told.hint(|id| format!(", or at once with `postrider queue retry {id}`"));
+    format!("for {to} it waits{lane} {reason}{tls}; the next try is due {next}{hint}{}", deadline(entry, now))
 }
 
 /// What its sender said of how long it may take (RFC 2852).
@@ -251,6 +289,9 @@ pub fn settled(events: &[(Timestamp, Event)]) -> Vec<String> {
             Some(format!("it was given up for {to} at {at}: {reason}{meaning}{}", told(*report)))
         }
         Event::Returned { .. } => Some(format!("at {at} {}", returned(event))),
+        Event::Operator { action, recipients, .. } if action == CANCEL => {
+            Some(format!("its sender called it off for {} at {at}", list(recipients)))
+        }
         Event::Operator { action, recipients, reason } if action == "delete" => {
             let mut text = format!("an operator deleted it for {} at {at}", list(recipients));
             append(&mut text, ": ", reason.as_deref());

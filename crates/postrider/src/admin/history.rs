@@ -48,13 +48,24 @@ pub async fn why(admin: &Admin, term: &str) -> Result<AdminResponse, StoreError>
     let Some(id) = ids(admin, term).await?.into_iter().next() else { return Ok(unknown()) };
     let entries = admin.stores.spool.entries_of(id).await?;
     let events = admin.stores.ledger.events(id).await?;
-    let sites =
-        entries.iter().filter_map(|entry| Some((entry.lane.clone(), sites::wait(admin, entry)?.words)));
-    let waits = Waits { fetchers: fetchers(admin, &entries).await?, sites: sites.collect() };
+    let waits = waits(admin, &entries).await?;
     Ok(match explain::why(id, &entries, &events, &waits, admin.world.clock.wall()) {
         Some(sentence) => AdminResponse::Why { sentence },
         None => unknown(),
     })
+}
+
+/// The same for its sender, as long as it is on its way.
+pub async fn waits_for(admin: &Admin, id: QueueId) -> Result<Option<String>, StoreError> {
+    let entries = admin.stores.spool.entries_of(id).await?;
+    let waits = waits(admin, &entries).await?;
+    Ok(explain::waits_for(&entries, &waits, admin.world.clock.wall()))
+}
+
+async fn waits(admin: &Admin, entries: &[QueueEntry]) -> Result<Waits, StoreError> {
+    let sites =
+        entries.iter().filter_map(|entry| Some((entry.lane.clone(), sites::wait(admin, entry)?.words)));
+    Ok(Waits { sites: sites.collect(), fetchers: fetchers(admin, entries).await? })
 }
 
 /// Who fetches what waits in each lane that is fetched.

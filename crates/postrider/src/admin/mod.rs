@@ -7,7 +7,7 @@ pub mod attached;
 mod client;
 mod directory;
 pub mod explain;
-mod history;
+pub mod history;
 mod lists;
 mod pattern;
 pub mod protocol;

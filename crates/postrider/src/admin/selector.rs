@@ -214,6 +214,7 @@ mod tests {
             release_at: Timestamp::from_millis(1_000_000),
             deadline: None,
             rerouted: false,
+            submitter: None,
         }
     }
 

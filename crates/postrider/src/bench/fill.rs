@@ -132,6 +132,7 @@ impl Fill {
             release_at: accepted_at,
             deadline: None,
             rerouted: false,
+            submitter: None,
         })
     }
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod expunged;
 mod logins;
+mod outgoing;
 mod proxied;
 mod quick_start;
 pub mod routing;

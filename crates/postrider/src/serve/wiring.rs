@@ -35,7 +35,7 @@ use crate::{
         options::{self, AskedFor, ListenerTls, Service},
         types::Network,
     },
-    serve::{certificates::Certificates, logins, proxied::ProxiedListener, routing},
+    serve::{certificates::Certificates, logins, outgoing::Underway, proxied::ProxiedListener, routing},
     tls,
 };
 
@@ -82,9 +82,11 @@ impl Services {
         let mta =
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
         let (clock, mailboxes) = (world.clock.clone(), stores.mailboxes.clone());
+        let imap = ImapService::new(logins.clone(), stores.clone(), clock.clone())
+            .with_outgoing(Arc::new(Underway::new(&mta, stores, world)));
         let readers = Readers {
-            pop3: Arc::new(Pop3Service::new(logins.clone(), mailboxes, clock.clone())),
-            imap: Arc::new(ImapService::new(logins.clone(), stores.clone(), clock)),
+            pop3: Arc::new(Pop3Service::new(logins.clone(), mailboxes, clock)),
+            imap: Arc::new(imap),
         };
         let web = Web::new(stores.clone(), world.clone(), web_options(config), shutdown.clone());
         let web = Arc::new(web);

@@ -28,6 +28,11 @@ pub(super) fn outbox_key(account: AccountId) -> Key {
     KeyBuilder::new(OUTBOX).u64(account.0).key()
 }
 
+/// The key that is there as long as the mailbox is.
+pub(super) fn presence_key(id: MailboxId) -> Key {
+    if id.is_outbox() { outbox_key(id.account()) } else { mailbox_key(id) }
+}
+
 /// What all keys of a mailbox in one of its spaces begin with.
 pub(super) fn space(tag: u8, mailbox: MailboxId) -> Vec<u8> {
     KeyBuilder::new(tag).u64(mailbox.0).octets()

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     Flags, MailboxId, Mailboxes, Uid, UidRanges,
     expunge::decode_expunged,
-    keyspace::{change_key, expunged_key, mailbox_counter, mailbox_key, modseq_counter, space, uid_counter},
+    keyspace::{change_key, expunged_key, mailbox_counter, modseq_counter, presence_key, space, uid_counter},
     message,
 };
 use crate::{
@@ -154,7 +154,7 @@ impl Mailboxes {
         let uid_next = self.uid_next(mailbox).await?;
         let highest_modseq = self.counter(&modseq_counter(mailbox)).await?;
         // Its counters went with it; those of a mailbox that never had a message are not there either.
-        let is_gone = highest_modseq == 0 && self.engine.get(&mailbox_key(mailbox)).await?.is_none();
+        let is_gone = highest_modseq == 0 && self.engine.get(&presence_key(mailbox)).await?.is_none();
         if highest_modseq <= since {
             return Ok(MailboxChanges::none(uid_next, since, is_gone));
         }

@@ -62,8 +62,11 @@ impl Session {
                 self.machine.fetch_item(&FetchData::SaveDate(Some(message.record.saved_at)));
             }
             FetchItem::Preview { .. } => {
-                let summary = self.summary(current).await?;
-                self.machine.fetch_item(&FetchData::Preview(Some(&summary.preview)));
+                let preview = match self.waits_for(&current.message).await? {
+                    Some(sentence) => sentence,
+                    None => self.summary(current).await?.preview.clone(),
+                };
+                self.machine.fetch_item(&FetchData::Preview(Some(&preview)));
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ mod crowd;
 mod fetching;
 mod long;
 mod mailboxes;
+mod outbox;
 mod replacing;
 mod searching;
 mod sessions;
