@@ -123,7 +123,14 @@ impl Session {
 
     /// RFC 9051 §7.3.5: a client has heard of a flag before a message has it.
     pub(super) fn tell_keywords(&mut self, keywords: &[String]) {
-        let Some(selected) = self.selected.as_deref_mut() else { return };
+        if self.note_keywords(keywords) {
+            self.tell_flags();
+        }
+    }
+
+    /// Whether there are some among them that the client has not heard of.
+    pub(super) fn note_keywords(&mut self, keywords: &[String]) -> bool {
+        let Some(selected) = self.selected.as_deref_mut() else { return false };
         let before = selected.flags.len();
         for keyword in keywords {
             let flag = Flag::Keyword(keyword.clone());
@@ -131,9 +138,7 @@ impl Session {
                 selected.flags.push(flag);
             }
         }
-        if selected.flags.len() > before {
-            self.tell_flags();
-        }
+        selected.flags.len() > before
     }
 
     pub(super) fn tell_flags(&mut self) {

@@ -96,10 +96,8 @@ impl Session {
     }
 
     fn describe(&mut self, mailbox: &Mailbox, listing: &Listing) {
-        self.tell_keywords(&listing.keywords);
-        if listing.keywords.is_empty() {
-            self.tell_flags();
-        }
+        self.note_keywords(&listing.keywords);
+        self.tell_flags();
         let count = u32::try_from(listing.messages.len()).unwrap_or(u32::MAX);
         self.machine.data(&Data::Exists(count));
         let rev2 = self.machine.enabled().rev2;

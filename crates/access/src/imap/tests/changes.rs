@@ -24,6 +24,19 @@ async fn flags_are_stored_and_other_sessions_hear_of_it() {
     one.converse("S: * 1 FETCH (FLAGS (new))\nS: e OK stored").await;
 }
 
+/// RFC 9051 §6.3.2: FLAGS is told whatever the messages have.
+#[tokio::test]
+async fn flags_are_told_also_where_messages_have_none_but_the_usual() {
+    let house = House::with_alice().await;
+    house.deliver(b"Subject: x\r\n\r\n").await;
+    let mut client = house.in_inbox().await;
+    client.converse("C: a STORE 1 +FLAGS.SILENT ($Junk)\nS: a OK stored\nC: b SELECT INBOX").await;
+    if client.hear().await.starts_with("* OK [CLOSED]") {
+        client.hear().await;
+    }
+    client.converse("S: * OK [PERMANENTFLAGS (…\nS: * 1 EXISTS").await;
+}
+
 #[tokio::test]
 async fn a_conditional_store_leaves_alone_what_changed() {
     let house = House::with_alice().await;
