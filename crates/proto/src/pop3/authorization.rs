@@ -212,7 +212,7 @@ impl Server {
     /// The same before and after login, as RFC 2449 §6 wants of most.
     pub(super) fn write_capabilities(&mut self) {
         self.reply_ok("capabilities follow");
-        for line in ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8"] {
+        for line in ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8 USER", "LANG"] {
             self.write_line(line);
         }
         if self.passwords_allowed() {

@@ -17,6 +17,7 @@ pub(super) enum Command<'a> {
     },
     Stls,
     Utf8,
+    Lang(Option<&'a str>),
     Capa,
     Stat,
     List(Option<u32>),
@@ -86,6 +87,7 @@ fn parse_words<'a>(
         "NOOP" => bare(Command::Noop),
         "RSET" => bare(Command::Rset),
         "QUIT" => bare(Command::Quit),
+        "LANG" => argued(Command::Lang(words.next())),
         "USER" => argued(Command::User(required(words.next())?)),
         "AUTH" => {
             argued(Command::Auth { mechanism: required(words.next())?, initial_response: words.next() })
@@ -145,6 +147,7 @@ mod tests {
     fn bad_lines_get_a_reason() {
         check("", &Err(CommandError::Unknown));
         check("XTND XMIT", &Err(CommandError::Unknown));
+        check("APOP alice c4c9334bac560ecc979e58001b3e22fb", &Err(CommandError::Unknown));
         check("NOOP now", &Err(CommandError::ArgumentUnwanted));
         check("RETR", &Err(CommandError::ArgumentMissing));
         check("TOP 1", &Err(CommandError::ArgumentMissing));

@@ -1,13 +1,14 @@
 //! The server's side of POP3: RFC 1939, with CAPA, PIPELINING and response codes (RFC 2449, RFC 3206), STLS
-//! (RFC 2595), AUTH (RFC 5034) and UTF8 (RFC 6856).
+//! (RFC 2595), AUTH (RFC 5034), UTF8 and LANG (RFC 6856).
 //!
-//! Left out: APOP, which needs passwords stored so that they can be read back; and LANG, as there is one language.
+//! Left out: APOP, which needs passwords stored so that they can be read back.
 //! Messages go out as they are stored, UTF-8 included, whether the client gave UTF8 or not: a client without it
 //! gets the octets that arrived, not a downgraded copy.
 
 mod authorization;
 mod command;
 mod content;
+mod lang;
 mod line;
 mod maildrop;
 mod server;

@@ -176,6 +176,7 @@ impl Server {
         match *command {
             Command::Quit => self.handle_quit(),
             Command::Capa => self.write_capabilities(),
+            Command::Lang(range) => self.handle_lang(range),
             Command::User(name) if self.maildrop.is_none() => self.handle_user(name),
             Command::Pass(password) if self.maildrop.is_none() => self.handle_pass(user, password),
             Command::Auth { mechanism, initial_response } if self.maildrop.is_none() => {

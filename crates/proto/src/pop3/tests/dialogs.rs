@@ -271,7 +271,8 @@ fn passwords_in_clear_want_tls() {
          S: RESP-CODES
          S: AUTH-RESP-CODE
          S: PIPELINING
-         S: UTF8
+         S: UTF8 USER
+         S: LANG
          S: SASL SCRAM-SHA-256 SCRAM-SHA-1
          S: STLS
          S: EXPIRE NEVER
@@ -291,7 +292,8 @@ fn passwords_in_clear_want_tls() {
          S: RESP-CODES
          S: AUTH-RESP-CODE
          S: PIPELINING
-         S: UTF8
+         S: UTF8 USER
+         S: LANG
          S: USER
          S: SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN
          S: EXPIRE NEVER
@@ -398,4 +400,23 @@ fn a_browser_is_sent_away_without_an_echo() {
     let lines = driver.take_lines();
     assert_eq!(lines.back().unwrap(), "-ERR this is POP3, not HTTP");
     assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn languages_are_told_in_every_state() {
+    let dialog = "C: LANG
+         S: +OK languages follow
+         S: en English
+         S: i-default English, in plain words
+         S: .
+         C: lang en-GB
+         S: +OK en it is
+         C: LANG *
+         S: +OK en it is
+         C: LANG tlh
+         S: -ERR that is not spoken here; nothing changes
+         C: LANG en de
+         S: -ERR too many arguments";
+    super::dialog(config(), &format!("S: +OK mx.example.org POP3 server ready\n{dialog}"));
+    logged_in(dialog);
 }
