@@ -1,5 +1,6 @@
 //! Sessions over a stream in memory, against the stores on the memory engine.
 
+mod beside_imap;
 mod logins;
 mod maildrops;
 mod wire;
