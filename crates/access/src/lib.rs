@@ -2,8 +2,11 @@
 
 mod connection;
 mod deflate;
+mod entrance;
 pub mod imap;
 mod listener;
 pub mod pop3;
 #[cfg(test)]
 mod testing;
+
+pub use listener::Offer;

@@ -1,14 +1,11 @@
 //! Who may open whose mailboxes.
 
 use login::Outcome;
-use mail::text::clean_within;
 use proto::sasl::{BearerToken, Credentials, ScramOutcome, ScramUser};
 use store::directory::Service;
 
 use super::session::Session;
-
-/// Octets of a user name that a log line shows.
-const LOGGED_NAME_BYTES: usize = 80;
+use crate::entrance::logged;
 
 impl Session {
     /// As far as logins go.
@@ -36,8 +33,8 @@ impl Session {
     pub(super) async fn log_in_by_token(&mut self, token: &BearerToken) {
         match self.service.logins.token(self.client(), token).await {
             Outcome::Refused { after } => {
-                self.connection.wait_to_refuse(after).await;
-                self.machine.answer_token_refused(&self.service.logins.token_hint());
+                let hint = self.service.logins.token_hint();
+                self.connection.refuse_token(&mut self.machine, after, &hint).await;
             }
             outcome => self.answer_login(&token.authorization_id, outcome).await,
         }
@@ -53,17 +50,11 @@ impl Session {
     async fn answer_login(&mut self, name: &str, outcome: Outcome) {
         match outcome {
             Outcome::Accepted(account) => {
-                let user = clean_within(name.as_bytes(), LOGGED_NAME_BYTES);
-                tracing::info!(client = %self.connection.peer().ip(), %user, "IMAP login");
+                tracing::info!(client = %self.connection.peer().ip(), user = %logged(name), "IMAP login");
                 self.account = Some(account);
                 self.machine.answer_authenticated();
             }
-            Outcome::Refused { after } => {
-                self.connection.wait_to_refuse(after).await;
-                self.machine.answer_authentication_failed();
-            }
-            Outcome::Held => self.machine.answer_held(),
-            Outcome::Unavailable => self.machine.answer_unavailable(),
+            refused => self.connection.refuse_login(&mut self.machine, &refused).await,
         }
     }
 }

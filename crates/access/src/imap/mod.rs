@@ -37,7 +37,7 @@ pub use outbox::Outgoing;
 pub use search::indexing::SearchIndexer;
 use session::Session;
 
-use crate::connection::Connection;
+use crate::{Offer, connection::Connection};
 
 /// Serves IMAP on any number of listeners.
 pub struct ImapService {
@@ -47,35 +47,21 @@ pub struct ImapService {
     outgoing: Option<Arc<dyn Outgoing>>,
 }
 
-/// What one listener offers. Built anew for a reload; sessions keep the one they began with.
+/// What one listener offers.
 #[derive(Clone, Debug)]
 pub struct ImapListener {
-    /// Our name in the greeting.
-    pub hostname: Arc<str>,
-    pub tls: TlsMode,
-    /// Passwords in clear for everybody. Peers on this host may always send them so.
-    pub allow_plaintext_auth: bool,
-    /// After the login; at least [`IDLE_TIMEOUT_MIN`], which is also the default.
-    pub idle_timeout: Duration,
+    /// Its timeout counts after the login, and is at least [`IDLE_TIMEOUT_MIN`], which is also the default.
+    pub offer: Offer,
     /// From the greeting to the login.
     pub login_timeout: Duration,
     /// The longest message that is taken, in octets.
     pub append_bytes_max: u64,
-    /// Connections at a time; further ones are closed at once.
-    pub sessions_max: usize,
 }
 
 impl ImapListener {
     pub fn new(hostname: &str, tls: TlsMode, append_bytes_max: u64) -> Self {
-        Self {
-            hostname: hostname.into(),
-            tls,
-            allow_plaintext_auth: false,
-            idle_timeout: IDLE_TIMEOUT_MIN,
-            login_timeout: LOGIN_TIMEOUT,
-            append_bytes_max,
-            sessions_max: 12_000,
-        }
+        let offer = Offer::new(hostname, tls, IDLE_TIMEOUT_MIN);
+        Self { offer, login_timeout: LOGIN_TIMEOUT, append_bytes_max }
     }
 }
 
@@ -105,7 +91,7 @@ impl ImapService {
         options: impl Fn() -> Arc<ImapListener> + Send + Sync,
         shutdown: Shutdown,
     ) {
-        let (clock, sessions_max) = (self.clock.clone(), options().sessions_max);
+        let (clock, sessions_max) = (self.clock.clone(), options().offer.sessions_max);
         crate::listener::listen("IMAP", listener, clock, shutdown.clone(), sessions_max, |stream, peer| {
             self.clone().serve(options(), stream, peer, shutdown.clone())
         })
@@ -120,14 +106,14 @@ impl ImapService {
         peer: Peer,
         shutdown: Shutdown,
     ) {
-        let begun = Connection::begin(stream, peer, &listener.tls, self.clock.clone(), shutdown).await;
+        let begun = Connection::begin(stream, peer, &listener.offer.tls, self.clock.clone(), shutdown).await;
         let Some((connection, tls)) = begun else { return };
+        let Offer { hostname, idle_timeout, .. } = &listener.offer;
         let config = Config {
-            hostname: listener.hostname.clone(),
+            hostname: hostname.clone(),
             tls,
-            // Nobody listens between us and ourselves.
-            allow_plaintext_auth: listener.allow_plaintext_auth || peer.ip().is_loopback(),
-            idle_timeout: listener.idle_timeout,
+            allow_plaintext_auth: listener.offer.allows_plaintext_auth(peer),
+            idle_timeout: *idle_timeout,
             login_timeout: listener.login_timeout,
             append_bytes_max: listener.append_bytes_max,
             message_limit: None,

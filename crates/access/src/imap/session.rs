@@ -87,7 +87,8 @@ impl Session {
                 Step::Write(octets) => Box::pin(self.connection.write(&octets)).await,
                 Step::NeedInput => self.wait().await,
                 Step::StartTls => {
-                    Box::pin(self.start_tls()).await;
+                    let tokens = self.service.logins.takes_tokens();
+                    Box::pin(self.connection.start_tls(&mut self.machine, tokens)).await;
                     Ok(())
                 }
                 Step::Close => break,
@@ -122,15 +123,6 @@ impl Session {
             self.leave_if_gone();
         }
         Ok(())
-    }
-
-    async fn start_tls(&mut self) {
-        if self.connection.secure().await {
-            self.machine.handle_tls_started();
-            self.machine.set_channel(self.connection.channel(self.service.logins.takes_tokens()));
-        } else {
-            self.machine.handle_tls_failed();
-        }
     }
 
     async fn answer(&mut self, event: Event) {

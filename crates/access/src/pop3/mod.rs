@@ -8,7 +8,7 @@ mod login;
 mod maildrop;
 mod session;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ::login::Logins;
 use proto::pop3::{Config, IDLE_TIMEOUT_MIN};
@@ -18,7 +18,7 @@ use world::{BoxStream, Clock, Listener, Peer, Shutdown, tls::TlsMode};
 use lock::MaildropLocks;
 use session::Session;
 
-use crate::connection::Connection;
+use crate::{Offer, connection::Connection};
 
 /// Serves POP3 on any number of listeners. One for all of them, as it holds the locks on the maildrops.
 pub struct Pop3Service {
@@ -28,29 +28,16 @@ pub struct Pop3Service {
     locks: MaildropLocks,
 }
 
-/// What one listener offers. Built anew for a reload; sessions keep the one they began with.
+/// What one listener offers.
 #[derive(Clone, Debug)]
 pub struct Pop3Listener {
-    /// Our name in the greeting.
-    pub hostname: Arc<str>,
-    pub tls: TlsMode,
-    /// Passwords in clear for everybody. Peers on this host may always send them so.
-    pub allow_plaintext_auth: bool,
-    /// At least [`IDLE_TIMEOUT_MIN`], which is also the default.
-    pub idle_timeout: Duration,
-    /// Connections at a time; further ones are closed at once.
-    pub sessions_max: usize,
+    /// Its timeout is at least [`IDLE_TIMEOUT_MIN`], which is also the default.
+    pub offer: Offer,
 }
 
 impl Pop3Listener {
     pub fn new(hostname: &str, tls: TlsMode) -> Self {
-        Self {
-            hostname: hostname.into(),
-            tls,
-            allow_plaintext_auth: false,
-            idle_timeout: IDLE_TIMEOUT_MIN,
-            sessions_max: 12_000,
-        }
+        Self { offer: Offer::new(hostname, tls, IDLE_TIMEOUT_MIN) }
     }
 }
 
@@ -73,7 +60,7 @@ impl Pop3Service {
         options: impl Fn() -> Arc<Pop3Listener> + Send + Sync,
         shutdown: Shutdown,
     ) {
-        let (clock, sessions_max) = (self.clock.clone(), options().sessions_max);
+        let (clock, sessions_max) = (self.clock.clone(), options().offer.sessions_max);
         crate::listener::listen("POP3", listener, clock, shutdown.clone(), sessions_max, |stream, peer| {
             self.clone().serve(options(), stream, peer, shutdown.clone())
         })
@@ -88,14 +75,14 @@ impl Pop3Service {
         peer: Peer,
         shutdown: Shutdown,
     ) {
-        let begun = Connection::begin(stream, peer, &listener.tls, self.clock.clone(), shutdown).await;
+        let begun = Connection::begin(stream, peer, &listener.offer.tls, self.clock.clone(), shutdown).await;
         let Some((connection, tls)) = begun else { return };
+        let Offer { hostname, idle_timeout, .. } = &listener.offer;
         let config = Config {
-            hostname: listener.hostname.clone(),
+            hostname: hostname.clone(),
             tls,
-            // Nobody listens between us and ourselves.
-            allow_plaintext_auth: listener.allow_plaintext_auth || peer.ip().is_loopback(),
-            idle_timeout: listener.idle_timeout,
+            allow_plaintext_auth: listener.offer.allows_plaintext_auth(peer),
+            idle_timeout: *idle_timeout,
         };
         drop(listener);
         Session::new(self, config, connection).run().await;

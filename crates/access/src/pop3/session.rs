@@ -3,7 +3,6 @@
 use std::{future, io, sync::Arc};
 
 use login::Outcome;
-use mail::text::clean_within;
 use proto::{
     machine::{Machine, Step},
     pop3::{Config, Event, Server},
@@ -16,10 +15,7 @@ use super::{
     login::{Login, client},
     maildrop::{Maildrop, Reading},
 };
-use crate::connection::Connection;
-
-/// Octets of a user name that a log line shows.
-const LOGGED_NAME_BYTES: usize = 80;
+use crate::{connection::Connection, entrance::logged};
 
 pub(super) struct Session {
     service: Arc<Pop3Service>,
@@ -48,7 +44,8 @@ impl Session {
                 Step::Write(octets) => Box::pin(self.connection.write(&octets)).await,
                 Step::NeedInput => self.wait().await,
                 Step::StartTls => {
-                    Box::pin(self.start_tls()).await;
+                    let tokens = self.service.logins.takes_tokens();
+                    Box::pin(self.connection.start_tls(&mut self.machine, tokens)).await;
                     Ok(())
                 }
                 Step::Close => break,
@@ -70,15 +67,6 @@ impl Session {
             self.machine.handle_shutdown();
         }
         Ok(())
-    }
-
-    async fn start_tls(&mut self) {
-        if self.connection.secure().await {
-            self.machine.handle_tls_started();
-            self.machine.set_channel(self.connection.channel(self.service.logins.takes_tokens()));
-        } else {
-            self.machine.handle_tls_failed();
-        }
     }
 
     async fn answer(&mut self, event: Event) {
@@ -109,8 +97,8 @@ impl Session {
     async fn log_in_by_token(&mut self, token: &BearerToken) {
         match self.service.log_in_by_token(self.connection.peer(), token).await {
             Login::Refused(Outcome::Refused { after }) => {
-                self.connection.wait_to_refuse(after).await;
-                self.machine.answer_token_refused(&self.service.logins.token_hint());
+                let hint = self.service.logins.token_hint();
+                self.connection.refuse_token(&mut self.machine, after, &hint).await;
             }
             login => self.answer_login(&token.authorization_id, login).await,
         }
@@ -132,30 +120,21 @@ impl Session {
 
     async fn answer_login(&mut self, name: &str, login: Login) {
         let client = self.connection.peer().ip();
-        let user = clean_within(name.as_bytes(), LOGGED_NAME_BYTES);
+        let user = logged(name);
         match login {
             Login::Opened(maildrop, listing) => {
                 tracing::info!(%client, %user, messages = listing.entries.len(), "POP3 login");
                 self.maildrop = Some(maildrop);
                 self.machine.answer_authenticated(&listing);
             }
-            Login::Refused(outcome) => self.refuse_login(&outcome).await,
+            Login::Refused(outcome) => {
+                self.connection.refuse_login(&mut self.machine, &outcome).await;
+            }
             Login::InUse => self.machine.answer_locked(),
             Login::Unavailable(error) => {
                 tracing::error!(%user, %error, "a maildrop could not be opened");
                 self.machine.answer_unavailable();
             }
-        }
-    }
-
-    async fn refuse_login(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Refused { after } => {
-                self.connection.wait_to_refuse(*after).await;
-                self.machine.answer_authentication_failed();
-            }
-            Outcome::Held => self.machine.answer_held(),
-            Outcome::Unavailable | Outcome::Accepted(_) => self.machine.answer_unavailable(),
         }
     }
 

@@ -191,12 +191,12 @@ impl Services {
         let (limits, tokens) = logins::prepare(config, &self.world)?;
         self.certificates.put_in_force(renewal);
         for slot in &self.pop3 {
-            let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
-            *offer = Arc::new(Pop3Listener::new(&config.hostname.0, offer.tls.clone()));
+            let mut listener = slot.write().unwrap_or_else(PoisonError::into_inner);
+            *listener = Arc::new(Pop3Listener::new(&config.hostname.0, listener.offer.tls.clone()));
         }
         for slot in &self.imap {
-            let mut offer = slot.write().unwrap_or_else(PoisonError::into_inner);
-            *offer = Arc::new(imap_offer(config, offer.tls.clone()));
+            let mut listener = slot.write().unwrap_or_else(PoisonError::into_inner);
+            *listener = Arc::new(imap_offer(config, listener.offer.tls.clone()));
         }
         self.logins.reload(limits, tokens);
         self.mta.reload(mta_config);

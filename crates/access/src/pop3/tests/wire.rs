@@ -111,8 +111,9 @@ async fn a_listener_serves_until_shutdown_and_turns_away_too_many() {
     let net = world::World::system().net;
     let listener = net.listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let world::ListenAddress::Tcp(address) = listener.local() else { panic!("it is a TCP listener") };
-    let options =
-        Arc::new(Pop3Listener { sessions_max: 1, ..Pop3Listener::new("mx.example.org", TlsMode::None) });
+    let mut options = Pop3Listener::new("mx.example.org", TlsMode::None);
+    options.offer.sessions_max = 1;
+    let options = Arc::new(options);
     let listening =
         tokio::spawn(house.service.clone().listen(listener, move || options.clone(), house.shutdown.clone()));
     let mut first = BufReader::new(net.connect(address, None).await.unwrap());
