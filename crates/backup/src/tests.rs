@@ -401,6 +401,7 @@ async fn stores_with_mail() -> (Stores, Arc<MemoryEngine>) {
         release_at: NOW,
         deadline: None,
         rerouted: false,
+        submitter: None,
     };
     stores.spool.add(&mut batch, &entry);
     batch.put(vec![store::keys::TLS_DAY, 1], b"a day".to_vec());

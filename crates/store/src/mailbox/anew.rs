@@ -28,7 +28,7 @@ impl Mailboxes {
         let (mut range, mut count, mut last) = (KeyRange::prefix(&[MAILBOX]), 0, None);
         loop {
             let found = self.engine.scan(range.clone(), Order::Ascending, PAGE_MAILBOXES_MAX).await?;
-            let Some((end, _)) = found.last() else { return Ok(count) };
+            let Some((end, _)) = found.last() else { break };
             range.start = end.successor();
             count += found.len();
             let mut batch = Batch::new();
@@ -49,5 +49,7 @@ impl Mailboxes {
             batch.put(numbering_key(), validity.to_be_bytes().to_vec());
             self.engine.commit(batch).await?;
         }
+        self.begin_outboxes_anew(now).await?;
+        Ok(count)
     }
 }

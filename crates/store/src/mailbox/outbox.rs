@@ -25,11 +25,14 @@ use crate::{
     CONFLICTS_MAX,
     batch::{Batch, Expect, Slot},
     engine::{BlobId, CommitError, KeyRange, Order, StoreError},
-    keys::{MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE, MESSAGE_SUMMARY},
+    keys::{self, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE, MESSAGE_SUMMARY},
     value::Value,
 };
 
 pub const OUTBOX: &str = "Outbox";
+
+/// Read in one go.
+const PAGE_OUTBOXES: usize = 500;
 
 /// What is kept of an Outbox itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +207,24 @@ impl Mailboxes {
         let flags = record.flags & !Flags::DELETED;
         let record = MessageRecord { flags, keywords: Vec::new(), saved_at: now, ..record.clone() };
         self.append_within(batch, to, &record, quota).uid
+    }
+
+    /// Gives every Outbox a new UIDVALIDITY, as [`begin_anew`](Self::begin_anew) does for other mailboxes.
+    pub(super) async fn begin_outboxes_anew(&self, now: Timestamp) -> Result<(), CommitError> {
+        let mut range = KeyRange::prefix(&[keys::OUTBOX]);
+        loop {
+            let found = self.engine.scan(range.clone(), Order::Ascending, PAGE_OUTBOXES).await?;
+            let Some((end, _)) = found.last() else { return Ok(()) };
+            range.start = end.successor();
+            let mut batch = Batch::new();
+            let validities = self.stage_validities(&mut batch, found.len(), now).await?;
+            for ((key, value), uid_validity) in found.into_iter().zip(validities) {
+                let outbox = Outbox { uid_validity, ..Outbox::decode(&value)? };
+                batch.check(key.clone(), Expect::Equals(value));
+                batch.put(key, outbox.encode());
+            }
+            self.engine.commit(batch).await?;
+        }
     }
 
     pub(super) async fn stage_removal_of_outbox(

@@ -78,6 +78,20 @@ async fn a_mailbox_of_that_name_comes_first_and_no_uidvalidity_comes_again() {
 }
 
 #[tokio::test]
+async fn in_a_store_that_was_put_back_its_numbers_are_others() {
+    let (mailboxes, _engine, outbox) = opened().await;
+    mailboxes.create(ACCOUNT, "INBOX", None, at(9)).await.unwrap();
+    mailboxes.show_outbox(ACCOUNT, &[outgoing(5, "$Queued")]).await.unwrap();
+    mailboxes.subscribe_outbox(ACCOUNT, false).await.unwrap();
+    let before = mailboxes.outbox(ACCOUNT, at(9)).await.unwrap().unwrap();
+    assert_eq!(mailboxes.begin_anew(at(9)).await.unwrap(), 1);
+    let inbox = mailboxes.by_name(ACCOUNT, "INBOX").await.unwrap().unwrap();
+    let after = mailboxes.outbox(ACCOUNT, at(9)).await.unwrap().unwrap();
+    assert!(after.uid_validity > inbox.uid_validity && inbox.uid_validity > before.uid_validity);
+    assert!(!after.subscribed && after.id == outbox);
+}
+
+#[tokio::test]
 async fn it_goes_with_its_account() {
     let (mailboxes, engine, outbox) = opened().await;
     mailboxes.show_outbox(ACCOUNT, &[outgoing(5, "$Queued"), outgoing(6, "$Queued")]).await.unwrap();
