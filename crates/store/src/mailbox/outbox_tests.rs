@@ -30,7 +30,7 @@ fn outgoing(number: u64, state: &str) -> OutgoingMessage {
 
 async fn listed(mailboxes: &Mailboxes, outbox: MailboxId) -> Vec<(u32, u64, String)> {
     let listing = mailboxes.listing(outbox).await.unwrap();
-    listing.messages.into_iter().map(|one| (one.uid.0, one.modseq, one.keywords.concat())).collect()
+    listing.messages.iter().map(|one| (one.uid.0, one.modseq, one.keywords.concat())).collect()
 }
 
 #[tokio::test]
