@@ -8,7 +8,7 @@ use crate::{
     Batch, Mailboxes,
     engine::CommitError,
     mailbox::{Flags, MailboxId, Uid},
-    memory::MemoryEngine,
+    memory::{CrashModel, MemoryEngine},
 };
 
 const ACCOUNT: AccountId = AccountId(7);
@@ -184,6 +184,57 @@ async fn other_formats_and_damage_are_no_blocks() {
     house.engine.commit(batch).await.unwrap();
     let [block] = &house.blocks().await[..] else { panic!() };
     assert!(matches!(house.index.find(block, &[]).await, Err(StoreError::Damaged(_))));
+}
+
+/// Adds a block, or makes one of several.
+async fn step(index: &SearchIndex, number: u64) -> Result<(), CommitError> {
+    let revision = index.revision(ACCOUNT).await?;
+    let (replaced, made) = match SearchIndex::to_merge(&index.blocks(ACCOUNT).await?) {
+        Some(alike) => {
+            let made = index.merged(&alike, |_| true).await?;
+            (alike.iter().map(|block| block.blob).collect(), made)
+        }
+        None => (Vec::new(), block(&[(number, "common", "text")])),
+    };
+    index.replace(ACCOUNT, revision, &replaced, Some(made), &[]).await.map(drop)
+}
+
+#[tokio::test]
+async fn whatever_crashes_when_a_block_is_there_or_it_is_not() {
+    let (mut crashes, mut merged) = (0, 0);
+    for seed in 0..60 {
+        let model = CrashModel::calm(seed).crash_one_in(40).sync_error_one_in(60);
+        let mut engine = Arc::new(House::new().await.engine.crash_into(Some(model)));
+        let (mut told, mut tried) = (BTreeSet::new(), BTreeSet::new());
+        for number in 0..40 {
+            let index = SearchIndex::new(engine.clone());
+            let before = index.blocks(ACCOUNT).await.map_or(0, |blocks| blocks.len());
+            let merges = before >= 4;
+            tried.extend(Some(number).filter(|_| !merges));
+            if step(&index, number).await.is_ok() {
+                told.extend(Some(number).filter(|_| !merges));
+                merged += usize::from(merges);
+                continue;
+            }
+            crashes += 1;
+            engine = Arc::new(engine.crash());
+            let index = SearchIndex::new(engine.clone());
+            let mut there = Vec::new();
+            let blocks = index.blocks(ACCOUNT).await.unwrap();
+            for one in &blocks {
+                there.extend(index.messages(one).await.unwrap().iter().map(|message| message.content.blob));
+                let zones = index.find(one, &[Query::new("common").unwrap()]).await.unwrap();
+                assert!((0..one.record.messages as usize).all(|at| zones[0].in_header(at)));
+            }
+            let distinct: BTreeSet<u64> = there.iter().copied().collect();
+            assert!(
+                distinct.len() == there.len() && distinct.is_superset(&told) && distinct.is_subset(&tried)
+            );
+            assert_eq!(engine.bodies().0, blocks.len(), "octets that nobody refers to");
+            told = distinct;
+        }
+    }
+    assert!(crashes > 50 && merged > 50, "{crashes} crashes, {merged} times merged");
 }
 
 impl House {
