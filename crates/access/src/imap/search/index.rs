@@ -74,7 +74,8 @@ pub(super) async fn rule_out(
                 tracing::warn!(reason, "a block of the search index is damaged and is made anew");
                 discard(index, account, &block).await;
             }
-            Err(error) => return Err(error),
+            // The messages themselves may be readable.
+            Err(error) => tracing::warn!(%error, "a block of the search index cannot be read"),
         }
     }
     if undecided.iter().filter(|one| !one.is_indexed).count() >= WANTED_MIN {

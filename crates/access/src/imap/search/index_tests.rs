@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use ::store::mailbox::{Quota, Uid};
+use ::store::{
+    Batch, KeyRange, Order,
+    keys::SEARCH_BLOCK,
+    mailbox::{Quota, Uid},
+};
 use proptest::prelude::*;
 use world::{Clock, SystemClock};
 
@@ -273,4 +277,31 @@ async fn copies_cost_nothing_and_what_is_gone_goes() {
     indexer.pending_min = 0;
     indexer.index(alice.id).await.unwrap();
     assert_eq!(counts().await, [0; 0]);
+}
+
+/// What is stored of the index is damaged, or of another release: it answers nothing, and is made anew.
+#[tokio::test]
+async fn a_block_that_cannot_be_read_costs_no_answer() {
+    let texts: Vec<String> = (0..100).map(letter).collect();
+    let (base, messages) = indexed(&texts).await;
+    let (alice, index) = (base.alice().await.id, &base.stores.search_index);
+    let needle = Needle::new(Place::Body, "word42 for");
+    let mut indexer = SearchIndexer::new(&base.stores, base.clock.clone());
+    for (at, is_seen) in [(1, false), (usize::MAX, true)] {
+        let range = KeyRange::prefix(&[SEARCH_BLOCK]);
+        let (key, value) = base.stores.engine.scan(range, Order::Ascending, 1).await.unwrap().pop().unwrap();
+        let mut other = value.to_vec();
+        let at = at.min(other.len() - 1);
+        other[at] += 1;
+        let mut batch = Batch::new();
+        batch.put(key, other);
+        base.stores.engine.commit(batch).await.unwrap();
+        let (with, without, ruled_out) = both(&base, &messages, &needle).await;
+        assert_eq!((&with, ruled_out), (&without, 0));
+        // A damaged one is dropped by who finds it, and one of another release by who makes blocks.
+        assert_eq!(index.pending(alice).await.unwrap().is_empty(), !is_seen);
+        indexer.index(alice).await.unwrap();
+        let (with, without, ruled_out) = both(&base, &messages, &needle).await;
+        assert_eq!((&with, ruled_out), (&without, 99));
+    }
 }

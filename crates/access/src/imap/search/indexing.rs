@@ -159,7 +159,10 @@ impl SearchIndexer {
         revision: Revision,
         pending: &[Pending],
     ) -> Result<Revision, CommitError> {
-        let mut known = self.indexed(account).await?;
+        let mut known = match self.indexed(account).await? {
+            Ok(known) => known,
+            Err(unsound) => return self.discard(account, revision, &[unsound]).await,
+        };
         let (mut block, mut seen) = (BlockBuilder::default(), Vec::new());
         for one in pending {
             let last = self.add_mailbox(&mut block, &mut known, one).await?;
@@ -223,17 +226,31 @@ impl SearchIndexer {
         }
     }
 
-    /// What is in the blocks.
-    async fn indexed(&self, account: AccountId) -> Result<HashSet<ContentId>, StoreError> {
+    /// What is in the blocks, or which of them cannot be read.
+    async fn indexed(&self, account: AccountId) -> Result<Result<HashSet<ContentId>, BlockInfo>, StoreError> {
         let mut known = HashSet::new();
         for block in self.index.blocks(account).await? {
             match self.index.messages(&block).await {
                 Ok(messages) => known.extend(messages.into_iter().map(|message| message.content)),
-                Err(StoreError::Damaged(_)) => {}
+                // Nobody else replaces blocks.
+                Err(StoreError::Damaged(_) | StoreError::NotFound) => return Ok(Err(block)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(known)
+        Ok(Ok(known))
+    }
+
+    /// Their messages are looked at anew.
+    async fn discard(
+        &self,
+        account: AccountId,
+        revision: Revision,
+        blocks: &[BlockInfo],
+    ) -> Result<Revision, CommitError> {
+        tracing::warn!(account = account.0, "blocks of the search index are damaged and are made anew");
+        self.index.want(account);
+        let dropped: Vec<_> = blocks.iter().map(|block| block.blob).collect();
+        self.index.drop_some(account, revision, &dropped).await
     }
 
     /// One block in the place of these. Those that are damaged go, and their messages are looked at anew.
@@ -247,10 +264,8 @@ impl SearchIndexer {
         let replaced: Vec<_> = blocks.iter().map(|block| block.blob).collect();
         let revision = match self.index.merged(blocks, is_kept).await {
             Ok(block) => self.index.replace(account, revision, &replaced, Some(block), &[]).await?,
-            Err(StoreError::Damaged(reason)) => {
-                tracing::warn!(account = account.0, reason, "blocks of the search index are made anew");
-                self.index.want(account);
-                self.index.drop_some(account, revision, &replaced).await?
+            Err(StoreError::Damaged(_) | StoreError::NotFound) => {
+                self.discard(account, revision, blocks).await?
             }
             Err(error) => return Err(error.into()),
         };
@@ -269,7 +284,10 @@ impl SearchIndexer {
         let living = Arc::new(self.living(account).await?);
         let mut revision = revision;
         for block in blocks {
-            let messages = self.index.messages(&block).await?;
+            let messages = match self.index.messages(&block).await {
+                Err(StoreError::Damaged(_) | StoreError::NotFound) => Vec::new(),
+                messages => messages?,
+            };
             let left = messages.iter().filter(|message| living.contains(&message.content)).count();
             if left * 2 <= messages.len() {
                 let living = living.clone();

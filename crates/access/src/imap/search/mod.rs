@@ -216,12 +216,12 @@ struct Hunt<'a> {
 impl Hunt<'_> {
     async fn is_hit(&self, message: &StoredMessage, ruled_out: u64) -> Result<bool, StoreError> {
         let mut known = Known::new(self.needles, ruled_out);
-        for step in text::STEPS {
+        for step in text::steps(self.needles, self.test.asks_date()) {
             if let Some(outcome) = self.test.outcome(message, &known) {
                 return Ok(outcome);
             }
             let (mailboxes, mailbox) = (&self.mailboxes, self.mailbox);
-            match text::read_text(mailboxes, mailbox, message, self.needles, step, &mut known).await {
+            match text::read_text(mailboxes, mailbox, message, self.needles, *step, &mut known).await {
                 // It went while we were looking.
                 Err(StoreError::NotFound) => return Ok(false),
                 outcome => outcome?,

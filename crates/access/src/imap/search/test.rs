@@ -114,6 +114,17 @@ impl Test {
         }
     }
 
+    /// Whether it depends on the Date field.
+    pub(super) fn asks_date(&self) -> bool {
+        match self {
+            Self::Sent(..) | Self::On(_) => true,
+            Self::Not(test) => test.asks_date(),
+            Self::Or(one, other) => one.asks_date() || other.asks_date(),
+            Self::And(tests) => tests.iter().any(Self::asks_date),
+            _ => false,
+        }
+    }
+
     /// Of the tests that this one is made of, `one` is asked.
     fn decide(&self, one: &dyn Fn(&Self) -> Option<bool>) -> Option<bool> {
         match self {

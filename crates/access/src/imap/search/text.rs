@@ -40,7 +40,14 @@ pub(super) enum Step {
     Body,
 }
 
-pub(super) const STEPS: [Step; 2] = [Step::Header, Step::Body];
+/// `of_header`: something other than the needles depends on the header.
+pub(super) fn steps(needles: &[Needle], of_header: bool) -> &'static [Step] {
+    if of_header || needles.iter().any(|needle| needle.place != Place::Body) {
+        &[Step::Header, Step::Body]
+    } else {
+        &[Step::Body]
+    }
+}
 
 /// What is known of a message's text.
 #[derive(Debug)]
