@@ -1,8 +1,10 @@
-//! The server's side of IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) on the wire.
+//! The server's side of IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) on the wire, and what of the client's side it takes to
+//! fetch mail.
 //!
 //! Commands are read into [`command::Command`]; the octets of messages that APPEND and REPLACE bring are handed on as
 //! they come.
 
+pub mod client;
 pub mod command;
 mod cursor;
 pub mod date;
