@@ -26,7 +26,7 @@ pub use net::{BoxStream, ListenAddress, Listener, Net, Peer, Stream, SystemNet, 
 pub use process::{ERROR_BYTES_MAX, End, Ended, Input, Processes, Program, RunAs, SystemProcesses};
 pub use public::is_public;
 pub use task::{Shutdown, ShutdownTrigger};
-pub use tty::{SystemTtys, Ttys};
+pub use tty::{SystemTtys, Ttys, ask_secret};
 
 /// One handle on everything outside the process; cheap to clone.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 
 use rustix::{
     fs::OFlags,
-    termios::{self, InputModes},
+    termios::{self, InputModes, LocalModes, OptionalActions},
 };
 
 /// utmp(5)
@@ -21,6 +21,8 @@ const UTMP_BYTES_MAX: u64 = 4 << 20;
 const TERMINALS_MAX: usize = 64;
 /// What `mesg y` sets: the group `tty`, as which write(1) runs, may write.
 const MODE_GROUP_MAY_WRITE: u32 = 0o020;
+/// An answer is no longer.
+const SECRET_BYTES_MAX: u64 = 4096;
 /// How often a terminal that takes nothing is tried again.
 const WRITE_POLL: Duration = Duration::from_millis(50);
 
@@ -35,6 +37,27 @@ pub trait Ttys: Send + Sync {
     async fn write(&self, tty: &Path, text: &str, deadline: Instant) -> io::Result<()> {
         write(tty, text, deadline).await
     }
+}
+
+/// Asks on the terminal that this process is controlled from, which shows nothing of the answer.
+pub fn ask_secret(prompt: &str) -> io::Result<String> {
+    let mut tty = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    ask_on(&mut tty, prompt)
+}
+
+fn ask_on(tty: &mut File, prompt: &str) -> io::Result<String> {
+    let before = termios::tcgetattr(&*tty)?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    // Whoever sees the question may answer.
+    termios::tcsetattr(&*tty, OptionalActions::Flush, &silent)?;
+    write!(tty, "{prompt}")?;
+    let mut line = String::new();
+    let read = BufReader::new(&*tty).take(SECRET_BYTES_MAX).read_line(&mut line);
+    termios::tcsetattr(&*tty, OptionalActions::Flush, &before)?;
+    writeln!(tty)?;
+    read?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The logins that the system keeps in utmp.
@@ -176,6 +199,20 @@ mod tests {
         set_utf8(&tty, false);
         SystemTtys.write(&tty, "Grüße\n", soon()).await.unwrap();
         assert_eq!(read(&ours).replace('\r', ""), "Gr??e\n");
+    }
+
+    #[test]
+    fn a_secret_is_asked_for_and_not_shown() {
+        let (ours, tty) = pty();
+        let mut theirs = OpenOptions::new().read(true).write(true).open(&tty).unwrap();
+        let asked = std::thread::spawn(move || ask_on(&mut theirs, "Password: "));
+        let mut said = String::new();
+        while !said.contains("Password: ") {
+            said += &read(&ours);
+        }
+        rustix::io::write(&ours, b"se cret\n").unwrap();
+        assert_eq!(asked.join().unwrap().unwrap(), "se cret");
+        assert!(!(said + &read(&ours)).contains("cret"));
     }
 
     #[tokio::test]

@@ -89,6 +89,7 @@ impl Admin {
             AdminRequest::MailboxContents { address, mailbox, after } => {
                 transfer::contents(self, &address, &mailbox, after).await
             }
+            AdminRequest::ImportKnown { address, marks } => transfer::known(self, &address, &marks).await,
             AdminRequest::MailboxList { address } => transfer::mailboxes(self, &address).await,
             AdminRequest::Undelete(request) => {
                 undelete::execute(self, request).await.unwrap_or_else(AdminResponse::error)

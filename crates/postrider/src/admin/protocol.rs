@@ -131,6 +131,11 @@ pub enum AdminRequest {
     Snapshot {
         action: SnapshotAction,
     },
+    /// Which messages came in already, by their marks: see [`ImportedMessage::mark`].
+    ImportKnown {
+        address: String,
+        marks: Vec<String>,
+    },
     /// The octets of its messages follow.
     Import(ImportPage),
     Export(ExportPage),
@@ -301,6 +306,10 @@ pub enum AdminResponse {
     /// The octets of all follow.
     Parts {
         parts: Vec<PartView>,
+    },
+    /// In the order of the marks.
+    Known {
+        known: Vec<bool>,
     },
     Imported {
         added: usize,

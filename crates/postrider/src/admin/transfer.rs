@@ -154,6 +154,25 @@ async fn mailbox_or_made(admin: &Admin, account: &Account, name: &str) -> Result
     }
 }
 
+/// Which messages came in before.
+pub(super) async fn known(admin: &Admin, address: &str, marks: &[String]) -> AdminResponse {
+    match try_known(admin, address, marks).await {
+        Ok(known) => AdminResponse::Known { known },
+        Err(Trouble::Told(message)) => AdminResponse::error(message),
+        Err(Trouble::Broken(error)) => AdminResponse::error(error),
+    }
+}
+
+async fn try_known(admin: &Admin, address: &str, marks: &[String]) -> Result<Vec<bool>, Trouble> {
+    let account = account(admin, address).await?;
+    let mut known = Vec::with_capacity(marks.len());
+    for mark in marks {
+        let mark = u128::from_str_radix(mark, 16).map(ImportMark)?;
+        known.push(admin.stores.mailboxes.is_imported(account.id, mark).await?);
+    }
+    Ok(known)
+}
+
 /// Makes a mailbox, unless it is there.
 pub(super) async fn add_mailbox(admin: &Admin, settings: &MailboxSettings) -> AdminResponse {
     match try_add_mailbox(admin, settings).await {
@@ -222,6 +241,7 @@ async fn list(admin: &Admin, address: &str) -> Result<Vec<MailboxView>, Trouble>
         let status = admin.stores.mailboxes.status(mailbox.id).await?;
         views.push(MailboxView {
             name: mailbox.name,
+            special_use: mailbox.special_use,
             uid_validity: mailbox.uid_validity,
             messages: status.messages,
             bytes: status.octets,

@@ -37,7 +37,8 @@ impl Connection {
     pub async fn open(world: &World, submission: &Submission) -> Result<Self, Failure> {
         let server = submission.server.clone();
         let (mut stream, ip) = connect(world, &server).await?;
-        let tls = client_tls(submission, ip)?;
+        let demanded = matches!(submission.tls, Tls::Starttls | Tls::Implicit);
+        let tls = client_tls(demanded && submission.verify, ip)?;
         let mut agreed = None;
         if submission.tls == Tls::Implicit {
             let secured = tls.connect(&server.host, stream).await;
@@ -117,7 +118,7 @@ impl std::fmt::Debug for Connection {
 }
 
 /// The first of the server's addresses that answers.
-async fn connect(world: &World, server: &ServerAddress) -> Result<(BoxStream, IpAddr), Failure> {
+pub(super) async fn connect(world: &World, server: &ServerAddress) -> Result<(BoxStream, IpAddr), Failure> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for ip in world.dns.addresses(&server.host).await.map_err(Failure::new)?.records {
         let attempt = world.net.connect(SocketAddr::new(ip, server.port), None);
@@ -139,9 +140,8 @@ fn tls_failure(server: &ServerAddress, error: &str) -> Failure {
 }
 
 /// Where TLS is demanded of another machine, its certificate has to be valid too.
-fn client_tls(submission: &Submission, ip: IpAddr) -> Result<ClientTls, Failure> {
-    let demanded = matches!(submission.tls, Tls::Starttls | Tls::Implicit);
-    let made = if demanded && submission.verify && !ip.is_loopback() {
+pub(super) fn client_tls(verify: bool, ip: IpAddr) -> Result<ClientTls, Failure> {
+    let made = if verify && !ip.is_loopback() {
         ClientTls::new(Verify::RootsAndName, &tls::system_roots())
     } else {
         ClientTls::new(Verify::Nothing, "")

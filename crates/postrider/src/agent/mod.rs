@@ -1,6 +1,7 @@
 //! The user agent on the command line: builds a message and hands it to a server.
 
 pub mod connection;
+pub mod imap;
 pub mod mailbox;
 pub mod message;
 pub mod server;

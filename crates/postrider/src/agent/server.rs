@@ -50,11 +50,18 @@ impl ServerAddress {
     }
 }
 
-/// `mail.example.org`, `mail.example.org:587`, `192.0.2.1:25`, `[2001:db8::1]:25`; the port is 25 if none is given.
+/// The port is 25 if none is given.
 impl FromStr for ServerAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text, SMTP_PORT)
+    }
+}
+
+impl ServerAddress {
+    /// `mail.example.org`, `mail.example.org:587`, `192.0.2.1:25`, `[2001:db8::1]:25`.
+    pub fn parse(text: &str, usual_port: u16) -> Result<Self, String> {
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),
             Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or(rest))),
@@ -62,7 +69,7 @@ impl FromStr for ServerAddress {
             None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
         let port = match port {
-            None => SMTP_PORT,
+            None => usual_port,
             Some(port) => port.parse().map_err(|_| format!("{port:?} is not a port; write HOST:PORT"))?,
         };
         if host.is_empty() || host.contains(char::is_whitespace) {

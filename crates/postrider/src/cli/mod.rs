@@ -5,6 +5,7 @@ mod backups;
 mod configuration;
 mod directory;
 mod history;
+mod import_imap;
 mod list;
 mod location;
 mod mail;
@@ -232,6 +233,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         AdminResponse::Imported { added, .. } => output.value(&added),
         // Requests that lead to these are asked elsewhere.
         AdminResponse::Contents { .. }
+        | AdminResponse::Known { .. }
         | AdminResponse::SnapshotTaken { .. }
         | AdminResponse::Octets { .. }
         | AdminResponse::Parts { .. } => Ok(()),

@@ -11,7 +11,7 @@ use mail::Timestamp;
 use serde::Serialize;
 use store::mailbox::{ImportMark, KEYWORD_BYTES_MAX};
 
-use super::{Common, Output, block_on};
+use super::{Common, Output, block_on, import_imap};
 use crate::{
     Failure,
     admin::{
@@ -37,6 +37,8 @@ pub enum ImportCommand {
     Maildir(Import),
     /// An mbox, or a directory of them, each a mailbox
     Mbox(Import),
+    /// An account of another server, over IMAP
+    Imap(Box<import_imap::ImapImport>),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +119,7 @@ impl ImportCommand {
                 let (octets, found) = mbox::read(path)?;
                 Ok(Source { octets, found: Box::new(found) })
             }),
+            Self::Imap(import) => return import.run(common, output),
         };
         let source = read(&import.path)
             .map_err(|error| Failure::new(format!("{}: {error}", import.path.display())))?;
@@ -190,7 +193,20 @@ impl<'a> Pages<'a> {
         self.session
     }
 
-    pub async fn add(&mut self, mailbox: String, mut message: Message) -> Result<(), Failure> {
+    /// A message that is known by what it says.
+    pub async fn add(&mut self, mailbox: String, message: Message) -> Result<(), Failure> {
+        let times = self.seen.entry(ImportMark::new(&mailbox, 0, &message.content)).or_default();
+        let mark = ImportMark::new(&mailbox, *times, &message.content);
+        *times += 1;
+        self.add_marked(mailbox, message, mark).await
+    }
+
+    pub async fn add_marked(
+        &mut self,
+        mailbox: String,
+        mut message: Message,
+        ImportMark(mark): ImportMark,
+    ) -> Result<(), Failure> {
         message.flags.retain(|flag| flag.len() <= KEYWORD_BYTES_MAX);
         message.flags.truncate(FLAGS_MAX);
         let flags = |flags: &[String]| flags.iter().map(String::len).sum::<usize>();
@@ -202,9 +218,6 @@ impl<'a> Pages<'a> {
             self.send().await?;
             self.page.mailbox = mailbox;
         }
-        let times = self.seen.entry(ImportMark::new(&self.page.mailbox, 0, &message.content)).or_default();
-        let ImportMark(mark) = ImportMark::new(&self.page.mailbox, *times, &message.content);
-        *times += 1;
         self.page.messages.push(ImportedMessage {
             octets: message.content.len() as u64,
             internal_date: message.internal_date.map(Timestamp::millis),

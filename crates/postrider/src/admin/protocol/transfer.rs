@@ -48,6 +48,8 @@ pub struct ExportedMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailboxView {
     pub name: String,
+    #[serde(default)]
+    pub special_use: Option<String>,
     pub uid_validity: u32,
     pub messages: u64,
     pub bytes: u64,
