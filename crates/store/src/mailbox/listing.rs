@@ -85,6 +85,15 @@ impl Listing {
         listing
     }
 
+    /// Those of these messages that are there. `uids`: ascending.
+    pub fn among<'a>(&'a self, uids: &'a [u32]) -> impl Iterator<Item = &'a ListedMessage> {
+        let mut wanted = uids.iter().peekable();
+        self.messages.iter().filter(move |message| {
+            while wanted.next_if(|uid| **uid < message.uid.0).is_some() {}
+            wanted.next_if(|uid| **uid == message.uid.0).is_some()
+        })
+    }
+
     /// What happened since.
     pub(super) fn apply(&mut self, changes: MailboxChanges) {
         let MailboxChanges { changed, vanished, uid_next, highest_modseq, .. } = changes;

@@ -52,7 +52,7 @@ pub(crate) use keyspace::mailbox_key;
 use keyspace::{
     change_prefix, message_key, message_prefix, modseq_counter, name_key, space, summary_prefix, uid_counter,
 };
-use known::KnownListings;
+use known::{KnownDates, KnownListings};
 use tally::Tally;
 
 pub use copy::{COPY_MAX, Copied};
@@ -86,6 +86,7 @@ pub struct Mailboxes {
     engine: Arc<dyn Engine>,
     retention: Arc<Retention>,
     known: Arc<KnownListings>,
+    dates: Arc<KnownDates>,
 }
 
 /// At most [`u32::MAX`].
@@ -184,7 +185,7 @@ impl MessageRecord {
 
 impl Mailboxes {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, retention: Arc::default(), known: Arc::default() }
+        Self { engine, retention: Arc::default(), known: Arc::default(), dates: Arc::default() }
     }
 
     /// In the order they were made.

@@ -231,6 +231,29 @@ impl Mailboxes {
         Ok(all)
     }
 
+    /// When each was written (RFC 5256 §2.2), in milliseconds; where that cannot be told, when it came. `uids`: ascending.
+    /// Messages that are gone, or cannot be read, may be left out. What was asked for lately is not read again.
+    pub async fn sent_dates(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Vec<(Uid, i64)>, StoreError> {
+        let (mut found, missing) = self.dates.find(mailbox, uids);
+        let read = |uid: Uid, head: &StructureHead<'_>| {
+            (uid, head.envelope.as_ref().and_then(|envelope| sent(envelope.date?)))
+        };
+        let mut new = Vec::with_capacity(missing.len());
+        for (uid, date) in self.structure_heads(mailbox, &missing, read).await? {
+            let date = match date {
+                Some(date) => Some(date),
+                None => self.message(mailbox, uid).await?.map(|message| message.record.internal_date),
+            };
+            new.extend(date.map(|date| (uid, date.millis())));
+        }
+        if !new.is_empty() {
+            self.dates.add(mailbox, &new);
+            found.extend(new);
+            found.sort_unstable();
+        }
+        Ok(found)
+    }
+
     /// The summaries of messages as they are stored, where there are any. `uids`: ascending.
     async fn stored_in_order(
         &self,
@@ -290,6 +313,10 @@ impl Mailboxes {
         }
         Ok(summaries)
     }
+}
+
+fn sent(date: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc5322(date.trim()).ok()
 }
 
 fn readable(made: Result<Summary, StoreError>) -> Result<Option<Summary>, StoreError> {

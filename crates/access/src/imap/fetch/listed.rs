@@ -48,8 +48,7 @@ impl Session {
             return Ok(None);
         }
         let listing = self.mailboxes().listing(mailbox).await?;
-        let wanted = listing.messages.iter().filter(|message| uids.binary_search(&message.uid.0).is_ok());
-        Ok(Some(Listed::new(wanted.cloned().collect())))
+        Ok(Some(Listed::new(listing.among(uids).cloned().collect())))
     }
 
     /// Writes what there is room for; true at the end.

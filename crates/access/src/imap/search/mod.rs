@@ -138,10 +138,8 @@ impl Session {
             return Ok((Hits::default(), uids));
         }
         let (mut hits, mut left) = (Hits::default(), Vec::new());
-        for message in &self.mailboxes().listing(mailbox).await?.messages {
-            if uids.binary_search(&message.uid.0).is_err() {
-                continue;
-            }
+        let listing = self.mailboxes().listing(mailbox).await?;
+        for message in listing.among(&uids) {
             match test.outcome_by_list(message) {
                 Some(true) => hits.add(message.uid, message.modseq),
                 Some(false) => {}

@@ -17,9 +17,12 @@ use super::{
         refusal::Refusal,
         session::{Next, Session},
     },
-    PAGE_MESSAGES, mentions_modseq, part,
+    Hits, PAGE_MESSAGES, mentions_modseq, part,
     subject::base_subject,
 };
+
+/// Messages whose dates are asked for in one go; most are known.
+const DATES: usize = 1_000;
 
 /// What a message is sorted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,20 +39,13 @@ impl Session {
         sort: Sort,
     ) -> Result<Next, Refusal> {
         let hits = self.find_hits(&sort.keys, by_uid).await?;
-        let needs_records =
-            sort.by.iter().any(|key| matches!(key.field, SortField::Arrival | SortField::Size));
-        let mut rows = Vec::with_capacity(hits.uids.len());
-        for page in hits.uids.chunks(PAGE_MESSAGES) {
-            self.show_progress(hits.seen + rows.len(), None).await?;
-            let undated = self.read_rows(&sort.by, page, needs_records, &mut rows).await?;
-            self.read_rows(&sort.by, &undated, true, &mut rows).await?;
-            tokio::task::yield_now().await;
-        }
-        rows.sort_by(|one, other| compare(&sort.by, one, other));
+        let uids = match sort.by.as_slice() {
+            [SortKey { field: SortField::Date, direction }] => self.by_date(&hits, *direction).await?,
+            by => self.by_values(&hits, by).await?,
+        };
         let view = &self.selected()?.view;
-        let uids = rows.into_iter().map(|(_, uid)| uid);
         let numbers: Vec<u32> =
-            if by_uid { uids.collect() } else { uids.filter_map(|uid| view.number(uid)).collect() };
+            if by_uid { uids } else { uids.into_iter().filter_map(|uid| view.number(uid)).collect() };
         let modseq = mentions_modseq(&sort.keys).then_some(hits.modseq).filter(|_| !numbers.is_empty());
         let data = match sort.returned {
             None => Data::Sort { numbers, modseq },
@@ -72,33 +68,71 @@ impl Session {
         Ok(Next::Done(Status::ok("sorted")))
     }
 
-    /// Reads what messages are sorted by. Returns those of which only their records tell it.
+    /// What mail programs ask for most.
+    async fn by_date(&mut self, hits: &Hits, direction: Direction) -> Result<Vec<u32>, Refusal> {
+        let mailbox = self.selected()?.mailbox;
+        let mut rows = Vec::with_capacity(hits.uids.len());
+        for page in hits.uids.chunks(DATES) {
+            self.show_progress(hits.seen + rows.len(), None).await?;
+            let uids: Vec<Uid> = page.iter().copied().map(Uid).collect();
+            rows.extend(self.mailboxes().sent_dates(mailbox, &uids).await?);
+            tokio::task::yield_now().await;
+        }
+        rows.sort_unstable_by(|(one, date), (other, other_date)| {
+            let by_date = match direction {
+                Direction::Ascending => date.cmp(other_date),
+                Direction::Descending => other_date.cmp(date),
+            };
+            // RFC 5256 §3: what is equal stays in order.
+            by_date.then(one.cmp(other))
+        });
+        Ok(rows.into_iter().map(|(uid, _)| uid.0).collect())
+    }
+
+    async fn by_values(&mut self, hits: &Hits, by: &[SortKey]) -> Result<Vec<u32>, Refusal> {
+        let mut rows = Vec::with_capacity(hits.uids.len());
+        for page in hits.uids.chunks(PAGE_MESSAGES) {
+            self.show_progress(hits.seen + rows.len(), None).await?;
+            self.read_rows(by, page, &mut rows).await?;
+            tokio::task::yield_now().await;
+        }
+        rows.sort_by(|one, other| compare(by, one, other));
+        Ok(rows.into_iter().map(|(_, uid)| uid).collect())
+    }
+
+    /// Reads what messages are sorted by.
     async fn read_rows(
         &mut self,
         by: &[SortKey],
         uids: &[u32],
-        with_records: bool,
         rows: &mut Vec<(Vec<Value>, u32)>,
-    ) -> Result<Vec<u32>, Refusal> {
-        let records = if with_records { self.load(uids).await? } else { Vec::new() };
-        let record = |uid: Uid| {
-            let place = records.binary_search_by_key(&uid, |message| message.uid).ok()?;
-            records.get(place).map(|message| &message.record)
-        };
-        let mailbox = self.selected()?.mailbox;
+    ) -> Result<(), Refusal> {
+        let asks = |fields: &[SortField]| by.iter().any(|key| fields.contains(&key.field));
+        let needs_records = asks(&[SortField::Arrival, SortField::Size]);
+        let records = if needs_records { self.load(uids).await? } else { Vec::new() };
+        let (mailbox, mailboxes) = (self.selected()?.mailbox, self.mailboxes());
         let uids: Vec<Uid> = uids.iter().copied().map(Uid).collect();
-        let read = |uid: Uid, head: &StructureHead<'_>| {
-            let values = by.iter().map(|key| value(key.field, record(uid), head.envelope.as_ref()));
-            (values.collect::<Option<Vec<Value>>>(), uid.0)
+        let dates =
+            if asks(&[SortField::Date]) { mailboxes.sent_dates(mailbox, &uids).await? } else { Vec::new() };
+        let row = |uid: Uid, envelope: Option<&EnvelopeHead<'_>>| {
+            let record = records.binary_search_by_key(&uid, |message| message.uid).ok();
+            let date = dates.binary_search_by_key(&uid, |(uid, _)| *uid).ok();
+            let known = Known {
+                record: record.and_then(|place| records.get(place)).map(|message| &message.record),
+                date: date.and_then(|place| dates.get(place)).map(|(_, date)| *date),
+                envelope,
+            };
+            let values: Option<Vec<Value>> = by.iter().map(|key| known.value(key.field)).collect();
+            values.map(|values| (values, uid.0))
         };
-        let mut undecided = Vec::new();
-        for (values, uid) in self.mailboxes().structure_heads(mailbox, &uids, read).await? {
-            match values {
-                Some(values) => rows.push((values, uid)),
-                None => undecided.push(uid),
-            }
+        // What is gone meanwhile is left out.
+        if asks(&[SortField::From, SortField::To, SortField::Cc, SortField::Subject]) {
+            let read = |uid: Uid, head: &StructureHead<'_>| row(uid, head.envelope.as_ref());
+            rows.extend(mailboxes.structure_heads(mailbox, &uids, read).await?.into_iter().flatten());
+        } else {
+            rows.extend(uids.iter().filter_map(|uid| row(*uid, None)));
         }
-        Ok(undecided)
+        Ok(())
     }
 
     /// Those that are there still, and can be read.
@@ -131,36 +165,35 @@ pub(super) fn envelope(summary: &Summary) -> Option<&Envelope> {
 /// When it was written (RFC 5256 §2.2): where that cannot be told, when it came.
 pub(super) fn sent(message: &StoredMessage, summary: &Summary) -> Timestamp {
     let date = envelope(summary).and_then(|envelope| envelope.date.as_deref());
-    written(date).unwrap_or(message.record.internal_date)
+    let sent = date.and_then(|date| Timestamp::parse_rfc5322(date.trim()).ok());
+    sent.unwrap_or(message.record.internal_date)
 }
 
-fn written(date: Option<&str>) -> Option<Timestamp> {
-    Timestamp::parse_rfc5322(date?.trim()).ok()
+/// What is known of a message that is sorted.
+struct Known<'a> {
+    record: Option<&'a MessageRecord>,
+    /// When it was written.
+    date: Option<i64>,
+    envelope: Option<&'a EnvelopeHead<'a>>,
 }
 
-/// `None` if only the record tells.
-fn value(
-    field: SortField,
-    record: Option<&MessageRecord>,
-    envelope: Option<&EnvelopeHead<'_>>,
-) -> Option<Value> {
-    let address = |addresses: Option<&Vec<AddressHead<'_>>>| Value::Text(first_mailbox(addresses));
-    let came = || record.map(|record| record.internal_date);
-    Some(match field {
-        SortField::Arrival => Value::Number(came()?.millis()),
-        SortField::Date => {
-            let date = envelope.and_then(|envelope| envelope.date);
-            Value::Number(written(date).or_else(came)?.millis())
-        }
-        SortField::Size => Value::Number(i64::try_from(record?.octets()).unwrap_or(i64::MAX)),
-        SortField::From => address(envelope.map(|envelope| &envelope.from)),
-        SortField::To => address(envelope.map(|envelope| &envelope.to)),
-        SortField::Cc => address(envelope.map(|envelope| &envelope.cc)),
-        SortField::Subject => {
-            let subject = envelope.and_then(|envelope| envelope.subject);
-            Value::Text(base_subject(subject.unwrap_or_default()).0)
-        }
-    })
+impl Known<'_> {
+    fn value(&self, field: SortField) -> Option<Value> {
+        let envelope = self.envelope;
+        let address = |addresses: Option<&Vec<AddressHead<'_>>>| Value::Text(first_mailbox(addresses));
+        Some(match field {
+            SortField::Arrival => Value::Number(self.record?.internal_date.millis()),
+            SortField::Date => Value::Number(self.date?),
+            SortField::Size => Value::Number(i64::try_from(self.record?.octets()).unwrap_or(i64::MAX)),
+            SortField::From => address(envelope.map(|envelope| &envelope.from)),
+            SortField::To => address(envelope.map(|envelope| &envelope.to)),
+            SortField::Cc => address(envelope.map(|envelope| &envelope.cc)),
+            SortField::Subject => {
+                let subject = envelope.and_then(|envelope| envelope.subject);
+                Value::Text(base_subject(subject.unwrap_or_default()).0)
+            }
+        })
+    }
 }
 
 /// RFC 5256 §3: the local part of the first address, or the name of the group.
