@@ -12,15 +12,16 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// KiB a session, the mailbox selected, in IDLE. Shared pages count once, so that processes are not counted for what
 /// they share.
 pub fn idle_kib(account: &Account, view: &View, sessions: u32) -> Result<f64> {
-    // What the first logins and SELECTs bring with them is not the sessions'.
-    drop(crowd(account, sessions.min(20))?);
+    // The first ones take up what the server had from the system before, and gave back to its own heap.
+    let first = crowd(account, sessions / 2)?;
     thread::sleep(SETTLE);
     let before = view.memory().pss_kib;
-    let waiting = crowd(account, sessions)?;
+    let others = crowd(account, sessions - sessions / 2)?;
     thread::sleep(SETTLE);
     let after = view.memory().pss_kib;
-    drop(waiting);
-    Ok(after.saturating_sub(before) as f64 / f64::from(sessions))
+    let growth = after.saturating_sub(before) as f64 / others.len() as f64;
+    drop((first, others));
+    Ok(growth)
 }
 
 fn crowd(account: &Account, sessions: u32) -> Result<Vec<Imap>> {

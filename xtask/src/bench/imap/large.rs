@@ -1,10 +1,12 @@
 //! A mailbox of a hundred thousand messages, and what a client that shows its first page waits for.
 
+use std::thread;
 use std::time::Instant;
 
 use super::client::{Account, Imap};
 use super::messages::Writer;
 use super::table::{Goal, Measured};
+use super::tasks::BREATH;
 use super::{LOADED_AT_ONCE, Size};
 use crate::bench::report::median;
 use crate::error::{Context, Result};
@@ -51,6 +53,7 @@ fn milliseconds(account: &Account, before: Option<&str>, words: &str) -> Result<
         if let Some(before) = before {
             session.command(before)?;
         }
+        thread::sleep(BREATH);
         let started = Instant::now();
         session.command(words)?;
         all.push(started.elapsed().as_secs_f64() * 1000.0);

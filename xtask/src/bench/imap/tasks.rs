@@ -1,7 +1,7 @@
 //! What mail programs do all day, each as one measurement.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::client::{Account, Imap, Pop3};
 use super::messages::{ABSENT_WORD, RARE_EVERY, RARE_WORD, Writer};
@@ -9,6 +9,8 @@ use super::{MESSAGE_BYTES, Size};
 use crate::error::{Context, Result, fail};
 
 const SESSIONS: u32 = 10;
+/// After a login, for which one server hashes a password and the other does not.
+pub const BREATH: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -71,9 +73,9 @@ impl Task {
     /// Runs it once; logins do not count.
     pub fn run(self, account: &Account, size: Size) -> Result<Done> {
         match self {
-            Self::FetchFlags => fetch(account, size, "UID FLAGS"),
-            Self::FetchEnvelopes => fetch(account, size, "UID FLAGS ENVELOPE"),
-            Self::FetchBodies => fetch(account, size, "BODY.PEEK[]"),
+            Self::FetchFlags => fetch(account, size, "UID FLAGS", 10),
+            Self::FetchEnvelopes => fetch(account, size, "UID FLAGS ENVELOPE", 5),
+            Self::FetchBodies => fetch(account, size, "BODY.PEEK[]", 1),
             Self::Retrieve => retrieve(account, size),
             Self::SearchRare => search(account, size, RARE_WORD, size.messages / RARE_EVERY),
             Self::SearchAbsent => search(account, size, ABSENT_WORD, 0),
@@ -109,6 +111,7 @@ impl Task {
 fn opened(account: &Account) -> Result<Imap> {
     let mut session = Imap::log_in(account)?;
     session.command("SELECT INBOX")?;
+    thread::sleep(BREATH);
     Ok(session)
 }
 
@@ -122,13 +125,15 @@ fn timed(count: u32, work: impl FnOnce() -> Result<()>) -> Result<Done> {
     Ok(Done { count, seconds: started.elapsed().as_secs_f64() })
 }
 
-fn fetch(account: &Account, size: Size, items: &str) -> Result<Done> {
+fn fetch(account: &Account, size: Size, items: &str, times: u32) -> Result<Done> {
     let mut session = opened(account)?;
-    timed(size.messages, || session.command(&format!("FETCH 1:* ({items})")).map(drop))
+    let words = format!("FETCH 1:* ({items})");
+    timed(size.messages * times, || (0..times).try_for_each(|_| session.command(&words).map(drop)))
 }
 
 fn retrieve(account: &Account, size: Size) -> Result<Done> {
     let session = Pop3::log_in(account)?;
+    thread::sleep(BREATH);
     timed(size.messages, || session.retrieve_all(size.messages, |_| ()).map(drop))
 }
 
@@ -158,6 +163,7 @@ fn append(account: &Account, sessions: u32, count: u32) -> Result<Done> {
     let send = |mut session: Imap| {
         messages.iter().try_for_each(|message| session.append("Appended", std::slice::from_ref(message)))
     };
+    thread::sleep(BREATH);
     let done = timed(share * sessions, || {
         thread::scope(|scope| {
             let threads: Vec<_> =
@@ -184,6 +190,7 @@ fn select_anew(account: &Account, size: Size) -> Result<Done> {
     let mut seconds = 0.0;
     for _ in 0..count {
         let mut session = Imap::log_in(account)?;
+        thread::sleep(BREATH);
         seconds += timed(1, || session.command("SELECT INBOX").map(drop))?.seconds;
     }
     Ok(Done { count, seconds })
