@@ -32,6 +32,7 @@
 //! | 0x37 | expunged message that can be restored | account u64, time i64 ms, mailbox u64, UID u32 | [`crate::mailbox::ExpungedMessage`] |
 //! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
 //! | 0x39 | imported message | account u64, [`crate::mailbox::ImportMark`] | empty |
+//! | 0x3A | annotation | mailbox u64 (of the server: the last number of the account), reader u64 (0: all), name | its value |
 //! | 0x3F | Outbox: mailbox 0 of an account, which shows what it submitted | account u64 | [`crate::mailbox::Outbox`] |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
@@ -65,6 +66,7 @@
 //! | `E`, mailbox u64 | entries of what was expunged |
 //! | `F`, mailbox u64 | the MODSEQ up to which nobody knows any more what was expunged |
 //! | `R`, account u64 | octets of an account's expunged messages that can be restored |
+//! | `G`, account u64 | octets of an account's annotations |
 //! | `I`, mailbox u64 | the UID up to which its messages were looked at for the search index |
 //! | `H`, account u64 | how often the search index of an account changed |
 //! | `W` | nothing: the version of the counters and changes that every mailbox has |
@@ -105,6 +107,7 @@ pub const ORPHAN_SUBSCRIPTION: u8 = 0x36;
 pub const EXPUNGED_MESSAGE: u8 = 0x37;
 pub const DELETED_MAILBOX: u8 = 0x38;
 pub const IMPORTED: u8 = 0x39;
+pub const ANNOTATION: u8 = 0x3A;
 pub const OUTBOX: u8 = 0x3F;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;
@@ -136,6 +139,7 @@ pub(crate) mod counter {
     pub(crate) const EXPUNGED_ENTRIES: u8 = b'E';
     pub(crate) const EXPUNGED_FLOOR: u8 = b'F';
     pub(crate) const RESTORABLE_OCTETS: u8 = b'R';
+    pub(crate) const ANNOTATION_OCTETS: u8 = b'G';
     pub(crate) const INDEXED_UID: u8 = b'I';
     pub(crate) const INDEX_REVISION: u8 = b'H';
     pub(crate) const MAILBOX_LAYOUT: u8 = b'W';

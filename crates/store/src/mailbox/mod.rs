@@ -3,6 +3,7 @@
 //! Every message has one entry among the changes of its mailbox, at its last MODSEQ, with its flags: listing a mailbox is
 //! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
+mod annotations;
 mod anew;
 mod copy;
 #[cfg(test)]
@@ -55,6 +56,7 @@ use keyspace::{
 use known::{KnownDates, KnownListings};
 use tally::Tally;
 
+pub use annotations::{ANNOTATION_BYTES_MAX, ANNOTATIONS_OCTETS_MAX, Annotated};
 pub use copy::{COPY_MAX, Copied};
 pub use delete::DeletedMailbox;
 pub use error::MailboxError;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mail::Timestamp;
 
 use super::{
-    AccountId, DeletedMailbox, Found, Mailbox, MailboxId, Mailboxes, Quota,
+    AccountId, Annotated, DeletedMailbox, Found, Mailbox, MailboxId, Mailboxes, Quota,
     delete::counters,
     expunge::stage_leaving,
     keyspace::{account_counter, deleted_key, mailbox_key, modseq_counter, name_key, space},
@@ -56,7 +56,13 @@ impl Mailboxes {
         batch.delete(numbering);
         self.let_go_of(account, Timestamp::from_millis(i64::MAX)).await?;
         SearchIndex::new(self.engine.clone()).stage_removal(batch, account).await?;
-        for name in [counter::USAGE_MESSAGES, counter::USAGE_OCTETS, counter::RESTORABLE_OCTETS] {
+        self.clear_annotations(Annotated::Account(account)).await?;
+        for name in [
+            counter::USAGE_MESSAGES,
+            counter::USAGE_OCTETS,
+            counter::RESTORABLE_OCTETS,
+            counter::ANNOTATION_OCTETS,
+        ] {
             batch.delete(account_counter(name, account));
         }
         Ok(())
@@ -110,6 +116,7 @@ impl Mailboxes {
                 Err(error) => return Err(error),
             }
         }
+        self.clear_annotations(Annotated::Mailbox(mailbox)).await?;
         for tag in [MAILBOX_CHANGE, MAILBOX_EXPUNGED] {
             self.clear_space(&space(tag, mailbox)).await?;
         }
@@ -132,7 +139,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    async fn page(&self, prefix: &[u8]) -> Result<Option<Vec<(Key, Bytes)>>, StoreError> {
+    pub(super) async fn page(&self, prefix: &[u8]) -> Result<Option<Vec<(Key, Bytes)>>, StoreError> {
         let found = self.engine.scan(KeyRange::prefix(prefix), Order::Ascending, PAGE_MAX).await?;
         Ok(Some(found).filter(|found| !found.is_empty()))
     }
