@@ -114,10 +114,15 @@ impl Session {
         for entry in entries {
             let name = MailboxName::new(&entry.name);
             self.machine.data(&Data::List(entry));
-            // RFC 5819 §2: behind the mailbox that it is of.
-            if let Some(name) = name.filter(|_| !list.returned.status.is_empty())
-                && let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.name == name.as_str())
-            {
+            let Some(name) = name else { continue };
+            let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.name == name.as_str()) else {
+                continue;
+            };
+            // RFC 5819 §2, RFC 9590 §3: behind the mailbox that they are of.
+            if !list.returned.metadata.is_empty() {
+                self.tell_metadata(&name, mailbox.id, &list.returned.metadata).await?;
+            }
+            if !list.returned.status.is_empty() {
                 let items = self.status_items(mailbox, &list.returned.status).await?;
                 self.machine.data(&Data::Status { mailbox: name, items });
             }

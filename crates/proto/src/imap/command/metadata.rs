@@ -54,7 +54,7 @@ impl GetMetadata {
             cursor.list("options", |cursor| get.option(cursor))?;
             cursor.space()?;
         }
-        get.entries = if cursor.peek() == Some(b'(') { entries(cursor)? } else { vec![entry(cursor)?] };
+        get.entries = if cursor.peek() == Some(b'(') { entries(cursor)? } else { vec![sought(cursor)?] };
         Ok(get)
     }
 
@@ -96,7 +96,19 @@ pub(super) fn mailbox_or_server(cursor: &mut Cursor<'_>) -> Parsed<Option<Mailbo
 }
 
 pub(super) fn entries(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
-    cursor.list("entries", entry)
+    cursor.list("entries", sought)
+}
+
+/// An entry, or one of the two that all others are below (RFC 5464 §4.2.2).
+fn sought(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    for root in ["/shared", "/private"] {
+        let mut ahead = cursor.clone();
+        if ahead.astring("the name of an annotation")?.eq_ignore_ascii_case(root.as_bytes()) {
+            *cursor = ahead;
+            return Ok(root.to_owned());
+        }
+    }
+    entry(cursor)
 }
 
 /// RFC 5464 §3.2: printable ASCII but `*` and `%`, in components that are not empty.

@@ -81,7 +81,8 @@ impl Extension {
             Self::InProgress => "INPROGRESS",
             Self::ListMetadata => "LIST-METADATA",
             Self::ListMyRights => "LIST-MYRIGHTS",
-            Self::Metadata => "METADATA METADATA-SERVER",
+            // RFC 5464 §1: that of the server is part of it.
+            Self::Metadata => "METADATA",
             Self::MultiAppend => "MULTIAPPEND",
             Self::Notify => "NOTIFY",
             Self::ObjectId => "OBJECTID",
