@@ -57,6 +57,11 @@ impl Session {
             Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
             Command::GetQuota(root) => self.get_quota(&root).await,
             Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox).await,
+            Command::GetMetadata(get) => self.get_metadata(*get).await,
+            Command::SetMetadata { mailbox, annotations } => {
+                self.set_metadata(mailbox.as_ref(), annotations).await
+            }
+            Command::Notify(notify) => self.notify(notify).await,
             Command::SetQuota { .. } => Err(Refusal::no(Code::NoPerm, "quotas are set by the operator")),
             // The machine lets nothing pass that is not offered.
             _ => Err(Refusal::bad("there is no such command here")),

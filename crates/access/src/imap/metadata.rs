@@ -66,7 +66,10 @@ impl Session {
     ) -> Result<Status, Refusal> {
         let reader = self.account()?.id;
         let of = match mailbox {
-            Some(name) => Annotated::Mailbox(self.find(name).await?.id),
+            Some(name) => {
+                self.leave_outbox_alone(name).await?;
+                Annotated::Mailbox(self.find(name).await?.id)
+            }
             None => Annotated::Account(reader),
         };
         if mailbox.is_none() && annotations.iter().any(|one| one.entry.starts_with("/shared/")) {

@@ -11,7 +11,9 @@ mod flags;
 mod list;
 mod login;
 mod mailboxes;
+mod metadata;
 mod news;
+mod notify;
 mod outbox;
 mod progress;
 mod quota;
@@ -133,7 +135,10 @@ fn extensions() -> Extensions {
         Extension::CreateSpecialUse,
         Extension::ESort,
         Extension::InProgress,
+        Extension::ListMetadata,
+        Extension::Metadata,
         Extension::MultiAppend,
+        Extension::Notify,
         Extension::ObjectId,
         Extension::Partial,
         Extension::Preview,

@@ -18,6 +18,14 @@ const GONE_MAX: usize = 1000;
 /// Keywords of a mailbox that are told of as its flags.
 const KEYWORDS_TOLD_MAX: usize = 500;
 
+/// Of which changes to tell.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) messages: bool,
+    pub(super) expunges: bool,
+    pub(super) flags: bool,
+}
+
 impl Session {
     /// Looks what has changed.
     pub(super) async fn refresh(&mut self) {
@@ -57,21 +65,28 @@ impl Session {
 
     /// Tells what may be told now and there is room for; true if that is all.
     pub(super) fn tell_news(&mut self) -> bool {
-        if self.machine.may_expunge() && !self.tell_gone() {
+        self.tell(Told { messages: true, expunges: true, flags: true })
+    }
+
+    pub(super) fn tell(&mut self, told: Told) -> bool {
+        if told.expunges && self.machine.may_expunge() && !self.tell_gone() {
             return false;
         }
-        let Some(selected) = self.selected.as_deref_mut() else { return true };
-        if let Some(count) = selected.view.take_new_count() {
-            self.machine.data(&Data::Exists(count));
+        if told.messages {
+            self.note_arrivals();
+            let count = self.selected.as_deref_mut().and_then(|selected| selected.view.take_new_count());
+            if let Some(count) = count {
+                self.machine.data(&Data::Exists(count));
+            }
         }
-        while self.machine.output_len() < OUTPUT_BYTES_MAX {
+        while told.flags && self.machine.output_len() < OUTPUT_BYTES_MAX {
             let Some(marks) = self.selected.as_deref_mut().and_then(|selected| selected.view.take_changed())
             else {
                 return true;
             };
             self.tell_marks(&marks);
         }
-        false
+        !told.flags
     }
 
     fn tell_gone(&mut self) -> bool {

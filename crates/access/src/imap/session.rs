@@ -13,7 +13,9 @@ use proto::{
 };
 use store::{Mailboxes, directory::Account, mailbox::Quota};
 
-use super::{ImapService, append::Append, fetch::FetchWork, refusal::Refusal, select::Selected};
+use super::{
+    ImapService, append::Append, fetch::FetchWork, notify::Notifier, refusal::Refusal, select::Selected,
+};
 use crate::connection::{Connection, Woken};
 
 /// Octets of answers that may wait to be written before the session goes on with a command.
@@ -30,6 +32,7 @@ pub(super) struct Session {
     work: Option<Work>,
     pub(super) append: Option<Box<Append>>,
     idling: bool,
+    pub(super) notifier: Option<Box<Notifier>>,
     /// When a client that waits for a command is told how far it has come.
     pub(super) progress_due: Instant,
     /// The longest message that is taken.
@@ -41,6 +44,8 @@ enum Work {
     Fetch(Box<FetchWork>),
     /// The client hears what changed meanwhile, and then how the command went.
     Ending(Box<Status>),
+    /// It hears more of new messages before that (RFC 5465 §5.2).
+    Arrivals(Box<FetchWork>, Box<Status>),
 }
 
 /// What a command comes to.
@@ -66,6 +71,7 @@ impl Session {
             work: None,
             append: None,
             idling: false,
+            notifier: None,
             progress_due: now,
             append_bytes_max,
         }
@@ -101,17 +107,32 @@ impl Session {
         Box::pin(self.connection.close()).await;
     }
 
-    /// Waits for octets, the deadline or shutdown; while the client idles, for changes of its mailbox too.
+    /// Waits for octets, the deadline or shutdown; while the client idles, for changes of its mailbox too, and for what it
+    /// wants to be notified of, unless a message is coming in.
     async fn wait(&mut self) -> io::Result<()> {
         if self.idling && self.selected.as_ref().is_some_and(|selected| selected.view.has_news()) {
-            self.tell_news();
-            return Ok(());
+            return if self.tell_news() { self.tell_arrivals().await } else { Ok(()) };
         }
-        let watched = self.selected.as_ref().filter(|_| self.idling);
-        let changed = async {
+        let at_once = self.idling || self.told_at_once().is_some();
+        let watched = self.selected.as_ref().filter(|_| at_once && self.append.is_none());
+        let notifier = self.notifier.as_ref().filter(|_| self.append.is_none());
+        let mailbox_changed = async {
             match watched {
                 Some(selected) => selected.watch.changed(&*self.service.clock).await,
                 None => future::pending().await,
+            }
+        };
+        let notified = async {
+            match notifier {
+                Some(notifier) => notifier.changed().await,
+                None => future::pending().await,
+            }
+        };
+        let changed = async {
+            tokio::select! {
+                biased;
+                () = mailbox_changed => {}
+                () = notified => {}
             }
         };
         let woken = self.connection.wait(&mut self.machine, changed).await?;
@@ -119,8 +140,18 @@ impl Session {
             self.machine.handle_shutdown();
         }
         if woken == Woken::Other {
-            Box::pin(self.refresh()).await;
-            self.leave_if_gone();
+            Box::pin(self.hear()).await?;
+        }
+        Ok(())
+    }
+
+    /// Something has changed while no command is under way.
+    async fn hear(&mut self) -> io::Result<()> {
+        self.refresh().await;
+        self.leave_if_gone();
+        if self.notifier.is_some() {
+            self.tell_at_once().await?;
+            self.look_around().await?;
         }
         Ok(())
     }
@@ -142,6 +173,7 @@ impl Session {
             Event::Unauthenticate => {
                 // RFC 8437 §3
                 (self.account, self.selected) = (None, None);
+                self.stop_notifying();
                 self.machine.answer_unauthenticated();
             }
             Event::StartCompression => {
@@ -179,12 +211,23 @@ impl Session {
                 Ok(None) => self.work = Some(work),
                 Err(refusal) => self.end(refusal.into_status()).await,
             },
-            Work::Ending(status) => {
-                if self.tell_news() {
+            Work::Arrivals(fetch, status) => {
+                if let Ok(None) = self.fetch_on(fetch).await {
+                    self.work = Some(work);
+                } else {
                     self.machine.complete(status);
                     self.leave_if_gone();
-                } else {
+                }
+            }
+            Work::Ending(status) => {
+                if !self.tell_news() {
                     self.work = Some(work);
+                } else if let Some(arrivals) = self.take_arrivals() {
+                    let status = std::mem::replace(&mut **status, Status::ok(""));
+                    self.work = Some(Work::Arrivals(arrivals, Box::new(status)));
+                } else {
+                    self.machine.complete(status);
+                    self.leave_if_gone();
                 }
             }
         }

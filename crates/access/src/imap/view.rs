@@ -161,6 +161,12 @@ impl View {
         taken
     }
 
+    /// The messages that the client has not heard of.
+    pub(super) fn untold(&self) -> Vec<u32> {
+        let first = self.uids.uid(self.told);
+        first.map(|first| self.uids.within(first, u32::MAX).collect()).unwrap_or_default()
+    }
+
     /// How many messages there are, if the client has not heard of it; it has then.
     pub(super) fn take_new_count(&mut self) -> Option<u32> {
         let is_new = self.told != self.count();

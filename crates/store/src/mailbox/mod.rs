@@ -3,8 +3,8 @@
 //! Every message has one entry among the changes of its mailbox, at its last MODSEQ, with its flags: listing a mailbox is
 //! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
-mod annotations;
 mod anew;
+mod annotations;
 mod copy;
 #[cfg(test)]
 mod crash_tests;

@@ -1,8 +1,13 @@
+use std::collections::BTreeMap;
+
 use super::{
     AccountId, MailboxId, Mailboxes, Uid,
     keyspace::{account_counter, mailbox_counter, modseq_counter},
 };
-use crate::{engine::StoreError, keys::counter};
+use crate::{
+    engine::{KeyRange, Order, StoreError},
+    keys::{KeyBuilder, KeyReader, counter},
+};
 
 /// What STATUS tells (RFC 9051 §6.3.11), kept by counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,19 @@ impl Mailboxes {
             uid_next: self.uid_next(mailbox).await?,
             highest_modseq: self.counter(&modseq_counter(mailbox)).await?.max(1),
         })
+    }
+
+    /// The last MODSEQ of each of the account's mailboxes that ever had a message: one scan.
+    pub async fn modseqs(&self, account: AccountId) -> Result<BTreeMap<MailboxId, u64>, StoreError> {
+        let [.., a, b, c, d] = account.0.to_be_bytes();
+        let counters = KeyBuilder::counter(counter::MODSEQ);
+        let prefix = [a, b, c, d].into_iter().fold(counters, KeyBuilder::octet).octets();
+        let found = self.engine.scan(KeyRange::prefix(&prefix), Order::Ascending, usize::MAX).await?;
+        let modseq = |(key, value): &(_, _)| {
+            let mailbox = MailboxId(KeyReader::end_of(key, 8)?.u64()?);
+            Ok((mailbox, crate::apply::counter_value(Some(value))?))
+        };
+        found.iter().map(modseq).collect()
     }
 
     /// How many messages and octets the account's mailboxes hold; kept by counters, costs two reads.

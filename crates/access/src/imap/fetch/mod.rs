@@ -63,7 +63,7 @@ struct Current {
 
 impl FetchWork {
     /// `uids`: those to tell of, ascending. By UID it is no mistake to name messages that are not there.
-    fn new(uids: Vec<u32>, items: Vec<FetchItem>, by_uid: bool) -> Self {
+    pub(super) fn new(uids: Vec<u32>, items: Vec<FetchItem>, by_uid: bool) -> Self {
         let needs = Needs { seen: items.iter().any(sets_seen), summary: items.iter().any(needs_summary) };
         Self {
             items: items.into(),

@@ -6,6 +6,8 @@ mod crowd;
 mod fetching;
 mod long;
 mod mailboxes;
+mod metadata;
+mod notifying;
 mod outbox;
 mod replacing;
 mod searching;

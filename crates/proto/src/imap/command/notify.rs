@@ -68,6 +68,10 @@ impl Notify {
             }
             groups.push(EventGroup::parse(cursor)?);
         }
+        // RFC 5465 §6
+        if groups.iter().filter(|group| group.mailboxes.is_selected()).count() > 1 {
+            return expected("one group for the selected mailbox");
+        }
         Ok(Self::Set { status, groups })
     }
 }
@@ -88,7 +92,14 @@ impl EventGroup {
         if messages != events.message_expunge || (events.flag_change && !messages) {
             return expected("MessageNew and MessageExpunge together, and both with FlagChange");
         }
-        let selected = matches!(mailboxes, MailboxFilter::Selected | MailboxFilter::SelectedDelayed);
+        let selected = mailboxes.is_selected();
+        let of_mailboxes = events.mailbox_name
+            || events.subscription_change
+            || events.mailbox_metadata_change
+            || events.server_metadata_change;
+        if selected && of_mailboxes {
+            return expected("events of messages for the selected mailbox");
+        }
         if !selected && events.message_new.as_ref().is_some_and(|items| !items.is_empty()) {
             return expected("items to fetch for the selected mailbox alone");
         }
@@ -98,6 +109,10 @@ impl EventGroup {
 }
 
 impl MailboxFilter {
+    pub fn is_selected(&self) -> bool {
+        matches!(self, Self::Selected | Self::SelectedDelayed)
+    }
+
     fn parse(cursor: &mut Cursor<'_>) -> Parsed<Self> {
         let kind = cursor.atom("a kind of mailboxes")?.to_ascii_lowercase();
         match kind.as_str() {

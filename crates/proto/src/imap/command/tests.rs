@@ -439,7 +439,9 @@ fn quota_and_metadata() {
             ]
         }
     );
-    for entry in ["comment", "/other/x", "/shared", "/shared/", "/shared//x", "\"/shared/*\""] {
+    assert_eq!(get("GETMETADATA (DEPTH infinity) INBOX (/Shared /private)").entries, ["/shared", "/private"]);
+    assert_eq!(error("SETMETADATA INBOX (/shared NIL)"), CommandError::AnnotationName);
+    for entry in ["comment", "/other/x", "/shared/", "/shared//x", "\"/shared/*\""] {
         assert_eq!(error(&format!("GETMETADATA a {entry}")), CommandError::AnnotationName, "{entry}");
     }
 }
@@ -459,6 +461,8 @@ fn notify_events() {
     assert_eq!(error("NOTIFY SET (selected (Foo))"), CommandError::Event);
     for text in [
         "NOTIFY SET (selected (MessageNew))",
+        "NOTIFY SET (selected (MailboxName))",
+        "NOTIFY SET (selected (MessageNew MessageExpunge)) (selected-delayed (MessageNew MessageExpunge))",
         "NOTIFY SET (selected (FlagChange))",
         "NOTIFY SET (personal (MessageNew (UID) MessageExpunge))",
         "NOTIFY SET (everywhere NONE)",

@@ -59,6 +59,11 @@ impl Server {
             let code = Code::InProgress { tag: running.tag.clone(), done: Some(done), of };
             self.encoder.status("*", &Status::ok("it goes on").with(code));
         }
+        self.take_output()
+    }
+
+    /// What waits to be written, to be written at once by the driver.
+    pub fn take_output(&mut self) -> Vec<u8> {
         self.encoder.take()
     }
 
