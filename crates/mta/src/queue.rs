@@ -137,6 +137,11 @@ impl Mta {
     fn take_in_hand(self: &Arc<Self>, entry: &QueueEntry) -> Option<InHand> {
         let is_pickup = route::is_pickup(&entry.lane);
         let pickup = if is_pickup { Some(self.pickups.claim(&entry.lane).ok()?) } else { None };
+        self.take_of_lane(entry, pickup)
+    }
+
+    /// The same by whoever has the claim that its lane wants.
+    fn take_of_lane(self: &Arc<Self>, entry: &QueueEntry, pickup: Option<Claim>) -> Option<InHand> {
         let id = entry.id();
         let is_free = self.dispatcher.tell(self, |lanes| lanes.handle_claim(&entry.lane, id));
         is_free.then(|| InHand { mta: self.clone(), lane: entry.lane.clone(), id, _pickup: pickup })

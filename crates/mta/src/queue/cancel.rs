@@ -1,16 +1,20 @@
 //! What a message's own sender does: to call it off, as far as nobody has it yet.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mail::QueueId;
 use store::{
     Batch, CommitError,
     ledger::Event,
-    spool::{Cancelled, QueueEntry},
+    spool::{Cancelled, LaneId, QueueEntry},
 };
 
 use super::InHand;
-use crate::{Mta, route::LIST_LANE};
+use crate::{
+    Mta,
+    pickup::Claim,
+    route::{self, LIST_LANE},
+};
 
 /// As histories name it.
 pub const CANCEL: &str = "cancel";
@@ -29,8 +33,13 @@ impl Mta {
         if entries.is_empty() {
             return Ok(Cancelled::Gone);
         }
+        // Given back after the entries.
+        let claims = self.claim_pickups(&entries);
+        let is_claimed = |lane: &LaneId| claims.iter().any(|claim| claim.lanes.contains(lane));
+        let may_take = |entry: &&QueueEntry| !route::is_pickup(&entry.lane) || is_claimed(&entry.lane);
+        let free = entries.iter().filter(may_take);
         let hands: Vec<(InHand, &QueueEntry)> =
-            entries.iter().filter_map(|entry| Some((self.take_in_hand(entry)?, entry))).collect();
+            free.filter_map(|entry| Some((self.take_of_lane(entry, None)?, entry))).collect();
         let is_busy = hands.len() < entries.len();
         if hands.is_empty() || (is_busy && whole) {
             return Ok(Cancelled::Busy);
@@ -41,6 +50,13 @@ impl Mta {
         }
         let committed = self.stores.engine.commit(batch).await?;
         Ok(if is_busy { Cancelled::Busy } else { Cancelled::Whole(committed) })
+    }
+
+    /// Each lane that is fetched from, unless somebody fetches from it now.
+    fn claim_pickups(&self, entries: &[QueueEntry]) -> Vec<Claim> {
+        let lanes: BTreeSet<&LaneId> =
+            entries.iter().map(|entry| &entry.lane).filter(|lane| route::is_pickup(lane)).collect();
+        lanes.into_iter().filter_map(|lane| self.pickups.claim(lane).ok()).collect()
     }
 
     fn stage_cancel(&self, batch: &mut Batch, entry: &QueueEntry) {

@@ -53,3 +53,23 @@ async fn what_a_worker_has_is_not_called_off_and_the_rest_is() {
     .await;
     assert_eq!(entries(&site).await, []);
 }
+
+/// RFC 2645: a lane that is fetched from is in one hand as a whole.
+#[tokio::test]
+async fn what_waits_to_be_fetched_is_called_off_unless_somebody_fetches_it_now() {
+    let site = Site::new(held()).await;
+    let entry = send(&site, "bob@here.example", "carol@there.example").await;
+    let lane = crate::route::pickup_lane(&"there.example".parse().unwrap());
+    for part in 1..=2 {
+        let waiting = QueueEntry { part, lane: lane.clone(), ..entry.clone() };
+        let mut batch = Batch::new();
+        site.stores.spool.add(&mut batch, &waiting);
+        site.stores.engine.commit(batch).await.unwrap();
+    }
+    let call = site.mta.pickups.claim(&lane).unwrap();
+    assert!(matches!(cancel(&site, &entry, true).await, Cancelled::Busy));
+    drop(call);
+    assert!(matches!(cancel(&site, &entry, true).await, Cancelled::Whole(_)));
+    assert_eq!(entries(&site).await, []);
+    assert!(site.mta.pickups.claim(&lane).is_ok(), "and the lane is free again");
+}
