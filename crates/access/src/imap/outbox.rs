@@ -264,6 +264,44 @@ fn new_uid(committed: &Committed, slot: Slot) -> Uid {
 mod tests {
     use super::*;
 
+    fn entry(part: u16) -> QueueEntry {
+        let at = Timestamp::from_millis(1_000);
+        QueueEntry {
+            queue_id: QueueId::from_u64(7),
+            part,
+            lane: store::spool::LaneId("mx:a.example".into()),
+            reverse_path: mail::ReversePath::Null,
+            mail: mail::MailParameters::default(),
+            recipients: Vec::new(),
+            blob: store::BlobId(1),
+            blob_bytes: 10,
+            accepted_at: at,
+            due: at,
+            attempts: 0,
+            status: EntryStatus::Waiting,
+            last_error: None,
+            delay_told: false,
+            release_at: at,
+            deadline: None,
+            rerouted: false,
+            submitter: None,
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_states_of_all_its_entries() {
+        let later = QueueEntry { release_at: Timestamp::from_millis(9_000), ..entry(1) };
+        let held = QueueEntry { status: EntryStatus::Held, attempts: 2, ..entry(2) };
+        let tried = QueueEntry { attempts: 1, delay_told: true, ..entry(3) };
+        let other = QueueEntry { queue_id: QueueId::from_u64(8), ..entry(0) };
+        let now = Timestamp::from_millis(2_000);
+        let states = |entries: &[QueueEntry]| -> Vec<String> {
+            outgoing(entries, now).iter().map(|message| message.keywords.join(" ")).collect()
+        };
+        assert_eq!(states(&[entry(0), other.clone()]), ["$Queued", "$Queued"]);
+        assert_eq!(states(&[later, held, tried, other]), ["$Scheduled $Held $Deferred $Delayed", "$Queued"]);
+    }
+
     #[test]
     fn what_a_client_stores_leaves_the_state_alone() {
         let change =
