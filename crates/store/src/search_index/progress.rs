@@ -60,7 +60,8 @@ impl SearchIndex {
             let uid = |number: u64| Uid(u32::try_from(number).unwrap_or(u32::MAX));
             pending.push(Pending { mailbox, seen: uid(seen), last: uid(last) });
         }
-        pending.retain(|one| one.messages() > 0);
+        // What is in an Outbox is few, and soon gone.
+        pending.retain(|one| one.messages() > 0 && !one.mailbox.is_outbox());
         Ok(pending)
     }
 

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use mail::Timestamp;
+use mail::{QueueId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     Batch, Mailboxes,
     engine::CommitError,
-    mailbox::{Flags, MailboxId, Uid},
+    mailbox::{Flags, MailboxId, OutgoingMessage, Uid},
     memory::{CrashModel, MemoryEngine},
 };
 
@@ -132,6 +132,15 @@ async fn who_builds_sees_that_somebody_else_did() {
 async fn what_is_pending_is_told_by_uids() {
     let house = House::new().await;
     house.deliver(3).await;
+    let outgoing = OutgoingMessage {
+        queue_id: QueueId::from_u64(1),
+        blob: BlobId(1),
+        blob_bytes: 15,
+        accepted_at: Timestamp::from_millis(0),
+        keywords: Vec::new(),
+    };
+    house.mailboxes.outbox(ACCOUNT, Timestamp::from_millis(0)).await.unwrap().unwrap();
+    house.mailboxes.show_outbox(ACCOUNT, &[outgoing]).await.unwrap();
     let pending = house.index.pending(ACCOUNT).await.unwrap();
     assert_eq!(pending, [Pending { mailbox: house.inbox, seen: Uid(0), last: Uid(3) }]);
     let revision = house.index.revision(ACCOUNT).await.unwrap();
