@@ -61,9 +61,15 @@ impl Base {
         let now = SystemClock.wall();
         let domain: Domain = "example.org".parse().unwrap();
         self.stores.directory.add_domain(&domain, now).await.unwrap();
+        self.add_account("alice").await;
+    }
+
+    /// Another account of that domain, with the same password.
+    pub(crate) async fn add_account(&self, name: &str) {
+        let address: Address = format!("{name}@example.org").parse().unwrap();
         let directory = &self.stores.directory;
-        let alice: Address = "alice@example.org".parse().unwrap();
-        directory.add_account(&alice, "open sesame", None, &SystemEntropy, now).await.unwrap();
+        let now = SystemClock.wall();
+        directory.add_account(&address, "open sesame", None, &SystemEntropy, now).await.unwrap();
     }
 
     pub(crate) async fn alice(&self) -> Account {

@@ -18,6 +18,7 @@ mod queue_id;
 pub mod received;
 mod reply;
 pub mod report;
+mod rights;
 pub mod scram;
 pub mod seal;
 pub mod srs;
@@ -38,4 +39,5 @@ pub use envelope::{
 pub use full_name::{FULL_NAME_BYTES_MAX, FullName, FullNameError, name_and_address};
 pub use queue_id::{QueueId, QueueIdError};
 pub use reply::{EnhancedStatus, EnhancedStatusError, Reply};
+pub use rights::{Right, Rights, RightsChange};
 pub use timestamp::{Timestamp, TimestampError};

@@ -33,6 +33,9 @@
 //! | 0x38 | deleted mailbox whose messages still go | mailbox u64 | [`crate::mailbox::DeletedMailbox`] |
 //! | 0x39 | imported message | account u64, [`crate::mailbox::ImportMark`] | empty |
 //! | 0x3A | annotation | mailbox u64 (of the server: the last number of the account), reader u64 (0: all), name | its value |
+//! | 0x3C | access control list | mailbox u64 | [`crate::mailbox::Acl`] |
+//! | 0x3D | mailbox in which something is granted | account u64 (0: everybody), mailbox u64 | empty |
+//! | 0x3E | mailbox access key of an account, which signs URLs | account u64, mailbox u64 | 32 random octets |
 //! | 0x3F | Outbox: mailbox 0 of an account, which shows what it submitted | account u64 | [`crate::mailbox::Outbox`] |
 //! | 0x40 | ledger event | queue ID u64, time i64 ms, u16 | [`crate::ledger::Event`] |
 //! | 0x41 | ledger index | hash of an address or Message-ID u64, queue ID u64 | empty |
@@ -108,6 +111,9 @@ pub const EXPUNGED_MESSAGE: u8 = 0x37;
 pub const DELETED_MAILBOX: u8 = 0x38;
 pub const IMPORTED: u8 = 0x39;
 pub const ANNOTATION: u8 = 0x3A;
+pub const MAILBOX_ACL: u8 = 0x3C;
+pub const SHARED_MAILBOX: u8 = 0x3D;
+pub const URL_KEY: u8 = 0x3E;
 pub const OUTBOX: u8 = 0x3F;
 pub const LEDGER_EVENT: u8 = 0x40;
 pub const LEDGER_INDEX: u8 = 0x41;

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod search_index;
+pub mod sharing;
 pub mod snapshot;
 pub mod spool;
 pub mod sts;
@@ -34,6 +35,7 @@ pub use engine::{
 pub use ledger::Ledger;
 pub use mailbox::Mailboxes;
 pub use search_index::SearchIndex;
+pub use sharing::Sharing;
 pub use snapshot::{Body, Snapshot};
 pub use spool::Spool;
 use sts::StsPolicies;
@@ -50,6 +52,7 @@ pub struct Stores {
     pub spool: Spool,
     pub mailboxes: Mailboxes,
     pub directory: Directory,
+    pub sharing: Sharing,
     pub ledger: Ledger,
     pub search_index: SearchIndex,
     pub sts: StsPolicies,
@@ -64,10 +67,13 @@ impl Stores {
 
     /// As [`new`](Self::new), where passwords cost something else to set and to check.
     pub fn with_password_cost(engine: Arc<dyn Engine>, cost: PasswordCost) -> Self {
+        let mailboxes = Mailboxes::new(engine.clone());
+        let directory = Directory::with_password_cost(engine.clone(), cost);
         Self {
             spool: Spool::new(engine.clone()),
-            mailboxes: Mailboxes::new(engine.clone()),
-            directory: Directory::with_password_cost(engine.clone(), cost),
+            sharing: Sharing::new(directory.clone(), mailboxes.clone()),
+            mailboxes,
+            directory,
             ledger: Ledger::new(engine.clone()),
             search_index: SearchIndex::new(engine.clone()),
             sts: StsPolicies::new(engine.clone()),

@@ -4,6 +4,7 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use mail::Right;
 use proto::imap::{
     command::{AppendMessage, AppendStart, Replaced},
     response::{Code, Condition, Status},
@@ -16,16 +17,17 @@ use store::{
         AppendWith, Mailbox, MailboxId, MessageWriter, Quota, StoredMessage, Uid, WrittenMessage,
         is_over_quota,
     },
+    sharing::Reached,
 };
 
-use super::{flags, refusal::Refusal, session::Session};
+use super::{flags, reach::changeable, refusal::Refusal, session::Session};
 
 /// Messages of one command. Each may be in memory while it waits for the others.
 const MESSAGES_MAX: usize = 100;
 
 /// An APPEND on its way.
 pub(super) struct Append {
-    target: Mailbox,
+    target: Reached,
     quota: Quota,
     message: AppendMessage,
     writer: Option<MessageWriter>,
@@ -66,14 +68,15 @@ impl Session {
     }
 
     async fn start_append(&mut self, start: AppendStart) -> Result<(), Refusal> {
+        self.renew_rights().await?;
         let target = self.find_target(&start.mailbox).await?;
         let replaced = match start.replaced {
             Some(replaced) => Some(self.find_replaced(replaced).await?),
             None => None,
         };
         self.append = Some(Box::new(Append {
+            quota: self.quota(&target.owner).await?,
             target,
-            quota: self.quota().await?,
             message: AppendMessage::default(),
             writer: None,
             complete: Vec::new(),
@@ -86,7 +89,7 @@ impl Session {
     /// RFC 8508 §3: a message that is not there is told of before another is sent.
     async fn find_replaced(&mut self, replaced: Replaced) -> Result<Old, Refusal> {
         let Replaced { uid, message } = replaced;
-        let mailbox = self.selected()?.writable()?;
+        let mailbox = self.selected()?.removable()?;
         let uids = self.resolve(&SequenceSet::Ranges(vec![(message, message)]), uid)?;
         let [uid] = uids.as_slice() else { return Err(not_there()) };
         let message = self.mailboxes().message(mailbox, Uid(*uid)).await?;
@@ -119,15 +122,15 @@ impl Session {
     /// Counts octets that are to come to the message.
     pub(super) async fn claim(&mut self, octets: u64) -> Result<(), Refusal> {
         let append_bytes_max = self.append_bytes_max;
-        let account = self.account()?.id;
-        let (messages, used) = self.mailboxes().usage(account).await?;
+        let owner = self.append()?.target.owner.id;
+        let (messages, used) = self.mailboxes().usage(owner).await?;
         let append = self.append()?;
         append.octets = append.octets.saturating_add(octets);
         if append.octets > append_bytes_max {
             return Err(Refusal::no(Code::TooBig, "that is too much at once"));
         }
         let (count, quota) = (append.complete.len() as u64 + 1, append.quota);
-        let leaving = append.replaced.filter(|old| old.mailbox.account() == account);
+        let leaving = append.replaced.filter(|old| old.mailbox.account() == owner);
         let (messages, used) = (
             messages.saturating_sub(u64::from(leaving.is_some())),
             used.saturating_sub(leaving.map_or(0, |old| old.octets)),
@@ -152,7 +155,7 @@ impl Session {
         let append = self.append()?;
         let Some(writer) = append.writer.take() else { return Ok(()) };
         let written = writer.finish().await?;
-        let (flags, keywords) = flags::new(&append.message.flags);
+        let (flags, keywords) = flags::new(&append.message.flags, changeable(append.target.rights));
         let with = AppendWith { internal_date: append.message.date.unwrap_or(now), flags, keywords };
         append.complete.push((with, written));
         Ok(())
@@ -167,7 +170,8 @@ impl Session {
     }
 
     async fn commit_append(&mut self, append: Append) -> Result<Status, Refusal> {
-        let Append { target, quota, complete, replaced, .. } = append;
+        let Append { target: Reached { mailbox: target, rights, .. }, quota, complete, replaced, .. } =
+            append;
         let now = self.service.clock.wall();
         let mut batch = Batch::new();
         // First, so that what it leaves free counts.
@@ -190,8 +194,9 @@ impl Session {
         };
         let uids =
             slots.iter().map(|slot| u32::try_from(committed.value(*slot)).unwrap_or(u32::MAX)).collect();
-        let code =
-            NonZeroU32::new(target.uid_validity).map(|uid_validity| Code::AppendUid { uid_validity, uids });
+        // RFC 4315 §3: who may not read the mailbox learns nothing of it.
+        let uid_validity = NonZeroU32::new(target.uid_validity).filter(|_| rights.has(Right::Read));
+        let code = uid_validity.map(|uid_validity| Code::AppendUid { uid_validity, uids });
         let Some(expunged) = expunged else {
             return Ok(Status { code, ..Status::ok("appended") });
         };

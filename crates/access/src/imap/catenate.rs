@@ -1,5 +1,6 @@
 //! CATENATE (RFC 4469): a message that is made of parts of others, which need not come here once more.
 
+use mail::Right;
 use proto::imap::{
     command::{Partial, SectionText},
     response::Code,
@@ -14,15 +15,16 @@ use super::{
 };
 
 impl Session {
-    /// Adds what the URL names to the message that is being made. It may name messages of this account alone.
+    /// Adds what the URL names to the message that is being made. It may name what the client may read.
     pub(super) async fn add_part(&mut self, url: &str) -> Result<(), Refusal> {
         let bad = || Refusal::no(Code::BadUrl(url.to_owned()), "that URL leads to nothing here");
         let parsed = MessageUrl::parse(url).filter(|url| url.server.is_none() && url.authorization.is_none());
         let parsed = parsed.ok_or_else(bad)?;
-        let (account, mailboxes) = (self.account()?.id, self.mailboxes());
-        let mailbox = mailboxes.by_name(account, parsed.mailbox.as_str()).await?;
-        let is_same = |validity: u32| parsed.uid_validity.is_none_or(|known| known == validity);
-        let mailbox = mailbox.filter(|mailbox| is_same(mailbox.uid_validity)).ok_or_else(bad)?;
+        let mailbox = self.find(&parsed.mailbox, Right::Read).await.map_err(|_| bad())?.mailbox;
+        if parsed.uid_validity.is_some_and(|known| known != mailbox.uid_validity) {
+            return Err(bad());
+        }
+        let mailboxes = self.mailboxes();
         let message = mailboxes.message(mailbox.id, Uid(parsed.uid)).await?.ok_or_else(bad)?;
         let (text, part) = (&parsed.section.text, parsed.section.part.as_slice());
         let range = match (text, part) {

@@ -1,9 +1,11 @@
 //! Which command is carried out where.
 
+use mail::{Rights, RightsChange};
 use proto::imap::{
     command::{Command, Tagged},
     response::{Code, Data, Namespaces, Status},
 };
+use store::sharing::{OTHER_USERS, SHARED};
 
 use super::{
     refusal::Refusal,
@@ -20,10 +22,7 @@ impl Session {
             Command::Noop | Command::Check => Ok(Next::Done(Status::ok("nothing else is new"))),
             Command::Idle => Ok(Next::Idle),
             Command::Namespace => {
-                self.machine.data(&Data::Namespace(Namespaces {
-                    personal: vec![(String::new(), DELIMITER)],
-                    ..Namespaces::default()
-                }));
+                self.tell_namespaces();
                 Ok(Next::Done(Status::ok("that is all")))
             }
             Command::Select(select) => self.select(&select).await,
@@ -55,6 +54,15 @@ impl Session {
             Command::Rename { from, to } => self.rename(&from, &to).await,
             Command::Subscribe(mailbox) => self.subscribe(&mailbox, true).await,
             Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false).await,
+            Command::GetAcl(mailbox) => self.get_acl(&mailbox).await,
+            Command::SetAcl { mailbox, identifier, change } => {
+                self.set_acl(&mailbox, &identifier, change).await
+            }
+            Command::DeleteAcl { mailbox, identifier } => {
+                self.set_acl(&mailbox, &identifier, RightsChange::Replace(Rights::default())).await
+            }
+            Command::ListRights { mailbox, identifier } => self.list_rights(&mailbox, &identifier).await,
+            Command::MyRights(mailbox) => self.my_rights(&mailbox).await,
             Command::GetQuota(root) => self.get_quota(&root).await,
             Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox).await,
             Command::GetMetadata(get) => self.get_metadata(*get).await,
@@ -66,5 +74,16 @@ impl Session {
             // The machine lets nothing pass that is not offered.
             _ => Err(Refusal::bad("there is no such command here")),
         }
+    }
+
+    /// RFC 2342
+    fn tell_namespaces(&mut self) {
+        let has_shared = self.service.stores.sharing.options().shared_account.is_some();
+        let below = |prefix: &str| vec![(prefix.to_owned(), DELIMITER)];
+        self.machine.data(&Data::Namespace(Namespaces {
+            personal: below(""),
+            other_users: below(OTHER_USERS),
+            shared: if has_shared { below(SHARED) } else { Vec::new() },
+        }));
     }
 }

@@ -1,7 +1,7 @@
 //! Flags as the store has them, and as the wire has them.
 
 use proto::imap::command::{Flag, StoreAction};
-use store::mailbox::{FlagChange, FlagChangeKind, Flags, Mailbox};
+use store::mailbox::{FlagChange, FlagChangeKind, FlagMask, Flags, Mailbox};
 
 use super::outbox;
 
@@ -30,6 +30,14 @@ pub(super) fn has(flags: Flags, keywords: &[String], flag: &Flag) -> bool {
     }
 }
 
+/// Whether it is one of those.
+pub(super) fn is_within(mask: FlagMask, flag: &Flag) -> bool {
+    match flag {
+        Flag::Keyword(_) => mask.keywords,
+        system => BITS.iter().any(|(own, bit)| own == system && mask.flags.has(*bit)),
+    }
+}
+
 /// As they go on the wire.
 pub(super) fn written(flags: Flags, keywords: &[String]) -> Vec<Flag> {
     let system = BITS.iter().filter(|(_, bit)| flags.has(*bit)).map(|(flag, _)| flag.clone());
@@ -52,8 +60,8 @@ pub(super) fn split(flags: &[Flag]) -> (Flags, Vec<String>) {
 }
 
 /// Those that a new message gets.
-pub(super) fn new(flags: &[Flag]) -> (Flags, Vec<String>) {
-    change(StoreAction::Replace, flags).applied(Flags::default(), &[])
+pub(super) fn new(flags: &[Flag], mask: FlagMask) -> (Flags, Vec<String>) {
+    change(StoreAction::Replace, flags).within(mask).applied(Flags::default(), &[])
 }
 
 pub(super) fn change(action: StoreAction, flags: &[Flag]) -> FlagChange {

@@ -1,10 +1,14 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, LIST, LSUB (RFC 9051 §6.3).
 
+use mail::Right;
 use proto::imap::{
     command::{List, MailboxName, SpecialUse},
-    response::{Code, Condition, Data, Status},
+    response::{Code, Condition, Data, ListAttribute, Status},
 };
-use store::mailbox::{Mailbox, MailboxError, OUTBOX};
+use store::{
+    mailbox::{MailboxError, OUTBOX},
+    sharing::{Place, Reached},
+};
 
 use super::{list::Tree, refusal::Refusal, session::Session};
 
@@ -25,55 +29,30 @@ impl From<MailboxError> for Refusal {
 }
 
 impl Session {
-    pub(super) async fn find(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
-        let account = self.account()?.id;
-        let found = match self.mailboxes().by_name(account, name.as_str()).await? {
-            None if name.as_str() == OUTBOX => self.outbox().await?,
-            found => found,
-        };
-        found.ok_or_else(|| MailboxError::NotFound.into())
-    }
-
-    /// All of the account's.
-    async fn all(&mut self) -> Result<Vec<Mailbox>, Refusal> {
-        let account = self.account()?.id;
-        let mut mailboxes = self.mailboxes().list(account).await?;
-        mailboxes.extend(self.outbox().await?);
-        Ok(mailboxes)
-    }
-
-    /// Where messages are to go: the client may make it, and try again (RFC 9051 §6.3.12).
-    pub(super) async fn find_target(&mut self, name: &MailboxName) -> Result<Mailbox, Refusal> {
-        let account = self.account()?.id;
-        let found = self.mailboxes().by_name(account, name.as_str()).await?;
-        if found.is_none() {
-            self.leave_outbox_alone(name).await?;
-        }
-        found.ok_or_else(|| Refusal::no(Code::TryCreate, "there is no such mailbox"))
-    }
-
     pub(super) async fn create(
         &mut self,
         name: &MailboxName,
         uses: &[SpecialUse],
     ) -> Result<Status, Refusal> {
         self.leave_outbox_alone(name).await?;
-        let account = self.account()?.id;
+        let Place { owner, name } = self.find_place(name).await?;
         let special_use = match uses {
             [] => None,
+            // RFC 6154: what a mailbox is used for is its owner's to say.
+            [_] if owner.id != self.account()?.id => return Err(MailboxError::SpecialUse.into()),
             [one] => Some(one.name()),
             _ => return Err(MailboxError::SpecialUse.into()),
         };
         let now = self.service.clock.wall();
-        let mailbox = self.mailboxes().create(account, name.as_str(), special_use, now).await?;
+        let mailbox = self.mailboxes().create(owner.id, &name, special_use, now).await?;
         Ok(Status::ok("created").with(Code::MailboxId(mailbox.id.object_id())))
     }
 
     pub(super) async fn delete(&mut self, name: &MailboxName) -> Result<Status, Refusal> {
         self.leave_outbox_alone(name).await?;
-        let account = self.account()?.id;
+        let Reached { mailbox, owner, .. } = self.find(name, Right::DeleteMailbox).await?;
         let now = self.service.clock.wall();
-        self.mailboxes().delete(account, name.as_str(), now).await?;
+        self.mailboxes().delete(owner.id, &mailbox.name, now).await?;
         if let Some(selected) = &self.selected
             && self.mailboxes().by_id(selected.mailbox).await?.is_none()
         {
@@ -86,9 +65,22 @@ impl Session {
     pub(super) async fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Result<Status, Refusal> {
         self.leave_outbox_alone(from).await?;
         self.leave_outbox_alone(to).await?;
-        let account = self.account()?.id;
+        let account = self.account()?;
+        let from = match self.service.stores.sharing.place(account, from.as_str()).await? {
+            // A name above mailboxes, which is none itself, can be renamed too.
+            Some(place) if place.owner.id == account.id => place,
+            _ => {
+                let Reached { mailbox, owner, .. } = self.find(from, Right::DeleteMailbox).await?;
+                Place { owner, name: mailbox.name }
+            }
+        };
+        let is_own = from.owner.id == self.account()?.id;
+        let to = self.find_place(to).await?;
+        if to.owner.id != from.owner.id || (from.name == "INBOX" && !is_own) {
+            return Err(Refusal::no(Code::Cannot, "a mailbox stays with its owner; copy the messages"));
+        }
         let now = self.service.clock.wall();
-        self.mailboxes().rename(account, from.as_str(), to.as_str(), now).await?;
+        self.mailboxes().rename(from.owner.id, &from.name, &to.name, now).await?;
         Ok(Status::ok("renamed"))
     }
 
@@ -97,27 +89,37 @@ impl Session {
         name: &MailboxName,
         subscribed: bool,
     ) -> Result<Status, Refusal> {
-        let account = self.account()?.id;
-        if name.as_str() == OUTBOX && self.outbox().await?.is_some() {
-            self.mailboxes().subscribe_outbox(account, subscribed).await?;
-        } else {
-            self.mailboxes().subscribe(account, name.as_str(), subscribed).await?;
+        let account = self.account()?.clone();
+        let place = self.service.stores.sharing.place(&account, name.as_str()).await?;
+        match place {
+            _ if name.as_str() == OUTBOX && self.outbox().await?.is_some() => {
+                self.mailboxes().subscribe_outbox(account.id, subscribed).await?;
+            }
+            Some(place) if place.owner.id == account.id => {
+                self.mailboxes().subscribe(account.id, &place.name, subscribed).await?;
+            }
+            _ if subscribed => {
+                self.find(name, Right::Lookup).await?;
+                self.mailboxes().subscribe_to_shared(account.id, name.as_str()).await?;
+            }
+            _ => self.mailboxes().subscribe(account.id, name.as_str(), false).await?,
         }
         Ok(Status::ok(if subscribed { "subscribed" } else { "not subscribed any more" }))
     }
 
     pub(super) async fn list(&mut self, list: &List) -> Result<Status, Refusal> {
-        let account = self.account()?.id;
-        let mailboxes = self.all().await?;
-        let orphans = self.mailboxes().orphan_subscriptions(account).await?;
-        let entries = Tree::new(&mailboxes, &orphans).list(list);
-        for entry in entries {
+        let names = self.names().await?;
+        for mut entry in Tree::new(&names.mailboxes, &names.orphans).list(list) {
+            let found = names.get(&entry.name);
+            let is_readable = found.is_some_and(|(_, rights)| rights.has(Right::Read));
+            if found.is_some() && !is_readable {
+                entry.attributes.push(ListAttribute::NoSelect);
+            }
+            // RFC 8440
+            entry.my_rights = found.map(|(_, rights)| rights).filter(|_| list.returned.my_rights);
             let name = MailboxName::new(&entry.name);
             self.machine.data(&Data::List(entry));
-            let Some(name) = name else { continue };
-            let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.name == name.as_str()) else {
-                continue;
-            };
+            let (Some(name), Some((mailbox, _))) = (name, found.filter(|_| is_readable)) else { continue };
             // RFC 5819 §2, RFC 9590 §3: behind the mailbox that they are of.
             if !list.returned.metadata.is_empty() {
                 self.tell_metadata(&name, mailbox.id, &list.returned.metadata).await?;
@@ -131,10 +133,8 @@ impl Session {
     }
 
     pub(super) async fn lsub(&mut self, reference: &str, pattern: &str) -> Result<Status, Refusal> {
-        let account = self.account()?.id;
-        let mailboxes = self.all().await?;
-        let orphans = self.mailboxes().orphan_subscriptions(account).await?;
-        for entry in Tree::new(&mailboxes, &orphans).lsub(reference, pattern) {
+        let names = self.names().await?;
+        for entry in Tree::new(&names.mailboxes, &names.orphans).lsub(reference, pattern) {
             self.machine.data(&Data::Lsub(entry));
         }
         Ok(Status::ok("listed"))

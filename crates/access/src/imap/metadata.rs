@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use mail::Right;
 use proto::imap::{
     command::{Annotation, AnnotationDepth, GetMetadata, MailboxName},
     response::{Code, Data, Status},
@@ -15,7 +16,7 @@ impl Session {
     pub(super) async fn get_metadata(&mut self, get: GetMetadata) -> Result<Status, Refusal> {
         let annotations = match &get.mailbox {
             Some(name) => {
-                let mailbox = self.find(name).await?;
+                let mailbox = self.find(name, Right::Read).await?.mailbox;
                 self.annotations_of(mailbox.id).await?
             }
             None => self.annotations_of_server().await?,
@@ -68,7 +69,8 @@ impl Session {
         let of = match mailbox {
             Some(name) => {
                 self.leave_outbox_alone(name).await?;
-                Annotated::Mailbox(self.find(name).await?.id)
+                // RFC 5464 §3.3; what readers write for themselves takes the owner's room too.
+                Annotated::Mailbox(self.find(name, Right::Write).await?.mailbox.id)
             }
             None => Annotated::Account(reader),
         };

@@ -3,6 +3,7 @@
 //! [`ImapService`] serves connections; [`session`] drives the protocol machine of one; [`view`] is what its client
 //! knows of the mailbox it has selected; [`commands`] leads each command to the file of its name.
 
+mod acl;
 mod append;
 mod catenate;
 mod commands;
@@ -17,6 +18,7 @@ mod notify;
 mod outbox;
 mod progress;
 mod quota;
+mod reach;
 mod refusal;
 mod search;
 mod select;
@@ -129,6 +131,7 @@ impl ImapService {
 /// What is done here beyond IMAP4rev2.
 fn extensions() -> Extensions {
     [
+        Extension::Acl,
         Extension::Catenate,
         Extension::Compress,
         Extension::CondStore,
@@ -136,6 +139,7 @@ fn extensions() -> Extensions {
         Extension::ESort,
         Extension::InProgress,
         Extension::ListMetadata,
+        Extension::ListMyRights,
         Extension::Metadata,
         Extension::MultiAppend,
         Extension::Notify,

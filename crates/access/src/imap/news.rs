@@ -1,5 +1,6 @@
 //! What has happened to the selected mailbox, and when its client hears of it (RFC 9051 §5.2, §7.5.1).
 
+use mail::Right;
 use proto::imap::{
     command::Flag,
     response::{Code, Condition, Data, FetchData, Status},
@@ -8,7 +9,6 @@ use proto::imap::{
 
 use super::{
     flags,
-    select::Open,
     session::{OUTPUT_BYTES_MAX, Session},
     view::Marks,
 };
@@ -35,7 +35,14 @@ impl Session {
             // The next look finds it.
             tracing::error!(?refusal, "an Outbox could not be brought up to date");
         }
-        let Some(selected) = self.selected.as_deref_mut() else { return };
+        if let Err(error) = self.renew_rights().await {
+            tracing::error!(%error, "the rights on a mailbox could not be read");
+            return;
+        }
+        let Some(selected) = self.selected.as_deref_mut().filter(|selected| selected.rights.has(Right::Read))
+        else {
+            return;
+        };
         let mailboxes = &self.service.stores.mailboxes;
         match mailboxes.changes_since(selected.mailbox, selected.modseq).await {
             Ok(changes) if changes.is_gone => selected.is_gone = true,
@@ -48,7 +55,7 @@ impl Session {
         }
     }
 
-    /// If the selected mailbox was deleted: clients of IMAP4rev2 go on without it (RFC 9051 §3). Others know of no such
+    /// If the selected mailbox was deleted, or may not be seen any more: clients of IMAP4rev2 go on without it (RFC 9051 §3). Others know of no such
     /// thing, and would take what is refused from then on for a fault; they can only connect anew.
     pub(super) fn leave_if_gone(&mut self) {
         if !self.selected.as_ref().is_some_and(|selected| selected.is_gone) {
@@ -158,12 +165,9 @@ impl Session {
 
     pub(super) fn tell_flags(&mut self) {
         let Some(selected) = self.selected.as_deref() else { return };
-        let flags = selected.flags.clone();
-        let code = match selected.open_to_change() {
-            Ok(Open::Stored(_)) => Code::PermanentFlags { flags: flags.clone(), any: true },
-            Ok(Open::Outbox(_)) => Code::PermanentFlags { flags: Flag::SYSTEM.to_vec(), any: false },
-            Err(_) => Code::PermanentFlags { flags: Vec::new(), any: false },
-        };
+        let (flags, mask) = (selected.flags.clone(), selected.changeable());
+        let permanent = flags.iter().filter(|flag| flags::is_within(mask, flag)).cloned().collect();
+        let code = Code::PermanentFlags { flags: permanent, any: mask.keywords };
         self.machine.data(&Data::Flags(flags));
         self.machine.status(&Status::ok("flags that stay").with(code));
     }

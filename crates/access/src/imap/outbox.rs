@@ -10,9 +10,9 @@ use proto::imap::{command::MailboxName, response::Code};
 use store::{
     Batch, CommitError, Committed, Slot, StoreError,
     mailbox::{
-        Copied, FlagChange, FlagChangeKind, Mailbox, OUTBOX, OutgoingMessage, Quota, StoredMessage, Uid,
-        is_over_quota,
+        Copied, FlagChange, FlagMask, Mailbox, OUTBOX, OutgoingMessage, StoredMessage, Uid, is_over_quota,
     },
+    sharing::Reached,
     spool::{Cancelled, EntryStatus, QueueEntry},
 };
 
@@ -55,12 +55,8 @@ fn busy(count: usize) -> Refusal {
 }
 
 /// A change that leaves the keywords alone, which tell the state.
-pub(super) fn without_state(change: &FlagChange) -> FlagChange {
-    let how = match change.how {
-        FlagChangeKind::Replace | FlagChangeKind::ReplaceFlags => FlagChangeKind::ReplaceFlags,
-        how => how,
-    };
-    FlagChange { how, flags: change.flags, keywords: Vec::new() }
+pub(super) fn without_state(change: FlagChange) -> FlagChange {
+    change.within(FlagMask::FLAGS)
 }
 
 fn outgoing(entries: &[QueueEntry], now: Timestamp) -> Vec<OutgoingMessage> {
@@ -173,12 +169,12 @@ impl Session {
     pub(super) async fn take_back(
         &mut self,
         uids: &[Uid],
-        target: &Mailbox,
+        target: &Reached,
         taken: &mut Copied,
     ) -> Result<(), Refusal> {
-        let (quota, mut held_up) = (self.quota().await?, 0);
+        let mut held_up = 0;
         for uid in uids {
-            match self.take_back_one(*uid, target, quota).await? {
+            match self.take_back_one(*uid, target).await? {
                 Taken::As(new) => taken.uids.push((*uid, new)),
                 Taken::Not => held_up += 1,
                 Taken::Gone => {}
@@ -192,12 +188,13 @@ impl Session {
         if held_up > 0 { Err(busy(held_up)) } else { Ok(()) }
     }
 
-    async fn take_back_one(&mut self, uid: Uid, target: &Mailbox, quota: Quota) -> Result<Taken, Refusal> {
+    async fn take_back_one(&mut self, uid: Uid, target: &Reached) -> Result<Taken, Refusal> {
+        let arrival = self.arrival(target).await?;
         for _ in 0..CONFLICTS_MAX {
             let Some((message, id)) = self.message(uid).await? else { return Ok(Taken::Gone) };
             let mut batch = Batch::new();
-            let now = self.service.clock.wall();
-            let slot = self.mailboxes().stage_outbox_copy(&mut batch, &message, target.id, quota, now);
+            let to = target.mailbox.id;
+            let slot = self.mailboxes().stage_outbox_copy(&mut batch, &message, to, arrival);
             match self.cancel(id, true, batch).await {
                 Ok(Cancelled::Whole(committed)) => return Ok(Taken::As(new_uid(&committed, slot))),
                 Ok(Cancelled::Busy) => return Ok(Taken::Not),
@@ -209,8 +206,8 @@ impl Session {
     }
 
     /// Copies messages of the Outbox, in one batch; they stay on their way.
-    pub(super) async fn copy_outgoing(&mut self, uids: &[Uid], target: &Mailbox) -> Result<Copied, Refusal> {
-        let (quota, now) = (self.quota().await?, self.service.clock.wall());
+    pub(super) async fn copy_outgoing(&mut self, uids: &[Uid], target: &Reached) -> Result<Copied, Refusal> {
+        let arrival = self.arrival(target).await?;
         for _ in 0..CONFLICTS_MAX {
             let (mut batch, mut slots) = (Batch::new(), Vec::new());
             for uid in uids {
@@ -219,7 +216,8 @@ impl Session {
                 let entries = self.service.stores.spool.entries_of(id).await?;
                 let Some(entry) = entries.first() else { continue };
                 self.service.stores.spool.keep(&mut batch, entry);
-                let slot = self.mailboxes().stage_outbox_copy(&mut batch, &message, target.id, quota, now);
+                let to = target.mailbox.id;
+                let slot = self.mailboxes().stage_outbox_copy(&mut batch, &message, to, arrival);
                 slots.push((*uid, slot));
             }
             if slots.is_empty() {
@@ -246,8 +244,8 @@ enum Taken {
 }
 
 /// A conflict may be over at the next look, if it is not about the quota.
-fn refuse_lasting(error: CommitError, target: &Mailbox) -> Result<(), Refusal> {
-    if is_over_quota(&error, target.account) {
+fn refuse_lasting(error: CommitError, target: &Reached) -> Result<(), Refusal> {
+    if is_over_quota(&error, target.mailbox.account) {
         return Err(Refusal::no(Code::OverQuota, "the account may not hold so much"));
     }
     match error {
@@ -262,6 +260,8 @@ fn new_uid(committed: &Committed, slot: Slot) -> Uid {
 
 #[cfg(test)]
 mod tests {
+    use store::mailbox::FlagChangeKind;
+
     use super::*;
 
     fn entry(part: u16) -> QueueEntry {
@@ -308,7 +308,7 @@ mod tests {
             |how| FlagChange { how, flags: store::mailbox::Flags::SEEN, keywords: vec!["x".to_owned()] };
         let state = ["$Held".to_owned()];
         for how in [FlagChangeKind::Replace, FlagChangeKind::Add, FlagChangeKind::Remove] {
-            let (_, keywords) = without_state(&change(how)).applied(store::mailbox::Flags::default(), &state);
+            let (_, keywords) = without_state(change(how)).applied(store::mailbox::Flags::default(), &state);
             assert_eq!(keywords, state);
         }
     }

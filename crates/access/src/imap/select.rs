@@ -2,15 +2,20 @@
 
 use std::num::NonZeroU32;
 
+use mail::{Right, Rights};
 use proto::imap::{
     command::{Flag, QResync, Select},
     response::{Code, Data, Status},
     sequence::{NumberSet, SequenceSet},
 };
-use store::mailbox::{Listing, Mailbox, MailboxId, UidRanges};
+use store::{
+    mailbox::{FlagMask, Flags, Listing, Mailbox, MailboxId, UidRanges},
+    sharing::Reached,
+};
 
 use super::{
     flags, outbox,
+    reach::{changeable, changing, no_right},
     refusal::Refusal,
     session::{Next, Session},
     view::View,
@@ -21,6 +26,8 @@ use super::{
 pub(super) struct Selected {
     pub(super) mailbox: MailboxId,
     pub(super) read_only: bool,
+    /// What the client may do, as it was when the command under way began.
+    pub(super) rights: Rights,
     pub(super) view: View,
     /// Up to which the view is true.
     pub(super) modseq: u64,
@@ -44,27 +51,47 @@ pub(super) enum Open {
 }
 
 impl Selected {
-    /// The mailbox, if it may be changed as the client likes.
-    pub(super) fn writable(&self) -> Result<MailboxId, Refusal> {
-        match self.open_to_change()? {
+    /// The mailbox, if the client may take messages away from it.
+    pub(super) fn removable(&self) -> Result<MailboxId, Refusal> {
+        match self.open_to_remove()? {
             Open::Stored(mailbox) => Ok(mailbox),
             Open::Outbox(_) => Err(outbox::cannot()),
         }
     }
 
-    /// The mailbox, if anything of it may be changed.
-    pub(super) fn open_to_change(&self) -> Result<Open, Refusal> {
+    /// The mailbox, if anything of it may be changed, with one of these rights.
+    pub(super) fn open_to_change(&self, needed: impl Into<Rights>) -> Result<Open, Refusal> {
         if self.read_only {
             return Err(Refusal::no(Code::NoPerm, "the mailbox is open to be read only"));
         }
+        if !self.rights.has_any(needed.into()) {
+            return Err(no_right());
+        }
         Ok(if self.mailbox.is_outbox() { Open::Outbox(self.mailbox) } else { Open::Stored(self.mailbox) })
+    }
+
+    /// RFC 6851 §4.2
+    pub(super) fn open_to_remove(&self) -> Result<Open, Refusal> {
+        self.open_to_change(Right::DeleteMessages)?;
+        self.open_to_change(Right::Expunge)
+    }
+
+    /// Flags that the client may change.
+    pub(super) fn changeable(&self) -> FlagMask {
+        if self.read_only {
+            return FlagMask { flags: Flags::default(), keywords: false };
+        }
+        let mask = changeable(self.rights);
+        FlagMask { keywords: mask.keywords && !self.mailbox.is_outbox(), ..mask }
     }
 }
 
 impl Session {
     pub(super) async fn select(&mut self, select: &Select) -> Result<Next, Refusal> {
         self.selected = None;
-        let mailbox = self.find(&select.mailbox).await?;
+        let Reached { mailbox, rights, .. } = self.find(&select.mailbox, Right::Read).await?;
+        let mailbox = Mailbox { name: select.mailbox.as_str().to_owned(), ..mailbox };
+        let read_only = select.read_only || !rights.has_any(changing());
         // Watched before it is read, so that nothing comes unseen in between.
         let watch = Watch::new(&self.service.stores, &mailbox);
         if mailbox.id.is_outbox() {
@@ -74,7 +101,8 @@ impl Session {
         let resync = select.qresync.as_ref().filter(|known| known.uid_validity.get() == mailbox.uid_validity);
         self.selected = Some(Box::new(Selected {
             mailbox: mailbox.id,
-            read_only: select.read_only,
+            read_only,
+            rights,
             view: View::new(&listing.uids),
             modseq: listing.highest_modseq,
             saved: NumberSet::default(),
@@ -87,7 +115,7 @@ impl Session {
         if let Some(known) = resync {
             self.resync(&mailbox, known).await?;
         }
-        let status = if select.read_only {
+        let status = if read_only {
             Status::ok("to be read only").with(Code::ReadOnly)
         } else {
             Status::ok("opened").with(Code::ReadWrite)
@@ -142,8 +170,9 @@ impl Session {
 
     /// What is flagged \Deleted goes, and nobody is told (RFC 9051 §6.4.1).
     pub(super) async fn close(&mut self) -> Result<Next, Refusal> {
-        let selected = self.selected()?;
-        if !selected.read_only {
+        // RFC 4314 §4: without the right nothing is expunged, and that is no mistake.
+        let expunges = |selected: &Selected| !selected.read_only && selected.rights.has(Right::Expunge);
+        if self.selected.as_deref().is_some_and(expunges) {
             match self.expunge_deleted(None).await {
                 // What is on its way and cannot be called off stays as it is; the mailbox is closed all the same.
                 Ok(_) | Err(Refusal::Told(_)) => {}

@@ -2,10 +2,11 @@
 
 use std::{future, io, sync::Arc, time::Instant};
 
+use mail::Right;
 use proto::{
     imap::{
         command::Tagged,
-        response::Status,
+        response::{Code, Status},
         sequence::SequenceSet,
         server::{Config, Event, Server},
     },
@@ -188,6 +189,9 @@ impl Session {
         if let Some(selected) = &mut self.selected {
             selected.speaks_uid = false;
         }
+        if let Err(error) = self.renew_rights().await {
+            return self.end(Refusal::from(error).into_status()).await;
+        }
         match self.carry_out(tagged).await {
             Ok(Next::Done(status)) => self.end(status).await,
             Ok(Next::Fetch(fetch)) => {
@@ -244,15 +248,19 @@ impl Session {
         self.account.as_deref().ok_or_else(|| Refusal::bad("log in first"))
     }
 
-    /// As it is now, not as it was at the login.
-    pub(super) async fn quota(&mut self) -> Result<Quota, Refusal> {
-        let account = self.account()?.clone();
+    /// What an account may hold: as it is now, not as it was at the login.
+    pub(super) async fn quota(&mut self, account: &Account) -> Result<Quota, Refusal> {
         let now = self.service.stores.directory.account(&account.address).await?;
-        Ok(now.unwrap_or(account).quota())
+        Ok(now.as_ref().unwrap_or(account).quota())
     }
 
     pub(super) fn selected(&mut self) -> Result<&mut Selected, Refusal> {
-        self.selected.as_deref_mut().ok_or_else(|| Refusal::bad("select a mailbox first"))
+        let selected = self.selected.as_deref_mut();
+        let selected = selected.ok_or_else(|| Refusal::bad("select a mailbox first"))?;
+        if !selected.rights.has(Right::Read) {
+            return Err(Refusal::no(Code::NonExistent, "the mailbox is not there any more"));
+        }
+        Ok(selected)
     }
 
     /// The messages that a command names, by UID.

@@ -1,5 +1,6 @@
 //! STATUS (RFC 9051 §6.3.11, RFC 8438, RFC 7889, RFC 8474).
 
+use mail::Right;
 use proto::imap::{
     command::{MailboxName, StatusItem},
     response::{Data, Status, StatusValue},
@@ -14,7 +15,7 @@ impl Session {
         name: &MailboxName,
         items: &[StatusItem],
     ) -> Result<Status, Refusal> {
-        let mailbox = self.find(name).await?;
+        let mailbox = self.find(name, Right::Read).await?.mailbox;
         let items = self.status_items(&mailbox, items).await?;
         self.machine.data(&Data::Status { mailbox: name.clone(), items });
         Ok(Status::ok("that is all"))

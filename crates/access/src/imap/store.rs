@@ -10,6 +10,7 @@ use store::mailbox::{FlagsStored, Uid};
 use super::{
     fetch::gone,
     flags, outbox,
+    reach::{flagging, no_right},
     refusal::Refusal,
     select::Open,
     session::{Next, Session},
@@ -20,10 +21,16 @@ impl Session {
         let uids: Vec<Uid> = self.resolve(&store.messages, by_uid)?.into_iter().map(Uid).collect();
         let selected = self.selected()?;
         let change = flags::change(store.action, &store.flags);
-        let (mailbox, change) = match selected.open_to_change()? {
+        let (mailbox, asked) = match selected.open_to_change(flagging())? {
             Open::Stored(mailbox) => (mailbox, change),
-            Open::Outbox(mailbox) => (mailbox, outbox::without_state(&change)),
+            Open::Outbox(mailbox) => (mailbox, outbox::without_state(change)),
         };
+        let asks = asked.names_flags();
+        // RFC 4314 §4: what may be changed is, as long as that is anything of what was named.
+        let change = asked.within(selected.changeable());
+        if asks && !change.names_flags() {
+            return Err(no_right());
+        }
         let FlagsStored { messages, modified, missing } =
             self.mailboxes().store_flags(mailbox, &uids, &change, store.unchanged_since).await?;
         let condstore = self.machine.enabled().condstore;

@@ -2,14 +2,19 @@
 
 use std::num::NonZeroU32;
 
+use mail::Right;
 use proto::imap::{
     command::MailboxName,
     response::{Code, Condition, Status},
     sequence::{NumberSet, SequenceSet},
 };
-use store::mailbox::{COPY_MAX, Copied, Flags, Mailbox, MailboxId, Uid};
+use store::{
+    mailbox::{Arrival, COPY_MAX, Copied, Flags, MailboxId, Uid},
+    sharing::Reached,
+};
 
 use super::{
+    reach::changeable,
     refusal::Refusal,
     select::Open,
     session::{Next, Session},
@@ -20,7 +25,7 @@ const MOVE_PAGE_MESSAGES: usize = 5_000;
 
 impl Session {
     pub(super) async fn expunge(&mut self, uids: Option<&SequenceSet>) -> Result<Next, Refusal> {
-        self.selected()?.open_to_change()?;
+        self.selected()?.open_to_change(Right::Expunge)?;
         let uids = uids.map(|uids| self.resolve(uids, true)).transpose()?;
         let modseq = self.expunge_deleted(uids.as_deref()).await?;
         let status = Status::ok("expunged");
@@ -57,7 +62,7 @@ impl Session {
         let copied = if self.selected()?.mailbox.is_outbox() {
             self.copy_outgoing(&uids, &target).await?
         } else {
-            self.copy_all(&uids, target.id).await?
+            self.copy_all(&uids, &target).await?
         };
         let status = Status::ok("copied");
         Ok(Next::Done(match copy_uid(&target, &copied) {
@@ -67,14 +72,14 @@ impl Session {
     }
 
     /// Page by page; if one fails, those before it are taken back (RFC 9051 §6.4.7).
-    async fn copy_all(&mut self, uids: &[Uid], to: MailboxId) -> Result<Copied, Refusal> {
+    async fn copy_all(&mut self, uids: &[Uid], to: &Reached) -> Result<Copied, Refusal> {
         let mut copied = Copied::default();
         for page in uids.chunks(COPY_MAX) {
             match self.copy_page(page, to, copied.uids.len(), uids.len()).await {
                 Ok(one) => copied.uids.extend(one.uids),
                 Err(refusal) => {
                     let made: Vec<Uid> = copied.uids.iter().map(|(_, to)| *to).collect();
-                    self.mailboxes().withdraw(to, &made).await?;
+                    self.mailboxes().withdraw(to.mailbox.id, &made).await?;
                     return Err(refusal);
                 }
             }
@@ -85,14 +90,14 @@ impl Session {
     async fn copy_page(
         &mut self,
         page: &[Uid],
-        to: MailboxId,
+        to: &Reached,
         done: usize,
         of: usize,
     ) -> Result<Copied, Refusal> {
-        let (from, now) = (self.selected()?.mailbox, self.service.clock.wall());
-        let quota = self.quota().await?;
+        let from = self.selected()?.mailbox;
+        let arrival = self.arrival(to).await?;
         self.show_progress(done, Some(of)).await?;
-        Ok(self.mailboxes().copy(from, page, to, quota, now).await?)
+        Ok(self.mailboxes().copy_as(from, page, to.mailbox.id, arrival).await?)
     }
 
     pub(super) async fn move_messages(
@@ -101,11 +106,11 @@ impl Session {
         messages: &SequenceSet,
         to: &MailboxName,
     ) -> Result<Next, Refusal> {
-        let open = self.selected()?.open_to_change()?;
+        let open = self.selected()?.open_to_remove()?;
         let (uids, target) = self.messages_and_target(by_uid, messages, to).await?;
         let mut moved = Copied::default();
         let outcome = match open {
-            Open::Stored(from) => self.move_all(from, &uids, target.id, &mut moved).await,
+            Open::Stored(from) => self.move_all(from, &uids, &target, &mut moved).await,
             Open::Outbox(_) => self.take_back(&uids, &target, &mut moved).await,
         };
         // RFC 6851 §4.3: told before the messages are seen to go, also if the rest stays.
@@ -122,13 +127,13 @@ impl Session {
         &mut self,
         from: MailboxId,
         uids: &[Uid],
-        to: MailboxId,
+        to: &Reached,
         moved: &mut Copied,
     ) -> Result<(), Refusal> {
         for (page, done) in uids.chunks(MOVE_PAGE_MESSAGES).zip((0..).step_by(MOVE_PAGE_MESSAGES)) {
             self.show_progress(done, Some(uids.len())).await?;
-            let now = self.service.clock.wall();
-            let one = self.mailboxes().move_messages(from, page, to, now).await?;
+            let arrival = self.arrival(to).await?;
+            let one = self.mailboxes().move_as(from, page, to.mailbox.id, arrival).await?;
             moved.uids.extend(one.uids);
             moved.modseq = moved.modseq.max(one.modseq);
         }
@@ -140,15 +145,22 @@ impl Session {
         by_uid: bool,
         messages: &SequenceSet,
         to: &MailboxName,
-    ) -> Result<(Vec<Uid>, Mailbox), Refusal> {
+    ) -> Result<(Vec<Uid>, Reached), Refusal> {
         let uids = self.resolve(messages, by_uid)?.into_iter().map(Uid).collect();
         Ok((uids, self.find_target(to).await?))
     }
+
+    pub(super) async fn arrival(&mut self, target: &Reached) -> Result<Arrival, Refusal> {
+        let now = self.service.clock.wall();
+        let quota = self.quota(&target.owner).await?;
+        Ok(Arrival { quota, keeps: changeable(target.rights), now })
+    }
 }
 
-fn copy_uid(target: &Mailbox, copied: &Copied) -> Option<Code> {
-    let uid_validity = NonZeroU32::new(target.uid_validity)?;
+fn copy_uid(target: &Reached, copied: &Copied) -> Option<Code> {
+    let uid_validity = NonZeroU32::new(target.mailbox.uid_validity)?;
     let from: NumberSet = copied.uids.iter().map(|(from, _)| from.0).collect();
     let to: NumberSet = copied.uids.iter().map(|(_, to)| to.0).collect();
-    (!from.is_empty()).then_some(Code::CopyUid { uid_validity, from, to })
+    // RFC 4315 §3: who may not read the mailbox learns nothing of it.
+    (!from.is_empty() && target.rights.has(Right::Read)).then_some(Code::CopyUid { uid_validity, from, to })
 }

@@ -15,6 +15,7 @@ mod queue;
 mod route;
 pub mod selector;
 mod session;
+mod sharing;
 mod sites;
 mod snapshot;
 pub mod socket;
@@ -91,6 +92,9 @@ impl Admin {
             }
             AdminRequest::ImportKnown { address, marks } => transfer::known(self, &address, &marks).await,
             AdminRequest::MailboxList { address } => transfer::mailboxes(self, &address).await,
+            AdminRequest::Sharing { address, action } => {
+                sharing::execute(self, &address, action).await.unwrap_or_else(AdminResponse::error)
+            }
             AdminRequest::Undelete(request) => {
                 undelete::execute(self, request).await.unwrap_or_else(AdminResponse::error)
             }

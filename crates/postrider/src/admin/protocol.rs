@@ -2,6 +2,7 @@
 
 mod list;
 mod queue;
+mod sharing;
 mod site;
 mod snapshot;
 mod suppression;
@@ -19,6 +20,7 @@ pub use list::{ListSettings, ListView, MemberView, Posting, Subscription};
 pub use queue::{
     Cursor, EntryDetails, EntryView, QUEUE_PAGE_ENTRIES_MAX, QueueAction, QueuePage, QueueRequest,
 };
+pub use sharing::{ShareView, SharingAction};
 pub use site::{HostView, LimitsView, RouteView, SiteView, StsView, WayView};
 pub use snapshot::{BodyPart, PartView, SNAPSHOT_BYTES_MAX, SNAPSHOT_PARTS_MAX, SnapshotAction};
 pub use suppression::{SUPPRESSION_PAGE_MAX, SuppressionAction, SuppressionView};
@@ -135,6 +137,11 @@ pub enum AdminRequest {
     ImportKnown {
         address: String,
         marks: Vec<String>,
+    },
+    /// Who may do what with the account's mailboxes.
+    Sharing {
+        address: String,
+        action: SharingAction,
     },
     /// The octets of its messages follow.
     Import(ImportPage),
@@ -323,6 +330,9 @@ pub enum AdminResponse {
     Expunged {
         messages: Vec<ExpungedView>,
         total: usize,
+    },
+    Shares {
+        shares: Vec<ShareView>,
     },
     Suppressions {
         suppressions: Vec<SuppressionView>,

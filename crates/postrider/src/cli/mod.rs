@@ -9,6 +9,7 @@ mod import_imap;
 mod list;
 mod location;
 mod mail;
+mod mailbox;
 mod output;
 mod queue;
 mod rehearse;
@@ -73,6 +74,9 @@ enum Command {
     /// Addresses that lead to others
     #[command(subcommand)]
     Alias(directory::AliasCommand),
+    /// Mailboxes that people share
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
     /// Mailing lists and their members
     #[command(subcommand)]
     List(list::ListCommand),
@@ -155,6 +159,7 @@ fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Some(Command::Domain(command)) => ask(&common, command.creates(), command.request(), &mut output),
         Some(Command::Account(command)) => ask(&common, command.creates(), command.request()?, &mut output),
         Some(Command::Alias(command)) => ask(&common, command.creates(), command.request(), &mut output),
+        Some(Command::Mailbox(command)) => ask(&common, false, command.request(), &mut output),
         Some(Command::List(command)) => command.run(&common, &mut output),
         Some(Command::Queue(command)) => command.run(&common, &mut output),
         Some(Command::Trace(command)) => command.run(&common, &mut output),
@@ -239,6 +244,7 @@ fn show(response: AdminResponse, output: &mut Output) -> Result<(), Failure> {
         | AdminResponse::Parts { .. } => Ok(()),
         AdminResponse::Exported { messages } => output.value(&messages),
         AdminResponse::Expunged { messages, total } => undelete::show(&messages, total, output),
+        AdminResponse::Shares { shares } => mailbox::show_shares(&shares, output),
         AdminResponse::Session { phases } => session::show(&phases, output),
         AdminResponse::TlsDays { days } => tls_reports::show_days(&days, output),
         AdminResponse::TlsReceived { reports } => tls_reports::show_received(&reports, output),

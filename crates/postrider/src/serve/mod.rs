@@ -7,6 +7,7 @@ mod outgoing;
 mod proxied;
 mod quick_start;
 pub mod routing;
+mod sharing;
 mod signals;
 pub mod wiring;
 
@@ -44,6 +45,7 @@ async fn serve(location: &Location, config: Config) -> Result<(), Failure> {
     // Before anything is served: whoever sees a greeting may give administrative commands.
     let control = bind_control(&world, &config.data_dir).await?;
     expunged::keep(&config, &stores);
+    sharing::configure(&config, &stores);
     let services = Services::start(&config, &stores, &world, &shutdown).await?;
     tokio::spawn(expunged::run(stores.clone(), world.clone(), shutdown.clone()));
     tokio::spawn(SearchIndexer::new(&stores, world.clock.clone()).run(shutdown.clone()));
@@ -120,6 +122,7 @@ fn reload(location: &Location, running: &Config, stores: &Stores, services: &Ser
     let outcome = location.config().and_then(|config| {
         services.reload(&config)?;
         expunged::keep(&config, stores);
+        sharing::configure(&config, stores);
         Ok(config)
     });
     match outcome {

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use mail::Timestamp;
 
 use super::{
-    Found, MailboxError, MailboxId, Mailboxes, MessageRecord, Quota, Uid, ascending, expunge::stage_leaving,
-    is_over_quota, keyspace::mailbox_key, put_message, tally::Tally,
+    FlagMask, Found, MailboxError, MailboxId, Mailboxes, MessageRecord, Quota, Uid, ascending,
+    expunge::stage_leaving, is_over_quota, keyspace::mailbox_key, put_message, tally::Tally,
 };
 use crate::{
     CONFLICTS_MAX,
@@ -25,6 +25,16 @@ pub struct Copied {
     pub modseq: u64,
 }
 
+/// How messages come to a mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Of the account that owns it.
+    pub quota: Quota,
+    /// The flags that they keep.
+    pub keeps: FlagMask,
+    pub now: Timestamp,
+}
+
 impl Mailboxes {
     /// Copies those of the messages that are there, in one batch. Bodies are shared.
     pub async fn copy(
@@ -35,16 +45,28 @@ impl Mailboxes {
         quota: Quota,
         now: Timestamp,
     ) -> Result<Copied, MailboxError> {
+        self.copy_as(from, uids, to, Arrival { quota, keeps: FlagMask::ALL, now }).await
+    }
+
+    /// As [`copy`](Self::copy).
+    pub async fn copy_as(
+        &self,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+        arrival: Arrival,
+    ) -> Result<Copied, MailboxError> {
         let uids = ascending(uids);
         if uids.len() > COPY_MAX {
             return Err(MailboxError::Limit(
                 "so many messages cannot be copied at once; copy fewer at a time",
             ));
         }
-        self.transfer(from, &uids, to, quota, now, Leave::Stay).await
+        self.transfer(from, &uids, to, arrival, Leave::Stay).await
     }
 
-    /// Moves those of the messages that are there, each of them whole; all in one batch (of every 5,000).
+    /// Moves those of the messages that are there, each of them whole; all in one batch (of every 5,000). Between mailboxes
+    /// of one account.
     pub async fn move_messages(
         &self,
         from: MailboxId,
@@ -52,9 +74,20 @@ impl Mailboxes {
         to: MailboxId,
         now: Timestamp,
     ) -> Result<Copied, MailboxError> {
+        self.move_as(from, uids, to, Arrival { quota: Quota::default(), keeps: FlagMask::ALL, now }).await
+    }
+
+    /// As [`move_messages`](Self::move_messages), also to another account, whose quota is kept.
+    pub async fn move_as(
+        &self,
+        from: MailboxId,
+        uids: &[Uid],
+        to: MailboxId,
+        arrival: Arrival,
+    ) -> Result<Copied, MailboxError> {
         let mut all = Copied::default();
         for part in ascending(uids).chunks(MOVE_BATCH_MAX) {
-            let one = self.transfer(from, part, to, Quota::default(), now, Leave::Go).await?;
+            let one = self.transfer(from, part, to, arrival, Leave::Go).await?;
             all.uids.extend(one.uids);
             all.modseq = all.modseq.max(one.modseq);
         }
@@ -66,8 +99,7 @@ impl Mailboxes {
         from: MailboxId,
         uids: &[Uid],
         to: MailboxId,
-        quota: Quota,
-        now: Timestamp,
+        arrival: Arrival,
         leave: Leave,
     ) -> Result<Copied, MailboxError> {
         let mut conflict = mailbox_key(to);
@@ -79,13 +111,13 @@ impl Mailboxes {
             }
             let mut batch = Batch::new();
             let summaries = self.stored_summaries(from, &found).await?;
-            let (slots, tally) = stage_copies(&mut batch, &found, summaries, to, now);
+            let (slots, tally) = stage_copies(&mut batch, &found, summaries, to, arrival);
+            if leave == Leave::Stay || from.account() != to.account() {
+                tally.stage_usage(&mut batch, to.account(), arrival.quota);
+            }
             let modseq = match leave {
-                Leave::Stay => {
-                    tally.stage_usage(&mut batch, to.account(), quota);
-                    None
-                }
-                Leave::Go => Some(self.stage_going(&mut batch, from, &found).await?),
+                Leave::Stay => None,
+                Leave::Go => Some(self.stage_going(&mut batch, from, to, &found).await?),
             };
             match self.engine.commit(batch).await {
                 Ok(committed) => return Ok(copied(&found, &slots, modseq, &committed)),
@@ -104,13 +136,18 @@ impl Mailboxes {
         &self,
         batch: &mut Batch,
         from: MailboxId,
+        to: MailboxId,
         found: &[Found],
     ) -> Result<Slot, CommitError> {
         batch.check(mailbox_key(from), Expect::Present);
         for one in found {
             batch.references(one.message.record.blob, -1);
         }
-        stage_leaving(batch, from, found).stage(batch, from);
+        let tally = stage_leaving(batch, from, found);
+        tally.stage(batch, from);
+        if from.account() != to.account() {
+            tally.stage_usage(batch, from.account(), Quota::default());
+        }
         let uids: Vec<Uid> = found.iter().map(|one| one.message.uid).collect();
         Ok(self.stage_trace(batch, from, &uids).await?)
     }
@@ -128,7 +165,7 @@ fn stage_copies(
     found: &[Found],
     summaries: Vec<Option<Bytes>>,
     to: MailboxId,
-    now: Timestamp,
+    arrival: Arrival,
 ) -> (Vec<Slot>, Tally) {
     batch.check(mailbox_key(to), Expect::Present);
     let mut tally = Tally::default();
@@ -136,13 +173,19 @@ fn stage_copies(
     for (one, summary) in found.iter().zip(summaries) {
         // The body must not go before it is referred to anew.
         batch.check(one.key.clone(), Expect::Equals(one.octets.clone()));
-        let record = MessageRecord { saved_at: now, ..one.message.record.clone() };
+        let record = arriving(&one.message.record, arrival);
         slots.push(put_message(batch, to, &record, summary.map(Vec::from)).uid);
         batch.references(record.blob, 1);
         tally.add(&record);
     }
     tally.stage(batch, to);
     (slots, tally)
+}
+
+fn arriving(record: &MessageRecord, arrival: Arrival) -> MessageRecord {
+    let Arrival { keeps, now, .. } = arrival;
+    let keywords = if keeps.keywords { record.keywords.clone() } else { Vec::new() };
+    MessageRecord { saved_at: now, flags: record.flags & keeps.flags, keywords, ..record.clone() }
 }
 
 fn copied(found: &[Found], slots: &[Slot], modseq: Option<Slot>, committed: &Committed) -> Copied {

@@ -38,8 +38,9 @@ impl Mailboxes {
             let above = self.missing_parents(account, &name).await?;
             let wanted: Vec<Wanted<'_>> =
                 above.iter().map(|name| (name.as_str(), None)).chain([(&*name, special_use)]).collect();
-            let made = self.stage(&mut batch, account, &wanted, now).await?.pop();
-            match (self.engine.commit(batch).await, made) {
+            let mut made = self.stage(&mut batch, account, &wanted, now).await?;
+            self.stage_inherited(&mut batch, account, &made).await?;
+            match (self.engine.commit(batch).await, made.pop()) {
                 (Ok(_), Some(mailbox)) => return Ok(mailbox),
                 (Err(CommitError::Conflict(at)), _) if at == name_key(account, &name) => {
                     return Err(MailboxError::Exists);

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountId, MailboxError, MailboxId, Mailboxes,
-    keyspace::{deleted_key, mailbox_counter, mailbox_key, modseq_counter, name_key, orphan_key},
+    keyspace::{deleted_key, mailbox_counter, mailbox_key, modseq_counter, name_key, orphan_key, url_key},
     names::canonical_name,
     removal::Removal,
     tally::Tally,
@@ -64,6 +64,8 @@ impl Mailboxes {
             batch.delete(mailbox_key(id));
             batch.delete(name_key(account, &mailbox.name));
             counters(id).for_each(|key| batch.delete(key));
+            self.stage_unshared(&mut batch, id).await?;
+            batch.delete(url_key(account, id));
             Tally::leaving(status.messages, status.octets).stage_usage(
                 &mut batch,
                 account,

@@ -72,10 +72,27 @@ pub struct FlagChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagChangeKind {
     Replace,
-    /// The flags alone; keywords stay.
-    ReplaceFlags,
+    /// Those flags only; the others stay.
+    ReplaceWithin(FlagMask),
     Add,
     Remove,
+}
+
+/// Flags that somebody may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlagMask {
+    pub flags: Flags,
+    pub keywords: bool,
+}
+
+impl FlagMask {
+    pub const ALL: Self = Self { flags: Flags(31), keywords: true };
+    /// Without keywords.
+    pub const FLAGS: Self = Self { keywords: false, ..Self::ALL };
+
+    pub fn is_empty(self) -> bool {
+        self.flags == Flags::default() && !self.keywords
+    }
 }
 
 /// Keywords of one message; others are not added.
@@ -84,12 +101,37 @@ pub const KEYWORDS_MAX: usize = 100;
 pub const KEYWORD_BYTES_MAX: usize = 128;
 
 impl FlagChange {
+    /// As far as it changes flags of the mask.
+    pub fn within(self, mask: FlagMask) -> Self {
+        if mask == FlagMask::ALL {
+            return self;
+        }
+        let how = match self.how {
+            FlagChangeKind::Replace => FlagChangeKind::ReplaceWithin(mask),
+            FlagChangeKind::ReplaceWithin(other) => FlagChangeKind::ReplaceWithin(FlagMask {
+                flags: other.flags & mask.flags,
+                keywords: other.keywords && mask.keywords,
+            }),
+            how => how,
+        };
+        let keywords = if mask.keywords { self.keywords } else { Vec::new() };
+        Self { how, flags: self.flags & mask.flags, keywords }
+    }
+
+    /// Whether it names any.
+    pub fn names_flags(&self) -> bool {
+        self.flags != Flags::default() || !self.keywords.is_empty()
+    }
+
     /// Flags and keywords afterwards. Keywords have no case (RFC 9051 §2.3.2): the one that was there first stands.
     pub fn applied(&self, flags: Flags, keywords: &[String]) -> (Flags, Vec<String>) {
         let names = |keywords: &[String], one: &str| keywords.iter().any(|own| own.eq_ignore_ascii_case(one));
         match self.how {
             FlagChangeKind::Replace => (self.flags, distinct(&[], &self.keywords)),
-            FlagChangeKind::ReplaceFlags => (self.flags, keywords.to_vec()),
+            FlagChangeKind::ReplaceWithin(mask) => {
+                let others = if mask.keywords { &[] } else { keywords };
+                (flags & !mask.flags | self.flags, distinct(others, &self.keywords))
+            }
             FlagChangeKind::Add => (flags | self.flags, distinct(keywords, &self.keywords)),
             FlagChangeKind::Remove => {
                 let left = keywords.iter().filter(|own| !names(&self.keywords, own)).cloned().collect();
@@ -123,7 +165,10 @@ mod tests {
         let both = Flags::SEEN | Flags::DELETED;
         assert_eq!(apply(FlagChangeKind::Add, &["A", "b", "B"]), (both, words(&["$Junk", "a", "b"])));
         assert_eq!(apply(FlagChangeKind::Remove, &["A", "x"]), (Flags::DELETED, words(&["$Junk"])));
-        assert_eq!(apply(FlagChangeKind::ReplaceFlags, &["x"]), (Flags::SEEN, words(&["$Junk", "a"])));
+        assert_eq!(
+            apply(FlagChangeKind::ReplaceWithin(FlagMask::FLAGS), &[]),
+            (Flags::SEEN, words(&["$Junk", "a"]))
+        );
         assert_eq!(apply(FlagChangeKind::Replace, &["x", "X"]), (Flags::SEEN, words(&["x"])));
         let many: Vec<String> = (0..200).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

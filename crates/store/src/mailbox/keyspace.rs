@@ -7,8 +7,9 @@ use crate::{
     Template,
     engine::Key,
     keys::{
-        DELETED_MAILBOX, EXPUNGED_MESSAGE, KeyBuilder, MAILBOX, MAILBOX_CHANGE, MAILBOX_EXPUNGED,
-        MAILBOX_MESSAGE, MAILBOX_NAME, MESSAGE_SUMMARY, ORPHAN_SUBSCRIPTION, OUTBOX, counter,
+        DELETED_MAILBOX, EXPUNGED_MESSAGE, KeyBuilder, MAILBOX, MAILBOX_ACL, MAILBOX_CHANGE,
+        MAILBOX_EXPUNGED, MAILBOX_MESSAGE, MAILBOX_NAME, MESSAGE_SUMMARY, ORPHAN_SUBSCRIPTION, OUTBOX,
+        SHARED_MAILBOX, URL_KEY, counter,
     },
 };
 
@@ -76,6 +77,26 @@ pub(super) fn restorable_key(mailbox: MailboxId, uid: Uid, at: Timestamp) -> Key
 
 pub(super) fn deleted_key(mailbox: MailboxId) -> Key {
     KeyBuilder::new(DELETED_MAILBOX).u64(mailbox.0).key()
+}
+
+pub(super) fn acl_key(mailbox: MailboxId) -> Key {
+    KeyBuilder::new(MAILBOX_ACL).u64(mailbox.0).key()
+}
+
+pub(super) fn shared_prefix(account: AccountId) -> Vec<u8> {
+    KeyBuilder::new(SHARED_MAILBOX).u64(account.0).octets()
+}
+
+pub(super) fn shared_key(account: AccountId, mailbox: MailboxId) -> Key {
+    KeyBuilder::new(SHARED_MAILBOX).u64(account.0).u64(mailbox.0).key()
+}
+
+pub(super) fn url_key_prefix(account: AccountId) -> Vec<u8> {
+    KeyBuilder::new(URL_KEY).u64(account.0).octets()
+}
+
+pub(super) fn url_key(account: AccountId, mailbox: MailboxId) -> Key {
+    KeyBuilder::new(URL_KEY).u64(account.0).u64(mailbox.0).key()
 }
 
 /// One of the counters of a mailbox.

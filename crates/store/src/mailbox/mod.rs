@@ -3,6 +3,7 @@
 //! Every message has one entry among the changes of its mailbox, at its last MODSEQ, with its flags: listing a mailbox is
 //! one scan of them, and so is what changed since a MODSEQ. Counts are kept by the batches that change them.
 
+mod acl;
 mod anew;
 mod annotations;
 mod copy;
@@ -42,6 +43,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod uid_ranges;
+mod url_keys;
 
 use std::{ops::Range, sync::Arc};
 
@@ -56,14 +58,16 @@ use keyspace::{
 use known::{KnownDates, KnownListings};
 use tally::Tally;
 
+pub use acl::{Acl, AclEntry, Identifier, Who};
 pub use annotations::{ANNOTATION_BYTES_MAX, ANNOTATIONS_OCTETS_MAX, Annotated};
-pub use copy::{COPY_MAX, Copied};
+pub use copy::{Arrival, COPY_MAX, Copied};
 pub use delete::DeletedMailbox;
 pub use error::MailboxError;
 pub use expunge::Expunged;
-pub use flags::{FlagChange, FlagChangeKind, Flags, KEYWORD_BYTES_MAX, KEYWORDS_MAX};
+pub use flags::{FlagChange, FlagChangeKind, FlagMask, Flags, KEYWORD_BYTES_MAX, KEYWORDS_MAX};
 pub use imported::ImportMark;
 pub use listing::{LISTED_KEYWORDS_MAX, ListedMessage, Listing, MailboxChanges};
+pub(crate) use names::parents;
 pub use names::{NAME_BYTES_MAX, canonical_name};
 pub use outbox::{OUTBOX, Outbox, OutgoingMessage};
 pub use restorable::ExpungedMessage;
@@ -73,6 +77,7 @@ pub use status::MailboxStatus;
 pub use summary::{AppendWith, MessageWriter, Summary, SummaryBuilder, WrittenMessage};
 pub use tally::{Quota, is_over_quota};
 pub use uid_ranges::UidRanges;
+pub use url_keys::UrlKey;
 
 use crate::{
     batch::{Batch, Expect, HoleWidth, Slot},

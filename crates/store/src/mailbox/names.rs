@@ -40,7 +40,7 @@ pub(super) fn new_name(name: &str) -> Result<String, MailboxError> {
 }
 
 /// The names of the levels above, outermost first.
-pub(super) fn parents(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn parents(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').filter_map(|(at, _)| name.get(..at))
 }
 

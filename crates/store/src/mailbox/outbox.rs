@@ -11,8 +11,8 @@ use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, FlagChange, FlagChangeKind, Flags, Found, Mailbox, MailboxId, Mailboxes, MessageRecord, Quota,
-    StoredMessage, Uid,
+    AccountId, Arrival, FlagChange, FlagChangeKind, Flags, Found, Mailbox, MailboxId, Mailboxes,
+    MessageRecord, StoredMessage, Uid,
     delete::counters,
     expunge::stage_leaving,
     keyspace::{modseq_counter, outbox_key, space},
@@ -200,11 +200,11 @@ impl Mailboxes {
         batch: &mut Batch,
         message: &StoredMessage,
         to: MailboxId,
-        quota: Quota,
-        now: Timestamp,
+        arrival: Arrival,
     ) -> Slot {
         let StoredMessage { record, .. } = message;
-        let flags = record.flags & !Flags::DELETED;
+        let Arrival { quota, keeps, now } = arrival;
+        let flags = record.flags & keeps.flags & !Flags::DELETED;
         let record = MessageRecord { flags, keywords: Vec::new(), saved_at: now, ..record.clone() };
         self.append_within(batch, to, &record, quota).uid
     }

@@ -59,7 +59,8 @@ async fn flags_of_its_own_stay_when_the_state_changes() {
     let (mailboxes, _engine, outbox) = opened().await;
     mailboxes.show_outbox(ACCOUNT, &[outgoing(5, "$Queued")]).await.unwrap();
     let flags = Flags::FLAGGED;
-    let change = FlagChange { how: FlagChangeKind::ReplaceFlags, flags, keywords: Vec::new() };
+    let change =
+        FlagChange { how: FlagChangeKind::ReplaceWithin(FlagMask::FLAGS), flags, keywords: Vec::new() };
     mailboxes.store_flags(outbox, &[Uid(1)], &change, None).await.unwrap();
     mailboxes.show_outbox(ACCOUNT, &[outgoing(5, "$Deferred")]).await.unwrap();
     let message = mailboxes.message(outbox, Uid(1)).await.unwrap().unwrap();

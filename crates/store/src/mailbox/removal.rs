@@ -15,7 +15,7 @@ use crate::{
     engine::{CommitError, Key, KeyRange, Order, StoreError},
     keys::{
         DELETED_MAILBOX, IMPORTED, KeyBuilder, KeyReader, MAILBOX_CHANGE, MAILBOX_EXPUNGED, MAILBOX_MESSAGE,
-        ORPHAN_SUBSCRIPTION, counter,
+        ORPHAN_SUBSCRIPTION, URL_KEY, counter,
     },
     search_index::SearchIndex,
     value::Value,
@@ -49,7 +49,8 @@ impl Mailboxes {
         self.stage_removal_of_outbox(batch, account).await?;
         let [.., a, b, c, d] = account.0.to_be_bytes();
         self.clear_deleted(&[DELETED_MAILBOX, a, b, c, d]).await?;
-        for tag in [ORPHAN_SUBSCRIPTION, IMPORTED] {
+        self.forget_grantee(account).await?;
+        for tag in [ORPHAN_SUBSCRIPTION, IMPORTED, URL_KEY] {
             self.clear_space(&KeyBuilder::new(tag).u64(account.0).octets()).await?;
         }
         batch.check(numbering.clone(), numbered.map_or(Expect::Absent, Expect::Equals));
@@ -77,6 +78,7 @@ impl Mailboxes {
         batch.delete(mailbox_key(id));
         batch.delete(name_key(id.account(), &mailbox.name));
         counters(id).for_each(|key| batch.delete(key));
+        self.stage_unshared(batch, id).await?;
         Ok(())
     }
 

@@ -40,7 +40,8 @@ impl Mailboxes {
             let above = self.missing_parents(account, &to).await?;
             let wanted: Vec<Wanted<'_>> = above.iter().map(|name| (name.as_str(), None)).collect();
             if !wanted.is_empty() {
-                self.stage(&mut batch, account, &wanted, now).await?;
+                let made = self.stage(&mut batch, account, &wanted, now).await?;
+                self.stage_inherited(&mut batch, account, &made).await?;
             }
             let mut taken = Vec::with_capacity(moving.len());
             for (mailbox, stored) in moving {

@@ -41,6 +41,14 @@ impl Mailboxes {
         Err(CommitError::Conflict(orphan).into())
     }
 
+    /// Subscribes to what others share: the name by which the account sees it is kept, and nothing else. It is
+    /// unsubscribed from like a mailbox that is gone.
+    pub async fn subscribe_to_shared(&self, account: AccountId, name: &str) -> Result<(), CommitError> {
+        let mut batch = Batch::new();
+        batch.put(orphan_key(account, name), Vec::new());
+        self.engine.commit(batch).await.map(drop)
+    }
+
     /// Names that are subscribed though no mailbox has them any more: a server does not end that by itself (RFC 9051
     /// §6.3.7).
     pub async fn orphan_subscriptions(&self, account: AccountId) -> Result<Vec<String>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, iter, sync::Arc};
 
+use mail::Right;
 use store::mailbox::{FlagChange, FlagChangeKind, Flags, StoredMessage, Summary, Uid};
 
 use super::{
@@ -110,7 +111,8 @@ impl Session {
             .filter(|message| !message.record.flags.has(Flags::SEEN))
             .map(|message| message.uid)
             .collect();
-        if selected.read_only || unseen.is_empty() {
+        let may = !selected.read_only && selected.rights.has(Right::KeepSeen);
+        if !may || unseen.is_empty() {
             return Ok(());
         }
         let change = FlagChange { how: FlagChangeKind::Add, flags: Flags::SEEN, keywords: Vec::new() };

@@ -12,6 +12,7 @@ mod outbox;
 mod replacing;
 mod searching;
 mod sessions;
+mod sharing;
 
 use super::*;
 use crate::testing::{Base, Client};
@@ -56,8 +57,12 @@ impl House {
     }
 
     async fn logged_in(&self) -> Client {
+        self.logged_in_as("alice").await
+    }
+
+    async fn logged_in_as(&self, name: &str) -> Client {
         let mut client = self.connect(TlsMode::None, "127.0.0.1:4711");
-        client.converse("S: * OK [CAPABILITY…\nC: l LOGIN alice@example.org {11+}").await;
+        client.converse(&format!("S: * OK [CAPABILITY…\nC: l LOGIN {name}@example.org {{11+}}")).await;
         client.converse("C: open sesame\nS: l OK [CAPABILITY…").await;
         client
     }

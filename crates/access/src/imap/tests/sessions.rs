@@ -15,7 +15,7 @@ async fn a_session_from_greeting_to_logout() {
              S: * ID (\"name\" \"Postrider\")
              S: a3 OK pleased to meet you
              C: a4 NAMESPACE
-             S: * NAMESPACE ((\"\" \"/\")) NIL NIL
+             S: * NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) NIL
              S: a4 OK that is all
              C: a5 NOOP
              S: a5 OK nothing else is new

@@ -268,13 +268,14 @@ impl Writer<'_> {
             Data::Acl { mailbox, entries } => self.acl(mailbox, entries),
             Data::ListRights { mailbox, identifier, always, optional } => {
                 self.named("LISTRIGHTS", Some(mailbox), std::slice::from_ref(identifier));
-                self.put(&format!(" \"{always}\""));
-                let letters: String = optional.to_string().chars().flat_map(|letter| [' ', letter]).collect();
+                self.put(&format!(" \"{}\"", always.with_old_letters()));
+                let letters = optional.with_old_letters();
+                let letters: String = letters.chars().flat_map(|letter| [' ', letter]).collect();
                 self.put(&letters);
             }
             Data::MyRights { mailbox, rights } => {
                 self.named("MYRIGHTS", Some(mailbox), &[]);
-                self.put(&format!(" \"{rights}\""));
+                self.put(&format!(" \"{}\"", rights.with_old_letters()));
             }
             Data::Metadata { mailbox, values } => self.metadata(mailbox.as_ref(), values),
             Data::MetadataChanged { mailbox, entries } => self.named("METADATA", mailbox.as_ref(), entries),
@@ -300,7 +301,7 @@ impl Writer<'_> {
         for (identifier, rights) in entries {
             self.put(" ");
             self.astring(identifier);
-            self.put(&format!(" \"{rights}\""));
+            self.put(&format!(" \"{}\"", rights.with_old_letters()));
         }
     }
 
@@ -403,7 +404,7 @@ impl Writer<'_> {
         if let Some(rights) = entry.my_rights {
             self.put("\r\n* MYRIGHTS ");
             self.mailbox(&entry.name);
-            self.put(&format!(" \"{rights}\""));
+            self.put(&format!(" \"{}\"", rights.with_old_letters()));
         }
     }
 
