@@ -40,7 +40,8 @@ async fn main() {
     println!("{count} messages, {octets} octets");
     let (trigger, shutdown) = ShutdownTrigger::new();
     let logins = Arc::new(Logins::new(stores.directory.clone(), &world, login::Limits::default()));
-    let service = Arc::new(ImapService::new(logins, stores.clone(), world.clock.clone()));
+    let service =
+        Arc::new(ImapService::new(logins, stores.clone(), world.clock.clone(), world.entropy.clone()));
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let peer =
         Peer::Tcp { remote: "127.0.0.1:4711".parse().unwrap(), local: "127.0.0.1:143".parse().unwrap() };

@@ -23,22 +23,39 @@ impl Seal {
     /// `chars` letters and digits, 5 bits each, 51 at most. A tag of one purpose is no tag of another; `parts` count
     /// as they stand.
     pub fn tag(&self, purpose: &str, parts: &[&str], chars: usize) -> String {
+        let mut tag = encode(self.sign(purpose, parts).as_ref());
+        tag.truncate(chars);
+        tag
+    }
+
+    /// All of it, as 64 hexadecimal digits.
+    pub fn hex_tag(&self, purpose: &str, parts: &[&str]) -> String {
+        self.sign(purpose, parts).as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    fn sign(&self, purpose: &str, parts: &[&str]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in std::iter::once(&purpose).chain(parts) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
-        let mut tag = encode(context.sign().as_ref());
-        tag.truncate(chars);
-        tag
+        context.sign()
     }
 
     /// Whether `tag` is one of these parts, in any case; takes as long whether or not.
     pub fn fits(&self, purpose: &str, parts: &[&str], tag: &str) -> bool {
-        let expected = self.tag(purpose, parts, tag.len());
-        let given = tag.to_ascii_lowercase();
-        constant_time::verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).is_ok()
+        is_same(&self.tag(purpose, parts, tag.len()), tag)
     }
+
+    /// As [`fits`](Self::fits), for [`hex_tag`](Self::hex_tag).
+    pub fn fits_hex(&self, purpose: &str, parts: &[&str], tag: &str) -> bool {
+        is_same(&self.hex_tag(purpose, parts), tag)
+    }
+}
+
+fn is_same(expected: &str, given: &str) -> bool {
+    let given = given.to_ascii_lowercase();
+    constant_time::verify_slices_are_equal(expected.as_bytes(), given.as_bytes()).is_ok()
 }
 
 /// RFC 4648 §6 in lower case, without padding.

@@ -10,6 +10,7 @@ use store::sharing::{OTHER_USERS, SHARED};
 use super::{
     refusal::Refusal,
     session::{Next, Session},
+    urlauth::UrlWork,
 };
 
 /// Between the levels of mailbox names.
@@ -39,6 +40,7 @@ impl Session {
             Command::Copy { uid, messages, to } => self.copy(uid, &messages, &to).await,
             Command::Move { uid, messages, to } => self.move_messages(uid, &messages, &to).await,
             Command::Expunge(uids) => self.expunge(uids.as_ref()).await,
+            Command::UrlFetch(urls) => Ok(Next::FetchUrls(Box::new(UrlWork::new(urls)))),
             command => self.manage(command).await.map(Next::Done),
         }
     }
@@ -63,6 +65,8 @@ impl Session {
             }
             Command::ListRights { mailbox, identifier } => self.list_rights(&mailbox, &identifier).await,
             Command::MyRights(mailbox) => self.my_rights(&mailbox).await,
+            Command::GenUrlAuth(wanted) => self.gen_url_auth(&wanted).await,
+            Command::ResetKey { mailbox, mechanisms } => self.reset_key(mailbox.as_ref(), &mechanisms).await,
             Command::GetQuota(root) => self.get_quota(&root).await,
             Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox).await,
             Command::GetMetadata(get) => self.get_metadata(*get).await,

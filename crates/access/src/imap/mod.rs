@@ -27,6 +27,8 @@ mod status;
 mod store;
 mod transfer;
 mod uid_list;
+mod urlauth;
+mod urls;
 mod view;
 mod watch;
 
@@ -35,11 +37,12 @@ use std::{sync::Arc, time::Duration};
 use ::login::Logins;
 use ::store::Stores;
 use proto::imap::server::{Config, Extension, Extensions, IDLE_TIMEOUT_MIN};
-use world::{BoxStream, Clock, Listener, Peer, Shutdown, tls::TlsMode};
+use world::{BoxStream, Clock, Entropy, Listener, Peer, Shutdown, tls::TlsMode};
 
 pub use outbox::Outgoing;
 pub use search::indexing::SearchIndexer;
 use session::Session;
+pub use urls::{UrlContent, UrlError, open_for_submission};
 
 use crate::{Offer, connection::Connection};
 
@@ -49,6 +52,7 @@ pub struct ImapService {
     stores: Stores,
     clock: Arc<dyn Clock>,
     outgoing: Option<Arc<dyn Outgoing>>,
+    entropy: Arc<dyn Entropy>,
 }
 
 /// What one listener offers.
@@ -78,8 +82,13 @@ impl std::fmt::Debug for ImapService {
 }
 
 impl ImapService {
-    pub fn new(logins: Arc<Logins>, stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { logins, stores, clock, outgoing: None }
+    pub fn new(
+        logins: Arc<Logins>,
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { logins, stores, clock, entropy, outgoing: None }
     }
 
     /// Each account has an Outbox that shows what it has submitted.
@@ -153,6 +162,7 @@ fn extensions() -> Extensions {
         Extension::Sort,
         Extension::Thread,
         Extension::Unauthenticate,
+        Extension::UrlAuth,
         Extension::Utf8Accept,
         Extension::Within,
     ]

@@ -16,6 +16,7 @@ use store::{Mailboxes, directory::Account, mailbox::Quota};
 
 use super::{
     ImapService, append::Append, fetch::FetchWork, notify::Notifier, refusal::Refusal, select::Selected,
+    urlauth::UrlWork,
 };
 use crate::connection::{Connection, Woken};
 
@@ -43,6 +44,7 @@ pub(super) struct Session {
 /// What is left to do of a command.
 enum Work {
     Fetch(Box<FetchWork>),
+    FetchUrls(Box<UrlWork>),
     /// The client hears what changed meanwhile, and then how the command went.
     Ending(Box<Status>),
     /// It hears more of new messages before that (RFC 5465 §5.2).
@@ -53,6 +55,7 @@ enum Work {
 pub(super) enum Next {
     Done(Status),
     Fetch(Box<FetchWork>),
+    FetchUrls(Box<UrlWork>),
     /// Until the client says otherwise.
     Idle,
 }
@@ -198,6 +201,10 @@ impl Session {
                 self.work = Some(Work::Fetch(fetch));
                 self.go_on().await;
             }
+            Ok(Next::FetchUrls(urls)) => {
+                self.work = Some(Work::FetchUrls(urls));
+                self.go_on().await;
+            }
             Ok(Next::Idle) => {
                 self.idling = true;
                 // What changed since the last command.
@@ -211,6 +218,11 @@ impl Session {
         let Some(mut work) = self.work.take() else { return };
         match &mut work {
             Work::Fetch(fetch) => match self.fetch_on(fetch).await {
+                Ok(Some(status)) => self.end(status).await,
+                Ok(None) => self.work = Some(work),
+                Err(refusal) => self.end(refusal.into_status()).await,
+            },
+            Work::FetchUrls(urls) => match self.fetch_urls_on(urls).await {
                 Ok(Some(status)) => self.end(status).await,
                 Ok(None) => self.work = Some(work),
                 Err(refusal) => self.end(refusal.into_status()).await,

@@ -81,8 +81,9 @@ impl Services {
         let logins = logins::start(config, stores, world)?;
         let mta =
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
-        let (clock, mailboxes) = (world.clock.clone(), stores.mailboxes.clone());
-        let imap = ImapService::new(logins.clone(), stores.clone(), clock.clone())
+        let (clock, entropy) = (world.clock.clone(), world.entropy.clone());
+        let mailboxes = stores.mailboxes.clone();
+        let imap = ImapService::new(logins.clone(), stores.clone(), clock.clone(), entropy)
             .with_outgoing(Arc::new(Underway::new(&mta, stores, world)));
         let readers = Readers {
             pop3: Arc::new(Pop3Service::new(logins.clone(), mailboxes, clock)),

@@ -13,6 +13,9 @@ mod replacing;
 mod searching;
 mod sessions;
 mod sharing;
+mod signing;
+
+use world::SystemEntropy;
 
 use super::*;
 use crate::testing::{Base, Client};
@@ -39,7 +42,8 @@ impl House {
 
     /// With a clock of the sessions' own.
     fn of(base: Base, clock: Arc<dyn Clock>) -> Self {
-        let service = ImapService::new(base.logins.clone(), base.stores.clone(), clock);
+        let service =
+            ImapService::new(base.logins.clone(), base.stores.clone(), clock, Arc::new(SystemEntropy));
         Self { base, service: Arc::new(service) }
     }
 

@@ -69,7 +69,12 @@ impl Site {
         base.add_alice().await;
         let account = base.alice().await.id;
         let queue = Arc::new(Queue { stores: base.stores.clone(), busy: Mutex::default() });
-        let service = ImapService::new(base.logins.clone(), base.stores.clone(), base.clock.clone());
+        let service = ImapService::new(
+            base.logins.clone(),
+            base.stores.clone(),
+            base.clock.clone(),
+            Arc::new(SystemEntropy),
+        );
         let service = Arc::new(service.with_outgoing(queue.clone()));
         Self { house: House { base, service }, queue, account, next: AtomicU32::new(1) }
     }

@@ -192,15 +192,13 @@ async fn each_right_lets_do_what_it_is_for() {
     answers(&mut bob, &format!("SELECT {INBOX}")).await;
     bob.converse("C: a EXPUNGE\nS: * 1 EXPUNGE\nS: a OK expunged\nC: b MOVE 1 INBOX\nS: * OK [COPYUID…")
         .await;
-    bob.converse("S: * 1 EXPUNGE\nS: b OK moved").await;
+    bob.converse("S: * 1 EXPUNGE\nS: b OK moved\nC: c UNSELECT\nS: c OK…").await;
     set(&mut alice, "li").await;
     // Whoever may only put in learns nothing of what is there.
     bob.converse(&format!(
         "C: a APPEND {INBOX} (\\Seen) {{1+}}\\r\\nx
-         S: * 1 EXPUNGE
          S: a OK appended
          C: b SELECT {INBOX}
-         S: * OK [CLOSED] the mailbox is closed
          S: b NO [NOPERM] you may not do that there
          C: c LIST \"\" {INBOX} RETURN (STATUS (MESSAGES))
          S: * LIST (\\HasNoChildren \\Noselect) \"/\" {INBOX}

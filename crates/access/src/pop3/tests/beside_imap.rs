@@ -2,10 +2,16 @@
 
 use super::*;
 use crate::imap::{ImapListener, ImapService};
+use world::SystemEntropy;
 
 /// An IMAP session of alice's with INBOX selected.
 async fn in_inbox(house: &House) -> Client {
-    let service = ImapService::new(house.logins.clone(), house.stores.clone(), house.clock.clone());
+    let service = ImapService::new(
+        house.logins.clone(),
+        house.stores.clone(),
+        house.clock.clone(),
+        Arc::new(SystemEntropy),
+    );
     let listener = Arc::new(ImapListener::new("mx.example.org", TlsMode::None, 1_000_000));
     let mut client = Base::connect("127.0.0.1:4711", |stream, peer| {
         Arc::new(service).serve(listener, stream, peer, house.shutdown.clone())

@@ -37,6 +37,8 @@ enum Fetching {
     },
     /// So many octets of a literal are to come.
     Literal(u64),
+    /// The same, and then the line ends.
+    LastLiteral(u64),
 }
 
 impl Encoder {
@@ -123,19 +125,37 @@ impl Encoder {
         }
     }
 
+    /// `* URLFETCH url`, for which so many octets follow as content (RFC 4467 §7).
+    pub fn start_url(&mut self, url: &str, octets: u64) {
+        self.end_fetch();
+        self.out.extend_from_slice(b"* URLFETCH ");
+        text::string(&mut self.out, url, self.utf8);
+        self.out.extend_from_slice(format!(" {{{octets}}}\r\n").as_bytes());
+        self.fetch = Fetching::LastLiteral(octets);
+        self.content(&[]);
+    }
+
     /// A piece of the content; octets beyond what was told are dropped, so that the stream stays in step.
     pub fn content(&mut self, octets: &[u8]) {
-        let Fetching::Literal(left) = self.fetch else { return };
+        let (Fetching::Literal(left) | Fetching::LastLiteral(left)) = self.fetch else { return };
         let room = usize::try_from(left).unwrap_or(usize::MAX);
         let taken = octets.get(..room).unwrap_or(octets);
         self.out.extend_from_slice(taken);
         let left = left - u64::try_from(taken.len()).unwrap_or(left);
-        self.fetch = if left == 0 { Fetching::Items { any: true } } else { Fetching::Literal(left) };
+        self.fetch = match self.fetch {
+            Fetching::LastLiteral(_) if left == 0 => {
+                self.out.extend_from_slice(b"\r\n");
+                Fetching::No
+            }
+            Fetching::LastLiteral(_) => Fetching::LastLiteral(left),
+            _ if left == 0 => Fetching::Items { any: true },
+            _ => Fetching::Literal(left),
+        };
     }
 
     /// Octets of the content that are still to be given; the response cannot end before.
     pub fn content_left(&self) -> u64 {
-        if let Fetching::Literal(left) = self.fetch { left } else { 0 }
+        if let Fetching::Literal(left) | Fetching::LastLiteral(left) = self.fetch { left } else { 0 }
     }
 
     /// Does nothing if none has begun.

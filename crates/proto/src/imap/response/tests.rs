@@ -213,6 +213,22 @@ fn rights_quota_and_annotations() {
 }
 
 #[test]
+fn urls_whose_content_streams() {
+    let said = written(false, |encoder| {
+        encoder.start_url("imap://x/y/;UID=1", 3);
+        encoder.content(b"ab");
+        assert_eq!(encoder.content_left(), 1);
+        encoder.content(b"cd");
+        encoder.content(b"e");
+        encoder.start_url("v", 0);
+        encoder.data(&Data::Exists(8));
+    });
+    let expected =
+        "* URLFETCH \"imap://x/y/;UID=1\" {3}\r\nabc\r\n* URLFETCH \"v\" {0}\r\n\r\n* 8 EXISTS\r\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn fetch_with_bodies_that_stream() {
     let section =
         Section { part: vec![1, 2], text: SectionText::HeaderFields(vec!["From".into(), "a b".into()]) };

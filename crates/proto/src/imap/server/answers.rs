@@ -110,6 +110,11 @@ impl Server {
         self.encoder.start_content(name, octets, binary);
     }
 
+    /// A URLFETCH response; so many octets of content have to follow.
+    pub fn start_url(&mut self, url: &str, octets: u64) {
+        self.encoder.start_url(url, octets);
+    }
+
     pub fn content(&mut self, octets: &[u8]) {
         self.encoder.content(octets);
     }
