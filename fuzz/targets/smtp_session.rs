@@ -57,6 +57,8 @@ fn play(octets: &[u8], piece_bytes: usize) -> (Vec<u8>, Vec<u8>) {
                 Event::Etrn(_) => server.answer_etrn(&mail::Reply::new(251, (2, 0, 0), "nothing waits")),
                 Event::Turn(_) => server.answer_turn(Decision::ACCEPT),
                 Event::Turned => {}
+                Event::Url(url) => server.answer_url(Ok(url.len() as u64)),
+                Event::MoreOfUrl => server.push_url(Ok(bytes::Bytes::from_static(b"\r\n"))),
                 Event::Authenticate(_) => server.answer_auth(Decision::ACCEPT),
                 Event::ScramVerifier(user) => {
                     let nobody = ScramVerifier::of_nobody(user.hash, &user.authentication_id, b"secret");

@@ -10,6 +10,8 @@ pub const DOMAIN_BYTES_MAX: usize = 255;
 pub const PATH_BYTES_MAX: usize = 256;
 /// RFC 5321 §4.5.3.1.4 says 512; the parameters of the extensions we announce add to it (RFC 5321 §4.1.1.5).
 pub const COMMAND_LINE_BYTES_MAX: usize = 2048;
+/// A line with a URL of a message, which may be long (RFC 4468).
+pub const URL_LINE_BYTES_MAX: usize = 4200;
 /// RFC 4954 §4: a base64 line of an authentication exchange.
 pub const AUTH_LINE_BYTES_MAX: usize = 12_288;
 /// RFC 5321 §4.5.3.1.5

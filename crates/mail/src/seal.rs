@@ -30,7 +30,13 @@ impl Seal {
 
     /// All of it, as 64 hexadecimal digits.
     pub fn hex_tag(&self, purpose: &str, parts: &[&str]) -> String {
-        self.sign(purpose, parts).as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+        self.sign(purpose, parts)
+            .as_ref()
+            .iter()
+            .flat_map(|octet| [octet >> 4, octet & 15])
+            .map(digit)
+            .collect()
     }
 
     fn sign(&self, purpose: &str, parts: &[&str]) -> hmac::Tag {
@@ -127,5 +133,14 @@ mod tests {
         fn decoding_never_panics(text: String) {
             let _ = decode(&text);
         }
+    }
+
+    #[test]
+    fn whole_tags_are_hexadecimal() {
+        let seal = Seal::new(b"secret");
+        let tag = seal.hex_tag("url", &["x"]);
+        assert!(tag.len() == 64 && tag.bytes().all(|octet| octet.is_ascii_hexdigit()));
+        assert!(seal.fits_hex("url", &["x"], &tag.to_uppercase()));
+        assert!(!seal.fits_hex("url", &["y"], &tag) && !seal.fits_hex("url", &["x"], &tag[..62]));
     }
 }

@@ -33,8 +33,9 @@ pub mod terminals;
 mod testing;
 pub mod tls_reports;
 pub mod transport_security;
+pub mod urls;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use login::Logins;
 use store::Stores;
@@ -48,6 +49,7 @@ use queue_ids::QueueIds;
 use scheduler::Dispatcher;
 use terminals::Terminals;
 use transport_security::StsFinder;
+use urls::UrlSource;
 
 /// The transfer agent: what all its sessions and deliveries share.
 pub struct Mta {
@@ -64,6 +66,7 @@ pub struct Mta {
     tls_counts: tls_reports::Counter,
     sts: StsFinder,
     clock_jumps: ClockJumps,
+    urls: OnceLock<Arc<dyn UrlSource>>,
     shutdown: Shutdown,
 }
 
@@ -119,11 +122,17 @@ impl Mta {
             sts: StsFinder::new(&world, &stores),
             clock_jumps: ClockJumps::new(world.clock.now(), world.clock.wall()),
             config: RwLock::new(Arc::new(config)),
+            urls: OnceLock::new(),
             stores,
             logins,
             world,
             shutdown,
         })
+    }
+
+    /// From now on submission offers BURL. Counts once.
+    pub fn serve_urls(&self, source: Arc<dyn UrlSource>) {
+        let _ = self.urls.set(source);
     }
 
     /// The configuration in force; sessions and deliveries take it anew for each message.

@@ -39,6 +39,12 @@ pub struct UrlContent {
     octets: u64,
 }
 
+impl std::fmt::Debug for UrlContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UrlContent({} octets)", self.octets)
+    }
+}
+
 impl UrlContent {
     /// In all.
     pub fn octets(&self) -> u64 {

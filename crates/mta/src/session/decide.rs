@@ -17,6 +17,7 @@ use crate::{
     etrn,
     planted::Planted,
     policy::{self, Kept},
+    urls::UrlContent,
 };
 
 /// One mail transaction, from MAIL on.
@@ -32,6 +33,8 @@ pub(super) struct Transaction {
     pub(super) names_waited: Duration,
     queue_id: Option<QueueId>,
     content: Option<Content>,
+    /// What BURL named, as far as it is not content yet.
+    pub(super) url: Option<Box<dyn UrlContent>>,
     pub(super) promises: Promises,
     /// Why the content cannot be kept; it is read to its end and then answered with this.
     spoiled: Option<Reply>,
@@ -55,6 +58,14 @@ impl Session {
             Event::Data => {
                 let decision = self.data(server).await;
                 server.answer_data(decision);
+            }
+            Event::Url(url) => {
+                let answer = Box::pin(self.open_url(&url)).await;
+                server.answer_url(answer);
+            }
+            Event::MoreOfUrl => {
+                let piece = Box::pin(self.more_of_url()).await;
+                server.push_url(piece);
             }
             Event::Content(chunk) => self.content(chunk).await,
             Event::ContentEnd => {
@@ -233,7 +244,7 @@ fn disk_full() -> Reply {
     Reply::new(452, (4, 3, 1), "the disk is full; try again later")
 }
 
-fn unstorable(error: &StoreError) -> Reply {
+pub(super) fn unstorable(error: &StoreError) -> Reply {
     if matches!(error, StoreError::Full) {
         return disk_full();
     }

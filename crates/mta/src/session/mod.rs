@@ -1,6 +1,7 @@
 //! One SMTP connection: drives the protocol machine, puts its questions to policy, and stores what it brings.
 
 mod asked;
+mod burl;
 mod content;
 mod decide;
 mod greeting;
@@ -127,6 +128,8 @@ pub(crate) fn protocol(config: &Config, listener: &ListenerConfig, loopback: boo
         extensions: Extensions {
             chunking: true,
             binary_mime: true,
+            // Said anew with each EHLO.
+            burl: false,
             smtputf8: true,
             dsn: true,
             expn: config.expn != Audience::Never,
@@ -294,6 +297,8 @@ async fn within_patience(
 
 #[cfg(test)]
 mod asked_tests;
+#[cfg(test)]
+mod burl_tests;
 #[cfg(test)]
 mod conformance_tests;
 #[cfg(test)]

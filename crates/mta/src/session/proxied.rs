@@ -27,6 +27,7 @@ impl Session {
         // RFC 2033 hands over to mailboxes.
         extensions.send = !matches!(self.flavour, Flavour::Lmtp | Flavour::Odmr)
             && policy::users::may_ask(&config, config.send, &self.client());
+        extensions.burl = self.flavour == Flavour::Submission && self.mta.urls.get().is_some();
         extensions.etrn = served.etrn && policy::users::may_ask(&config, config.etrn, &self.client());
         extensions.future_release =
             policy::release::announced(&config, self.flavour, self.mta.world.clock.wall());

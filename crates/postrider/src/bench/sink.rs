@@ -164,7 +164,8 @@ fn answer(server: &mut Server, event: Event, tally: &Tally) {
         Event::Turn(_) => {
             server.answer_turn(Decision::Reject(Reply::new(453, (4, 2, 0), "you have no mail")));
         }
-        Event::ContentAborted(_) | Event::Turned => {}
+        Event::Url(_) => server.answer_url(Err(Reply::new(554, (5, 6, 6), "a sink has no messages"))),
+        Event::MoreOfUrl | Event::ContentAborted(_) | Event::Turned => {}
     }
 }
 

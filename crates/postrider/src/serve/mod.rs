@@ -9,6 +9,7 @@ mod quick_start;
 pub mod routing;
 mod sharing;
 mod signals;
+mod urls;
 pub mod wiring;
 
 use std::{path::Path, sync::Arc, time::Duration};

@@ -35,7 +35,10 @@ use crate::{
         options::{self, AskedFor, ListenerTls, Service},
         types::Network,
     },
-    serve::{certificates::Certificates, logins, outgoing::Underway, proxied::ProxiedListener, routing},
+    serve::{
+        certificates::Certificates, logins, outgoing::Underway, proxied::ProxiedListener, routing,
+        urls::ImapUrls,
+    },
     tls,
 };
 
@@ -81,6 +84,7 @@ impl Services {
         let logins = logins::start(config, stores, world)?;
         let mta =
             Mta::start(mta_config, stores.clone(), logins.clone(), world.clone(), shutdown.clone()).await?;
+        mta.serve_urls(Arc::new(ImapUrls { stores: stores.clone() }));
         let (clock, entropy) = (world.clock.clone(), world.entropy.clone());
         let mailboxes = stores.mailboxes.clone();
         let imap = ImapService::new(logins.clone(), stores.clone(), clock.clone(), entropy)

@@ -27,6 +27,11 @@ pub enum Command<'a> {
         octets: u64,
         last: bool,
     },
+    /// RFC 4468 §3.2
+    Burl {
+        url: &'a str,
+        last: bool,
+    },
     Rset,
     Noop,
     Vrfy(&'a str),
@@ -49,7 +54,7 @@ pub enum Command<'a> {
     Atrn(&'a str),
     /// RFC 821 §3.8
     Turn,
-    /// A verb of a registered extension that we do not serve: BURL, VERB, ONEX.
+    /// A verb of a registered extension that we do not serve: VERB, ONEX.
     NotServed,
 }
 
@@ -77,6 +82,7 @@ pub fn line_bytes_max(line: &[u8]) -> usize {
     match line.first_chunk::<5>() {
         // RFC 4954 §4
         Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => limits::AUTH_LINE_BYTES_MAX,
+        Some(verb) if verb.eq_ignore_ascii_case(b"BURL ") => limits::URL_LINE_BYTES_MAX,
         _ => limits::COMMAND_LINE_BYTES_MAX,
     }
 }
@@ -123,7 +129,8 @@ fn parse_verb<'a>(verb: &[u8], argument: &'a [u8]) -> Result<Command<'a>, Comman
         b"ETRN" => text().map(Command::Etrn),
         b"ATRN" => text().map(Command::Atrn),
         b"TURN" => none(text()?, Command::Turn),
-        b"BURL" | b"VERB" | b"ONEX" => Ok(Command::NotServed),
+        b"BURL" => parse_burl(text()?),
+        b"VERB" | b"ONEX" => Ok(Command::NotServed),
         b"GET" | b"POST" | b"PUT" | b"HEAD" | b"OPTIONS" | b"CONNECT" | b"DELETE" | b"PATCH" => {
             Err(CommandError::Http)
         }
@@ -193,6 +200,17 @@ fn parse_bdat(argument: &[u8]) -> Result<Command<'_>, CommandError> {
     }
 }
 
+fn parse_burl(argument: &str) -> Result<Command<'_>, CommandError> {
+    let mut words = argument.split(' ').filter(|word| !word.is_empty());
+    let url = words.next().filter(|url| url.is_ascii()).ok_or(CommandError::Arguments)?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(CommandError::Arguments),
+    };
+    if words.next().is_none() { Ok(Command::Burl { url, last }) } else { Err(CommandError::Arguments) }
+}
+
 fn parse_auth(argument: &str) -> Command<'_> {
     match argument.split_once(' ') {
         None => Command::Auth { mechanism: argument, initial_response: None },
@@ -229,9 +247,19 @@ mod tests {
 
     #[test]
     fn known_verbs_without_service() {
-        for line in ["BURL x", "VERB ON", "ONEX"] {
+        for line in ["VERB ON", "ONEX"] {
             assert_eq!(parse(line.as_bytes()), Ok(Command::NotServed), "{line:?}");
         }
+    }
+
+    #[test]
+    fn burl_takes_a_url_and_whether_it_is_the_last() {
+        assert_eq!(parse(b"burl imap://x/y"), Ok(Command::Burl { url: "imap://x/y", last: false }));
+        assert_eq!(parse(b"BURL imap://x/y  last"), Ok(Command::Burl { url: "imap://x/y", last: true }));
+        for line in ["BURL", "BURL x y", "BURL x LAST more", "BURL \u{e4}"] {
+            assert_eq!(parse(line.as_bytes()), Err(CommandError::Arguments), "{line}");
+        }
+        assert_eq!(line_bytes_max(b"burl imap://"), limits::URL_LINE_BYTES_MAX);
     }
 
     #[test]

@@ -120,6 +120,8 @@ impl Session {
             Event::External(_) => self.server.answer_external(Err(not_here())),
             Event::Impersonate(_) => self.server.answer_impersonate(Decision::Reject(not_here())),
             Event::Turn(_) => self.server.answer_turn(Decision::Reject(not_here())),
+            Event::Url(_) => self.server.answer_url(Err(not_here())),
+            Event::MoreOfUrl => self.server.push_url(Err(not_here())),
             Event::Content(_) | Event::ContentAborted(_) | Event::Turned => {}
         }
     }

@@ -74,13 +74,12 @@ impl Mailboxes {
         mailbox: Option<MailboxId>,
     ) -> Result<(), CommitError> {
         let mut batch = Batch::new();
-        match mailbox {
-            Some(mailbox) => batch.delete(url_key(account, mailbox)),
-            None => {
-                let range = KeyRange::prefix(&url_key_prefix(account));
-                for (key, _) in self.engine.scan(range, Order::Ascending, usize::MAX).await? {
-                    batch.delete(key);
-                }
+        if let Some(mailbox) = mailbox {
+            batch.delete(url_key(account, mailbox));
+        } else {
+            let range = KeyRange::prefix(&url_key_prefix(account));
+            for (key, _) in self.engine.scan(range, Order::Ascending, usize::MAX).await? {
+                batch.delete(key);
             }
         }
         self.engine.commit(batch).await.map(drop)

@@ -62,6 +62,8 @@ pub struct Extensions {
     pub chunking: bool,
     /// RFC 3030 §3; means nothing without `chunking`.
     pub binary_mime: bool,
+    /// RFC 4468: content comes from our own IMAP server too, for clients that have logged in.
+    pub burl: bool,
     /// RFC 6531
     pub smtputf8: bool,
     /// RFC 3461
@@ -103,6 +105,7 @@ impl Default for Extensions {
         Self {
             chunking: true,
             binary_mime: false,
+            burl: false,
             smtputf8: true,
             dsn: false,
             expn: false,

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mail::{Body, Reply};
 
 use super::{
     Abort, Decision, Event, Flavour, Server,
     session::Content,
-    state::{Chunk, Progress, Question, State},
+    state::{Chunk, Opening, Progress, Question, State},
     texts,
 };
 use crate::smtp::{
@@ -30,11 +30,11 @@ impl Server {
             return self.reply_error(&texts::bad_sequence("BODY=BINARYMIME goes with BDAT"));
         }
         if !self.talks_early() {
-            self.state = State::Deciding(Question::Data(None));
+            self.state = State::Deciding(Question::Data(Opening::Data));
         }
     }
 
-    fn content_refusal(&self) -> Option<Reply> {
+    pub(super) fn content_refusal(&self) -> Option<Reply> {
         match &self.transaction {
             None => Some(texts::bad_sequence("MAIL and RCPT come first")),
             // RFC 2033 §4.2 wants 503 here, RFC 5321 §3.3 lets us choose.
@@ -55,11 +55,10 @@ impl Server {
         let chunks_max = self.config.limits.chunks_max;
         let content = self.transaction.as_mut().and_then(|transaction| transaction.content.as_mut());
         let Some(content) = content else {
-            self.state = State::Deciding(Question::Data(Some(chunk)));
+            self.state = State::Deciding(Question::Data(Opening::Bdat(chunk)));
             return;
         };
-        content.chunks = content.chunks.saturating_add(1);
-        if content.chunks > chunks_max {
+        if content.is_one_too_many(chunks_max) {
             self.drop_transaction(Abort::TooManyChunks);
             return self.refuse_chunk(octets, texts::too_many_chunks());
         }
@@ -83,26 +82,32 @@ impl Server {
 
     /// Answers `Event::Data`.
     pub fn answer_data(&mut self, decision: Decision) {
-        let State::Deciding(Question::Data(chunk)) = &self.state else { return };
-        let chunk = *chunk;
+        let State::Deciding(Question::Data(opening)) = &self.state else { return };
+        let opening = opening.clone();
         self.state = State::Command;
-        let accepted = match (decision, chunk) {
+        let accepted = match (decision, &opening) {
             (Decision::Accept(reply), _) => reply,
-            (Decision::Reject(reply), None) => return self.reply(&reply),
-            (Decision::Reject(reply), Some(chunk)) => {
+            (Decision::Reject(reply), Opening::Data) => return self.reply(&reply),
+            (Decision::Reject(reply), Opening::Bdat(chunk)) => {
                 self.transaction = None;
                 return self.refuse_chunk(chunk.octets, reply);
+            }
+            (Decision::Reject(reply), Opening::Burl(_)) => {
+                self.transaction = None;
+                return self.reply(&reply);
             }
         };
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.content = Some(Content::new());
         }
-        if let Some(chunk) = chunk {
-            self.state = State::Chunk(chunk);
-        } else {
-            self.reply(&accepted.unwrap_or_else(texts::start_content));
-            self.state = State::Data(DataDecoder::default());
-        }
+        self.state = match opening {
+            Opening::Data => {
+                self.reply(&accepted.unwrap_or_else(texts::start_content));
+                State::Data(DataDecoder::default())
+            }
+            Opening::Bdat(chunk) => State::Chunk(chunk),
+            Opening::Burl(wanted) => State::Deciding(Question::Url(wanted)),
+        };
     }
 
     pub(super) fn read_data(&mut self, now: Instant) -> Progress {
@@ -121,7 +126,7 @@ impl Server {
         if decoded.ended {
             self.state = State::Deciding(Question::Content);
         }
-        let progress = self.take_content(octets, decoded.violation);
+        let progress = self.take_content(octets.freeze(), decoded.violation);
         if decoded.ended {
             self.finish_if_faulty();
         }
@@ -145,10 +150,10 @@ impl Server {
         let octets = self.input.split_to(length);
         let violation = if binary { None } else { content.scanner.scan(&octets).err() };
         self.state = State::Chunk(Chunk { octets: chunk.octets - length as u64, ..chunk });
-        self.take_content(octets, violation)
+        self.take_content(octets.freeze(), violation)
     }
 
-    fn end_chunk(&mut self, last: bool) {
+    pub(super) fn end_chunk(&mut self, last: bool) {
         self.state = State::Command;
         let Some(transaction) = self.transaction.as_mut() else { return };
         let binary = transaction.envelope.mail.body == Body::BinaryMime;
@@ -173,7 +178,7 @@ impl Server {
     }
 
     /// Counts a piece of content and passes it on, unless it is the piece that makes the message void, or behind it.
-    fn take_content(&mut self, octets: BytesMut, violation: Option<Violation>) -> Progress {
+    pub(super) fn take_content(&mut self, octets: Bytes, violation: Option<Violation>) -> Progress {
         let Some(content) = self.transaction.as_mut().and_then(|transaction| transaction.content.as_mut())
         else {
             return self.lost();
@@ -190,7 +195,7 @@ impl Server {
         match content.aborted {
             Some(reason) => Progress::Event(Event::ContentAborted(reason)),
             None if octets.is_empty() => Progress::More,
-            None => Progress::Event(Event::Content(octets.freeze())),
+            None => Progress::Event(Event::Content(octets)),
         }
     }
 
@@ -262,7 +267,7 @@ impl Server {
     }
 
     /// The content of no transaction: cannot be, and ends the session if it is.
-    fn lost(&mut self) -> Progress {
+    pub(super) fn lost(&mut self) -> Progress {
         self.close();
         Progress::More
     }

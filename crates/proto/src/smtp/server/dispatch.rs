@@ -25,6 +25,7 @@ impl Server {
                 let chunk = *chunk;
                 return self.read_chunk(chunk, now);
             }
+            State::Url(_) => return self.read_url(),
             State::RefusedChunk { .. } => return self.discard_chunk(now),
             State::Deciding(question) => {
                 self.deadline = None;
@@ -105,6 +106,7 @@ impl Server {
             Command::Rcpt { forward_path, parameters } => self.handle_rcpt(forward_path, parameters),
             Command::Data => self.handle_data(),
             Command::Bdat { octets, last } => self.handle_bdat(octets, last),
+            Command::Burl { url, last } => self.handle_burl(url, last),
             Command::Rset => self.handle_rset(),
             Command::Noop => self.reply(&texts::ok()),
             Command::Vrfy(argument) => self.handle_vrfy(argument),

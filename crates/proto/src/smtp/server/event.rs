@@ -17,8 +17,12 @@ pub enum Event {
     Mail(MailRequest),
     /// For `answer_rcpt`. The recipients accepted so far are in `envelope()`.
     Rcpt(Recipient),
-    /// DATA or the first BDAT: content begins once `answer_data` accepts.
+    /// DATA, or the first BDAT or BURL: content begins once `answer_data` accepts.
     Data,
+    /// BURL: for `answer_url`, how many octets of content it names. Wants `Data` to have been accepted.
+    Url(Box<str>),
+    /// The next octets of it, for `push_url`.
+    MoreOfUrl,
     /// The next piece of content; at most as much as was pushed. Wants no answer.
     Content(Bytes),
     /// All content is here and well-formed, for `answer_content` or `answer_content_each`.

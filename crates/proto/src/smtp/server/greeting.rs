@@ -106,6 +106,8 @@ impl Server {
         let switched = [
             ("CHUNKING", extensions.chunking),
             ("BINARYMIME", extensions.chunking && extensions.binary_mime),
+            // RFC 4468 §3.3
+            ("BURL imap", extensions.burl),
             ("SMTPUTF8", extensions.smtputf8),
             ("DSN", extensions.dsn),
             ("EXPN", extensions.expn),

@@ -7,6 +7,7 @@
 //! lines of text may have any length; NUL in text is refused.
 
 mod auth;
+mod burl;
 mod config;
 mod content;
 mod dispatch;

@@ -81,6 +81,12 @@ impl Content {
         }
     }
 
+    /// Counts one more BDAT or BURL.
+    pub(super) fn is_one_too_many(&mut self, chunks_max: u32) -> bool {
+        self.chunks = self.chunks.saturating_add(1);
+        self.chunks > chunks_max
+    }
+
     /// When the session has waited long enough for more. Slow content is worth no more patience than none.
     pub(super) fn deadline(&mut self, limits: &Limits, now: Instant) -> Instant {
         let ends_by = *self.ends_by.get_or_insert(now + limits.content_timeout);

@@ -1,5 +1,6 @@
 //! What a session is doing.
 
+use bytes::Bytes;
 use mail::{Domain, Recipient, Reply};
 
 use super::{Event, Inquiry, MailRequest};
@@ -21,6 +22,8 @@ pub(super) enum State {
     Data(DataDecoder),
     /// A chunk of the transaction's content.
     Chunk(Chunk),
+    /// What a URL named, as the driver has it.
+    Url(UrlContent),
     /// A chunk that nobody wants; its reply stands already.
     RefusedChunk {
         octets: u64,
@@ -40,14 +43,38 @@ pub(super) struct Chunk {
     pub(super) last: bool,
 }
 
+/// What is left of it.
+#[derive(Debug)]
+pub(super) struct UrlContent {
+    pub(super) octets: u64,
+    pub(super) last: bool,
+    pub(super) piece: Option<Bytes>,
+}
+
+/// What BURL asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) url: Box<str>,
+    pub(super) last: bool,
+}
+
+/// How content begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    Data,
+    /// With the chunk that comes.
+    Bdat(Chunk),
+    Burl(Wanted),
+}
+
 /// What the driver decides.
 #[derive(Debug)]
 pub(super) enum Question {
     Hello(Box<Hello>),
     Mail(Box<MailRequest>),
     Rcpt(Box<Recipient>),
-    /// For BDAT with the chunk that comes.
-    Data(Option<Chunk>),
+    Data(Opening),
+    Url(Wanted),
     Content,
     Authenticate(Box<Credentials>),
     /// For the exchange to go on.
@@ -92,6 +119,7 @@ impl Question {
             Self::Mail(request) => Event::Mail(MailRequest::clone(request)),
             Self::Rcpt(recipient) => Event::Rcpt(Recipient::clone(recipient)),
             Self::Data(_) => Event::Data,
+            Self::Url(wanted) => Event::Url(wanted.url.clone()),
             Self::Content => Event::ContentEnd,
             Self::Authenticate(credentials) => Event::Authenticate(Credentials::clone(credentials)),
             Self::ScramVerifier(user, _) => Event::ScramVerifier(ScramUser::clone(user)),

@@ -109,6 +109,15 @@ pub(super) fn needs_auth() -> Reply {
     Reply::new(530, (5, 7, 0), "authentication required")
 }
 
+/// RFC 4468 §3.2
+pub(super) fn url_needs_auth() -> Reply {
+    Reply::new(554, (5, 7, 0), "log in before BURL")
+}
+
+pub(super) fn url_broke_off() -> Reply {
+    Reply::new(451, (4, 3, 0), "what the URL names could not be read; try again later")
+}
+
 /// RFC 2645 §5.2.1
 pub(super) fn turning() -> Reply {
     Reply::new(250, (2, 0, 0), "OK, now reversing the connection")

@@ -1,6 +1,7 @@
 //! Dialogs that read like the wire. `C: ` goes in, `S: ` must come out, both with CRLF added; `\r`, `\n`, `\0` and
 //! `\x80` stand for those octets; a line `C+ ` ends without CRLF. Lines `C: ` that follow each other arrive together.
 
+mod burl;
 mod conformance;
 mod content;
 mod dialogs;
@@ -15,6 +16,7 @@ mod turn;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mail::scram::ScramVerifier;
 
 use super::*;
@@ -98,6 +100,8 @@ impl Session {
                 self.seen.in_content = true;
                 self.server.answer_data(Decision::ACCEPT);
             }
+            Event::Url(url) => self.server.answer_url(url_answer(&url)),
+            Event::MoreOfUrl => self.server.push_url(Ok(Bytes::from_static(b"0123456789\r\n"))),
             Event::Content(octets) => {
                 assert!(self.seen.in_content && !octets.is_empty());
                 self.seen.pending.extend_from_slice(&octets);
@@ -173,6 +177,14 @@ fn etrn_answer(target: &EtrnTarget) -> Reply {
         }
         EtrnTarget::Queue(_) => Reply::new(459, (4, 7, 1), "there is no such queue"),
         _ => Reply::new(251, (2, 0, 0), "OK, no messages waiting for the node"),
+    }
+}
+
+/// `imap://have/N` has N octets, in lines of twelve.
+fn url_answer(url: &str) -> Result<u64, Reply> {
+    match url.strip_prefix("imap://have/") {
+        Some(octets) => Ok(octets.parse().unwrap()),
+        None => Err(Reply::new(554, (5, 6, 6), "what the URL names is not there")),
     }
 }
 
