@@ -18,6 +18,7 @@ use super::{
     reach::{changeable, changing, no_right},
     refusal::Refusal,
     session::{Next, Session},
+    urls::MECHANISM,
     view::View,
     watch::Watch,
 };
@@ -144,6 +145,8 @@ impl Session {
             // RFC 7162 §3.1.2.1
             Some(Code::HighestModSeq(listing.highest_modseq.max(1))),
             Some(Code::MailboxId(mailbox.id.object_id())),
+            // RFC 4467 §8
+            Some(Code::UrlMech(vec![MECHANISM.to_owned()])),
         ];
         for code in codes.into_iter().flatten() {
             self.machine.status(&Status::ok("so it is").with(code));

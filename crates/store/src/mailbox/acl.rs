@@ -21,6 +21,8 @@ use crate::{
 
 /// Entries of one list.
 const ENTRIES_MAX: usize = 500;
+/// Mailboxes of others that an account is shown, and as many of those that are shared with everybody.
+const SHARED_MAX: usize = 2_000;
 
 /// An access control list, kept under the number of its mailbox, so that it is renamed with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,8 +157,8 @@ impl Mailboxes {
 
     /// Mailboxes of others in which something is granted to the account, or to everybody; their lists say what.
     pub async fn shared_with(&self, account: AccountId) -> Result<Vec<(Mailbox, Acl)>, StoreError> {
-        let mut ids = self.granted_to(account).await?;
-        ids.extend(self.granted_to(ANYONE).await?);
+        let mut ids = self.granted_to(account, SHARED_MAX).await?;
+        ids.extend(self.granted_to(ANYONE, SHARED_MAX).await?);
         ids.sort_unstable();
         ids.dedup();
         let mut found = Vec::new();
@@ -168,9 +170,9 @@ impl Mailboxes {
         Ok(found)
     }
 
-    async fn granted_to(&self, account: AccountId) -> Result<Vec<MailboxId>, StoreError> {
+    async fn granted_to(&self, account: AccountId, limit: usize) -> Result<Vec<MailboxId>, StoreError> {
         let range = KeyRange::prefix(&shared_prefix(account));
-        let found = self.engine.scan(range, Order::Ascending, usize::MAX).await?;
+        let found = self.engine.scan(range, Order::Ascending, limit).await?;
         found.iter().map(|(key, _)| Ok(MailboxId(KeyReader::end_of(key, 8)?.u64()?))).collect()
     }
 
@@ -207,7 +209,7 @@ impl Mailboxes {
 
     /// The account goes: nobody shares anything with it any more.
     pub(super) async fn forget_grantee(&self, account: AccountId) -> Result<(), CommitError> {
-        for mailbox in self.granted_to(account).await? {
+        for mailbox in self.granted_to(account, usize::MAX).await? {
             let Some(acl) = self.acl(mailbox).await? else { continue };
             for entry in acl.entries.iter().filter(|entry| entry.identifier.who.number() == account) {
                 let nothing = RightsChange::Replace(Rights::default());

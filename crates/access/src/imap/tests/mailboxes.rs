@@ -21,6 +21,7 @@ async fn a_mailbox_is_described_when_it_is_opened() {
              S: * OK [UIDNEXT 3] so it is
              S: * OK [HIGHESTMODSEQ 2] so it is
              S: * OK [MAILBOXID ({id})] so it is
+             S: * OK [URLMECH INTERNAL] so it is
              S: a OK [READ-WRITE] opened
              C: b SELECT none
              S: * OK [CLOSED] the mailbox is closed
@@ -38,6 +39,7 @@ async fn a_mailbox_is_described_when_it_is_opened() {
              S: * OK [UIDNEXT 3] so it is
              S: * OK [HIGHESTMODSEQ 2] so it is
              S: * OK [MAILBOXID ({id})] so it is
+             S: * OK [URLMECH INTERNAL] so it is
              S: * LIST () \"/\" INBOX
              S: e OK [READ-ONLY] to be read only",
         ))
