@@ -115,7 +115,7 @@ impl Session {
     /// wants to be notified of, unless a message is coming in.
     async fn wait(&mut self) -> io::Result<()> {
         if self.idling && self.selected.as_ref().is_some_and(|selected| selected.view.has_news()) {
-            return if self.tell_news() { self.tell_arrivals().await } else { Ok(()) };
+            return if self.tell_news() { Box::pin(self.tell_arrivals()).await } else { Ok(()) };
         }
         let at_once = self.idling || self.told_at_once().is_some();
         let watched = self.selected.as_ref().filter(|_| at_once && self.append.is_none());

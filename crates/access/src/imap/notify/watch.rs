@@ -120,7 +120,11 @@ impl Session {
         (known.name, known.subscribed) = (mailbox.name.clone(), mailbox.subscribed);
         let either = |kind, old| [&known, old].into_iter().any(|one| notifier.wants(kind, one));
         let told = match &before {
-            None => notifier.wants(Kind::Name, &known).then_some(None),
+            // It is subscribed as it is made.
+            None => {
+                let kinds = [Kind::Name, Kind::Subscription];
+                kinds.into_iter().any(|kind| notifier.wants(kind, &known)).then_some(None)
+            }
             Some(old) if old.name != mailbox.name => {
                 either(Kind::Name, old).then(|| MailboxName::new(&old.name))
             }

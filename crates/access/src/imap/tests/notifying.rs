@@ -140,7 +140,7 @@ async fn who_wants_nothing_hears_nothing_between_commands() {
 #[tokio::test]
 async fn who_idles_hears_of_other_mailboxes_too() {
     let house = House::with_alice().await;
-    let groups = "(selected-delayed (MessageNew (UID) MessageExpunge)) (inboxes (MessageNew MessageExpunge)) (subscribed (MailboxName))";
+    let groups = "(selected-delayed (MessageNew (UID) MessageExpunge)) (inboxes (MessageNew MessageExpunge)) (subscribed (SubscriptionChange))";
     let (mut client, mut other) = notified(&house, groups).await;
     client.converse("C: a IDLE\nS: + idling").await;
     other.converse("C: a CREATE new\nS: a OK …").await;

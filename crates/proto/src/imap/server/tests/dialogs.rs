@@ -208,6 +208,34 @@ fn a_body_that_breaks_off_ends_the_session() {
 }
 
 #[test]
+fn how_far_a_command_is_goes_out_at_once_and_a_mailbox_may_close() {
+    let mut server = Server::new(Config { extensions: Extensions::all(), ..config() });
+    let now = Instant::now();
+    server.push(b"a LOGIN alice sesame\r\nb SELECT x\r\nlong SEARCH ALL\r\nd CHECK\r\n");
+    let mut output = Vec::new();
+    loop {
+        match server.poll(now) {
+            Step::Event(Event::Authenticate(_)) => server.answer_authenticated(),
+            Step::Event(Event::Command(tagged)) if tagged.tag == "b" => server.complete(&Status::ok("")),
+            Step::Event(Event::Command(_)) => {
+                output.clear();
+                server.take_output();
+                assert_eq!(server.progress(3, None), b"* OK [INPROGRESS (\"long\" 3 NIL)] it goes on\r\n");
+                assert_eq!(server.progress(7, Some(9)), b"* OK [INPROGRESS (\"long\" 7 9)] it goes on\r\n");
+                server.complete(&Status::ok("searched"));
+                server.handle_mailbox_closed("it is gone");
+                server.handle_mailbox_closed("it is told once");
+                assert_eq!(server.progress(8, Some(9)), b"long OK searched\r\n* OK [CLOSED] it is gone\r\n");
+            }
+            Step::Write(octets) => output.extend(octets),
+            Step::NeedInput => break,
+            step => panic!("{step:?}"),
+        }
+    }
+    assert_eq!(output.escape_ascii().to_string(), "d BAD select a mailbox first\\r\\n");
+}
+
+#[test]
 fn idle_tells_what_happens_until_done() {
     let mut driver = Driver::selected();
     assert_eq!(driver.say("a IDLE\r\n"), "+ idling\r\n");
