@@ -139,6 +139,8 @@ fn an_account_moves_from_another_server_and_comes_only_once() {
         (&sent["messages"], &sent["special_use"], &sent["target"]),
         (&1.into(), &"\\Sent".into(), &"Sent".into())
     );
+    // An empty Outbox there would hide ours.
+    assert!(!plans.as_array().unwrap().iter().any(|plan| plan["name"] == "Outbox"), "{plans}");
     assert_eq!(messages_of(&target, ALICE), 0);
     // Broken off, and taken up again.
     let mut command = Command::new(binary());

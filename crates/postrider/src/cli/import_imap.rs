@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 use clap::{Args, ValueEnum};
 use proto::imap::client::{Fetched, Listed};
 use serde::Serialize;
-use store::mailbox::ImportMark;
+use store::mailbox::{ImportMark, OUTBOX};
 use world::World;
 
 use super::{
@@ -37,6 +37,8 @@ const FETCH_MESSAGES_MAX: usize = 100;
 /// Longer messages are told of, and not fetched.
 const MESSAGE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 const PASSWORD_BYTES_MAX: u64 = 4096;
+/// Where the other server's Outbox goes if there is something in it.
+const OLD_OUTBOX: &str = "Old outbox";
 
 #[derive(Debug, Args)]
 pub struct ImapImport {
@@ -171,6 +173,9 @@ impl ImapImport {
                 Err(_) if self.dry_run => 0,
                 Err(why) => return Err(Failure::new(format!("{name} cannot be opened: {why}"))),
             };
+            if is_outbox(&name) && messages == 0 && target == OLD_OUTBOX {
+                continue;
+            }
             plans.push(Plan { name, target, special_use, messages, listed: Listed { subscribed, ..listed } });
         }
         Ok(plans)
@@ -181,6 +186,7 @@ impl ImapImport {
         match &self.into {
             Some(into) if listed.name == "INBOX" => into.clone(),
             Some(into) => format!("{into}/{}", listed.name),
+            None if is_outbox(&listed.name) => OLD_OUTBOX.to_owned(),
             None => {
                 let same = |ours: &&MailboxView| {
                     ours.special_use.is_some() && ours.special_use == listed.special_use
@@ -326,6 +332,11 @@ impl Source<'_> {
         }
         Ok(())
     }
+}
+
+/// A mailbox of the account's own of that name would stand in front of the one that shows what is on its way.
+fn is_outbox(name: &str) -> bool {
+    name == OUTBOX
 }
 
 fn show(plans: &[Plan], output: &mut Output) -> Result<(), Failure> {
