@@ -36,6 +36,26 @@ fn subject(summary: &Summary) -> Option<&str> {
 }
 
 #[tokio::test]
+async fn dates_are_those_that_were_written_or_those_of_the_arrival() {
+    let (mailboxes, engine, inbox) = fixture().await;
+    let append = async |message: &'static str| {
+        let mut batch = Batch::new();
+        let message = write(&mailboxes, message).await;
+        mailboxes.append_written(&mut batch, inbox, message, with(), Quota::default(), at(9));
+        engine.commit(batch).await.unwrap();
+    };
+    append("Date: 1 Jan 1970 00:00:05 +0000\r\n\r\n").await;
+    append("Date: who knows\r\n\r\n").await;
+    append(MESSAGE).await;
+    let uids = |uids: &[u32]| uids.iter().copied().map(Uid).collect::<Vec<_>>();
+    let came = at(3).millis();
+    let dates = mailboxes.sent_dates(inbox, &uids(&[1, 2])).await.unwrap();
+    assert_eq!(dates, [(Uid(1), 5000), (Uid(2), came)]);
+    let dates = mailboxes.sent_dates(inbox, &uids(&[1, 2, 3, 4])).await.unwrap();
+    assert_eq!(dates, [(Uid(1), 5000), (Uid(2), came), (Uid(3), came)]);
+}
+
+#[tokio::test]
 async fn a_message_is_summed_up_as_it_is_written_and_its_copies_share_that() {
     let (mailboxes, engine, inbox) = fixture().await;
     let other = mailboxes.create(ACCOUNT, "other", None, at(0)).await.unwrap().id;

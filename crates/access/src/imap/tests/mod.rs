@@ -4,6 +4,7 @@ mod changes;
 mod closed;
 mod crowd;
 mod fetching;
+mod listed;
 mod long;
 mod mailboxes;
 mod metadata;
