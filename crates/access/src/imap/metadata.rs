@@ -8,9 +8,12 @@ use proto::imap::{
     command::{Annotation, AnnotationDepth, GetMetadata, MailboxName},
     response::{Code, Data, Status},
 };
-use store::mailbox::{ANNOTATION_BYTES_MAX, Annotated, MailboxError, MailboxId};
+use store::{
+    mailbox::{ANNOTATION_BYTES_MAX, Annotated, MailboxError, MailboxId},
+    sharing::Reached,
+};
 
-use super::{refusal::Refusal, session::Session};
+use super::{reach::no_right, refusal::Refusal, session::Session};
 
 impl Session {
     pub(super) async fn get_metadata(&mut self, get: GetMetadata) -> Result<Status, Refusal> {
@@ -69,8 +72,12 @@ impl Session {
         let of = match mailbox {
             Some(name) => {
                 self.leave_outbox_alone(name).await?;
+                let Reached { mailbox, rights, .. } = self.find(name, Right::Read).await?;
                 // RFC 5464 §3.3; what readers write for themselves takes the owner's room too.
-                Annotated::Mailbox(self.find(name, Right::Write).await?.mailbox.id)
+                if !rights.has(Right::Write) {
+                    return Err(no_right());
+                }
+                Annotated::Mailbox(mailbox.id)
             }
             None => Annotated::Account(reader),
         };

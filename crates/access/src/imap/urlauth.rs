@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use mail::Right;
+use mail::{Right, Rights};
 use proto::imap::{
     command::{GenUrlAuth, MailboxName},
     response::{Code, Data, Status},
     url::MessageUrl,
 };
-use store::mailbox::MailboxError;
 
 use super::{
     refusal::Refusal,
@@ -77,10 +76,9 @@ impl Session {
         let account = self.account()?.clone();
         let mailbox = match name {
             Some(name) => {
-                // Whoever lost the right to read may still take back what was signed before.
-                let reached = self.service.stores.sharing.reach(&account, name.as_str()).await?;
-                let reached = reached.filter(|reached| !reached.rights.is_empty());
-                Some(reached.ok_or(MailboxError::NotFound)?.mailbox.id)
+                // Whoever may not see the mailbox any more takes back all that was signed.
+                let needed: Rights = [Right::Lookup, Right::Read].into_iter().collect();
+                Some(self.find(name, needed).await?.mailbox.id)
             }
             None => None,
         };

@@ -120,6 +120,10 @@ async fn what_may_not_be_seen_does_not_exist() {
         "LISTRIGHTS ? bob@example.org",
         "MYRIGHTS ?",
         "GETQUOTAROOT ?",
+        "GETMETADATA ? /shared/comment",
+        "SETMETADATA ? (/private/comment \"x\")",
+        "GENURLAUTH \"imap://bob%40example.org@mx/Other%20Users/alice@example.org/!/;UID=1;URLAUTH=authuser\" INTERNAL",
+        "RESETKEY ?",
         "LIST \"\" ?",
         "LSUB \"\" ?",
         "APPEND ? {1+}\r\nx",
@@ -296,6 +300,26 @@ async fn mailboxes_are_made_and_removed_in_what_is_shared() {
         answers(&mut alice, "LIST \"\" W*").await,
         ["* LIST (\\HasNoChildren) \"/\" Work", "x OK listed"]
     );
+}
+
+#[tokio::test]
+async fn annotations_are_read_with_the_mailbox_and_written_with_a_right_of_their_own() {
+    let house = House::with_alice_and_bob().await;
+    let mut alice = house.logged_in().await;
+    alice
+        .converse("C: a SETMETADATA INBOX (/shared/comment \"ours\" /private/comment \"mine\")\nS: a OK…")
+        .await;
+    set(&mut alice, "lr").await;
+    let mut bob = house.logged_in_as("bob").await;
+    let told = answers(&mut bob, &format!("GETMETADATA {INBOX} (/shared/comment /private/comment)")).await;
+    assert_eq!(
+        told[..2],
+        [format!("* METADATA {INBOX} (/private/comment NIL /shared/comment {{4}}"), "ours)".to_owned()]
+    );
+    let command = format!("SETMETADATA {INBOX} (/shared/comment \"his\")");
+    assert_eq!(answers(&mut bob, &command).await, ["x NO [NOPERM] you may not do that there"]);
+    set(&mut alice, "+w").await;
+    assert_eq!(answers(&mut bob, &command).await, ["x OK set"]);
 }
 
 #[tokio::test]
