@@ -13,18 +13,19 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
 use support::{
+    maildir::{maildir, mbsync, private_file},
     samples::{self, Sample, assert_same},
     server::{ALICE, PASSWORD, Server},
     tools,
 };
 
 const WORK: &str = include_str!("support/python/imap.py");
+const CLIENT: &str = include_str!("support/python/imap_client.py");
 const FLOW: &str = include_str!("support/node/imap.js");
 const SENDER: &str = "ann@client.test";
 
@@ -51,6 +52,18 @@ fn python_imaplib_works_with_a_mailbox() {
     for tls in ["plain", "starttls", "implicit"] {
         let port = server.port(if tls == "implicit" { "imaps" } else { "imap" }).to_string();
         tools::python(&python, WORK, &[&port, tls, ALICE, PASSWORD], &message).ok(tls);
+    }
+}
+
+#[test]
+fn imapclient_works_with_what_is_beyond_imaplib() {
+    let Some((python, modules)) = tools::find_python("imapclient", "imapclient") else { return };
+    let message = samples::eight_bit().message;
+    for (service, tls) in [("imap", "starttls"), ("imaps", "implicit")] {
+        let server = Server::start("");
+        let mut command = Command::new(&python);
+        command.env("PYTHONPATH", &modules).args(["-c", CLIENT, &server.port(service).to_string()]);
+        tools::run(command.args([tls, ALICE, PASSWORD]), &message).ok(tls);
     }
 }
 
@@ -82,44 +95,6 @@ fn curl_reads_and_appends() {
     fs::write(&file, &samples[0].message).unwrap();
     ask("imaps", "Drafts", &["--upload-file", file.to_str().unwrap()]);
     assert_same(&ask("imap", "Drafts;UID=1", &[]), &samples[0].message, "what was appended");
-}
-
-/// What is in the folders of a Maildir, with the flags of each message.
-fn maildir(folder: &Path) -> Vec<(Vec<u8>, String)> {
-    let files = ["new", "cur"].into_iter().flat_map(|name| fs::read_dir(folder.join(name)).unwrap());
-    let mut found: Vec<(Vec<u8>, String)> = files
-        .map(|file| file.unwrap().path())
-        .map(|path| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let flags = name.rsplit_once(":2,").map_or("", |(_, flags)| flags).to_owned();
-            (fs::read(&path).unwrap(), flags)
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-fn private_file(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
-}
-
-/// Runs mbsync with a Maildir at `local`, which stays in step with all mailboxes.
-fn mbsync(program: &Path, server: &Server, local: &Path) {
-    fs::create_dir_all(local).unwrap();
-    let config = server.path().join("mbsyncrc");
-    private_file(
-        &config,
-        &format!(
-            "IMAPAccount us\nHost 127.0.0.1\nPort {}\nUser {ALICE}\nPass \"{PASSWORD}\"\nSSLType None\nAuthMechs LOGIN\n\n\
-             IMAPStore far\nAccount us\n\nMaildirStore near\nPath {local}/\nInbox {local}/INBOX\nSubFolders Verbatim\n\n\
-             Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All\nSyncState *\n",
-            server.port("imap"),
-            local = local.display()
-        ),
-    );
-    let mut command = Command::new(program);
-    tools::run(command.args(["-a", "-c"]).arg(&config).env("HOME", server.path()), b"").ok("mbsync");
 }
 
 #[test]
@@ -274,7 +249,16 @@ fn getmail_takes_what_is_there() {
 
 #[test]
 fn mutt_deletes_and_flags() {
-    let (Some(program), Some(script)) = (tools::find("mutt", "mutt"), tools::find("script", "mutt")) else {
+    deletes_and_flags("mutt");
+}
+
+#[test]
+fn neomutt_deletes_and_flags() {
+    deletes_and_flags("neomutt");
+}
+
+fn deletes_and_flags(mutt: &str) {
+    let (Some(program), Some(script)) = (tools::find(mutt, mutt), tools::find("script", mutt)) else {
         return;
     };
     let server = filled(&small());
@@ -288,10 +272,10 @@ fn mutt_deletes_and_flags() {
         ),
     );
     let keys = "push <first-entry><delete-message><flag-message><sync-mailbox><quit>";
-    let mutt = format!("{} -n -F {} -e '{keys}'", program.display(), config.display());
+    let call = format!("{} -n -F {} -e '{keys}'", program.display(), config.display());
     let mut command = Command::new(&script);
-    command.args(["-q", "-e", "-c", &mutt, "/dev/null"]).env("TERM", "xterm").env("HOME", server.path());
-    tools::run(&mut command, b"").ok("mutt");
+    command.args(["-q", "-e", "-c", &call, "/dev/null"]).env("TERM", "xterm").env("HOME", server.path());
+    tools::run(&mut command, b"").ok(mutt);
     server.mailbox_count(ALICE, 2);
     let login =
         format!("a LOGIN {ALICE} \"{PASSWORD}\"\r\nb SELECT INBOX\r\nc SEARCH FLAGGED\r\nd LOGOUT\r\n");

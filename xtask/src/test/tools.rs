@@ -9,7 +9,7 @@ use crate::error::{Context, Result, fail};
 use crate::shell;
 
 /// Debian package, and the command that shows it is there on systems without dpkg (none: a library).
-const PACKAGES: [(&str, Option<&str>); 17] = [
+const PACKAGES: [(&str, Option<&str>); 19] = [
     ("swaks", Some("swaks")),
     ("msmtp", Some("msmtp")),
     ("fetchmail", Some("fetchmail")),
@@ -17,8 +17,10 @@ const PACKAGES: [(&str, Option<&str>); 17] = [
     ("offlineimap3", Some("offlineimap")),
     ("getmail6", Some("getmail")),
     ("mutt", Some("mutt")),
+    ("neomutt", Some("neomutt")),
     ("curl", Some("curl")),
     ("python3", Some("python3")),
+    ("python3-pip", Some("pip3")),
     ("libio-socket-ssl-perl", None),
     ("libnet-ssleay-perl", None),
     ("gcc", Some("gcc")),
@@ -31,6 +33,9 @@ const PACKAGES: [(&str, Option<&str>); 17] = [
 const POSTFIX_PROGRAMS: [&str; 2] = ["smtp-source", "smtp-sink"];
 /// They come from npm, not from the system: mail clients as JavaScript programs use them.
 const NODE_MODULES: [(&str, &str); 2] = [("nodemailer", "nodemailer@10"), ("imapflow", "imapflow@1")];
+
+/// As pip names them, for the Python of the path.
+const PYTHON_MODULES: [(&str, &str); 1] = [("imapclient", "imapclient==3.*")];
 
 /// What cannot be had is named as skipped; in CI, where it must be there, it is a failure.
 pub fn install(tools_dir: &Path, required: bool) -> Tally {
@@ -45,6 +50,9 @@ pub fn install(tools_dir: &Path, required: bool) -> Tally {
     }
     if let Err(error) = install_node_modules(tools_dir) {
         lacking.push(format!("modules for Node: {error}"));
+    }
+    if let Err(error) = install_python_modules(tools_dir) {
+        lacking.push(format!("modules for Python: {error}"));
     }
     for what in lacking {
         println!("skipped: {what}");
@@ -108,6 +116,16 @@ fn install_node_modules(tools_dir: &Path) -> Result<()> {
     let mut install = Command::new("npm");
     install.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix"]);
     shell::run(install.arg(&folder).args(NODE_MODULES.map(|(_, wanted)| wanted)))
+}
+
+fn install_python_modules(tools_dir: &Path) -> Result<()> {
+    let folder = tools_dir.join("python");
+    if PYTHON_MODULES.iter().all(|(name, _)| folder.join(name).is_dir()) {
+        return Ok(());
+    }
+    let mut install = Command::new("python3");
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
+    shell::run(install.arg(&folder).args(PYTHON_MODULES.map(|(_, wanted)| wanted)))
 }
 
 /// The package is only unpacked: installing it would replace the host's mail server and start another.

@@ -13,6 +13,7 @@ pub mod certificates;
 pub mod control;
 pub mod dialog;
 pub mod load;
+pub mod maildir;
 pub mod ports;
 pub mod random;
 pub mod s_client;

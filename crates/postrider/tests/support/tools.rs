@@ -22,21 +22,32 @@ pub fn find(program: &str, test: &str) -> Option<PathBuf> {
 
 /// Postfix's `smtp-source` and `smtp-sink`, which are unpacked beside the build.
 pub fn find_postfix(program: &str, test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools");
-    let tools = env::var_os("POSTRIDER_TEST_TOOLS").map_or(beside, PathBuf::from);
-    let unpacked = tools.join("postfix").join(program);
+    let unpacked = beside_the_build().join("postfix").join(program);
     if unpacked.is_file() { Some(unpacked) } else { find(program, test) }
 }
 
 /// Node, and a module of npm that `cargo xtask test` puts beside the build.
 pub fn find_node(module: &str, test: &str) -> Option<(PathBuf, PathBuf)> {
     let node = find("node", test)?;
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools");
-    let tools = env::var_os("POSTRIDER_TEST_TOOLS").map_or(beside, PathBuf::from);
-    match tools.join("node/node_modules").join(module).canonicalize() {
+    match beside_the_build().join("node/node_modules").join(module).canonicalize() {
         Ok(path) => Some((node, path)),
         Err(_) => skip(test, &format!("{module} is not installed")),
     }
+}
+
+/// Python, and the folder of the modules that `cargo xtask test` puts beside the build, if this one is among them.
+pub fn find_python(module: &str, test: &str) -> Option<(PathBuf, PathBuf)> {
+    let python = find("python3", test)?;
+    let modules = beside_the_build().join("python");
+    if modules.join(module).is_dir() {
+        return Some((python, modules));
+    }
+    skip(test, &format!("{module} is not installed"))
+}
+
+fn beside_the_build() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-tools");
+    env::var_os("POSTRIDER_TEST_TOOLS").map_or(beside, PathBuf::from)
 }
 
 /// Says so where it is seen: in the test's output, and in the list that `cargo xtask test` counts.

@@ -129,6 +129,8 @@ impl Reading<'_> {
     /// After a message: the end, or others.
     fn more_messages(&mut self) -> Parsed<Option<Position>> {
         while !self.only && self.cursor.eat(b' ') {
+            // IMAPClient writes two.
+            self.cursor.eat(b' ');
             if let Some(position) = self.message()? {
                 return Ok(Some(position));
             }

@@ -33,6 +33,14 @@ fn several_come_in_at_once() {
     );
 }
 
+/// IMAPClient does so.
+#[test]
+fn two_spaces_may_stand_between_messages() {
+    let mut driver = Driver::logged_in();
+    assert_eq!(driver.say("a APPEND x {1+}\r\na  {1+}\r\nb\r\n"), "a OK appended\r\n");
+    assert!(driver.say("b APPEND x {1+}\r\na   {1+}\r\nb\r\n").starts_with("b BAD "));
+}
+
 #[test]
 fn a_message_too_long_is_refused_before_it_comes() {
     let mut driver = Driver::logged_in();
