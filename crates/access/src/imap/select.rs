@@ -158,7 +158,9 @@ impl Session {
 
     /// What has changed since the client knew the mailbox; flags are told as news.
     async fn resync(&mut self, mailbox: &Mailbox, known: &QResync) -> Result<(), Refusal> {
-        let changes = self.mailboxes().changes_since(mailbox.id, known.modseq.get()).await?;
+        // Of a mailbox in which nothing has happened yet 1 is told, and the first change has it.
+        let since = if known.modseq.get() == 1 { 0 } else { known.modseq.get() };
+        let changes = self.mailboxes().changes_since(mailbox.id, since).await?;
         let selected = self.selected()?;
         for message in changes.changed {
             if is_known(known, message.uid.0) {

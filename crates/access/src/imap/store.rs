@@ -31,15 +31,17 @@ impl Session {
         if asks && !change.names_flags() {
             return Err(no_right());
         }
-        let FlagsStored { messages, modified, missing } =
+        let FlagsStored { messages, before, modified, missing } =
             self.mailboxes().store_flags(mailbox, &uids, &change, store.unchanged_since).await?;
         let condstore = self.machine.enabled().condstore;
         let selected = self.selected()?;
-        for message in messages {
+        for (message, before) in messages.into_iter().zip(before) {
             selected.view.knows(message.uid.0, message.modseq);
-            // RFC 7162 §3.1.3: the mod-sequence is told even to who wants to hear nothing.
-            if !store.silent || condstore {
-                selected.view.tell(message, store.silent);
+            // RFC 9051 §6.4.6: what others changed meanwhile is told also to who wants to hear nothing.
+            let silent = store.silent && before <= selected.modseq;
+            // RFC 7162 §3.1.3: and so is the mod-sequence.
+            if !silent || condstore {
+                selected.view.tell(message, silent);
             }
         }
         let status = if missing.is_empty() || by_uid { Status::ok("stored") } else { gone() };

@@ -18,6 +18,8 @@ const BATCH_MAX: usize = 5_000;
 pub struct FlagsStored {
     /// All messages that were there and could change, as they are now; also those that were so before.
     pub messages: Vec<ListedMessage>,
+    /// The MODSEQ that each of them had before.
+    pub before: Vec<u64>,
     /// Those that changed after `unchanged_since`, and were left alone (RFC 7162 §3.1.3).
     pub modified: Vec<Uid>,
     /// Those that are not there.
@@ -37,6 +39,7 @@ impl Mailboxes {
         for part in ascending(uids).chunks(BATCH_MAX) {
             let mut one = self.store_part(mailbox, part, change, unchanged_since).await?;
             stored.messages.append(&mut one.messages);
+            stored.before.append(&mut one.before);
             stored.modified.append(&mut one.modified);
             stored.missing.append(&mut one.missing);
         }
@@ -67,6 +70,7 @@ impl Mailboxes {
                 let slot = stage(&mut batch, &mut tally, mailbox, &one, change);
                 slots.extend(slot.map(|slot| (stored.messages.len(), slot)));
                 stored.messages.push(listed(&one.message, change));
+                stored.before.push(one.message.modseq);
             }
             if slots.is_empty() {
                 return Ok(stored);

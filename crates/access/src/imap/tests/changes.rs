@@ -37,6 +37,23 @@ async fn flags_are_told_also_where_messages_have_none_but_the_usual() {
     client.converse("S: * OK [PERMANENTFLAGS (…\nS: * 1 EXISTS").await;
 }
 
+/// The crowd found it: a client that wanted to hear nothing of its own change never heard of another's before it.
+#[tokio::test]
+async fn a_silent_store_tells_what_others_changed_before() {
+    let house = House::with_alice().await;
+    house.deliver(b"Subject: x\r\n\r\n").await;
+    let (mut one, mut other) = (house.in_inbox().await, house.in_inbox().await);
+    other.converse("C: a STORE 1 +FLAGS.SILENT (\\Seen)\nS: a OK stored").await;
+    one.converse(
+        "C: a STORE 1 +FLAGS.SILENT (\\Flagged)
+         S: * 1 FETCH (FLAGS (\\Seen \\Flagged))
+         S: a OK stored
+         C: b STORE 1 +FLAGS.SILENT (\\Draft)
+         S: b OK stored",
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn a_conditional_store_leaves_alone_what_changed() {
     let house = House::with_alice().await;
@@ -216,6 +233,22 @@ async fn a_client_comes_back_and_hears_what_changed_alone() {
         .converse("C: d STORE 1 +FLAGS.SILENT (\\Deleted)\nS: d OK stored\nC: e EXPUNGE\nS: * 1 EXPUNGE")
         .await;
     client.converse("C: d NOOP\nS: * VANISHED 1\nS: d OK …").await;
+}
+
+/// The simulation found it (seed 4): a mailbox in which nothing has happened yet has the MODSEQ 1, and so has the first message
+/// that comes; a client that had seen it empty was not told of that.
+#[tokio::test]
+async fn who_saw_a_mailbox_empty_hears_of_the_first_message() {
+    let house = House::with_alice().await;
+    let validity = house.alice().await.inbox_uid_validity;
+    let mut client = house.logged_in().await;
+    client.converse("C: b ENABLE QRESYNC\nS: * ENABLED QRESYNC\nS: b OK enabled\nC: c EXAMINE INBOX").await;
+    while client.hear().await != "* OK [HIGHESTMODSEQ 1] so it is" {}
+    while !client.hear().await.starts_with("c OK") {}
+    house.deliver(b"Subject: x\r\n\r\n").await;
+    client.say(&format!("d SELECT INBOX (QRESYNC ({validity} 1))")).await;
+    while client.hear().await != "* 1 FETCH (UID 1 FLAGS () MODSEQ (1))" {}
+    client.converse("S: d OK [READ-WRITE] opened").await;
 }
 
 #[tokio::test]
