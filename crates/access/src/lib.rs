@@ -5,6 +5,7 @@ mod deflate;
 mod entrance;
 pub mod imap;
 mod listener;
+pub mod planted;
 pub mod pop3;
 #[cfg(test)]
 mod testing;

@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod faults;
+pub mod imap;
 pub mod journal;
 pub mod letter;
 pub mod mutants;

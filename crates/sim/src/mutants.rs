@@ -16,12 +16,15 @@ pub enum Bug {
     Store(Fault),
     /// Takes the feature `planted`.
     Mta(Planted),
+    /// It, too.
+    Access(access::planted::Planted),
 }
 
 impl Bug {
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::Store(Fault::ReplyBeforeSync)];
         all.extend(Planted::ALL.map(Self::Mta));
+        all.extend(access::planted::Planted::ALL.map(Self::Access));
         all
     }
 
@@ -39,6 +42,7 @@ impl fmt::Display for Bug {
         match self {
             Self::Store(fault) => write!(f, "{fault:?}"),
             Self::Mta(planted) => write!(f, "{planted:?}"),
+            Self::Access(planted) => write!(f, "{planted:?}"),
         }
     }
 }

@@ -90,10 +90,17 @@ impl Kept {
         let (mut copies, mut referred) = (Vec::new(), BTreeSet::new());
         for name in server.accounts() {
             let account = stores.directory.account(&name.parse()?).await?.ok_or("an account is gone")?;
+            for mailbox in stores.mailboxes.list(account.id).await? {
+                let messages = stores.mailboxes.messages(mailbox.id, Uid(0), usize::MAX).await?;
+                referred.extend(messages.iter().map(|message| message.record.blob));
+            }
             for message in stores.mailboxes.messages(account.inbox, Uid(0), usize::MAX).await? {
+                // Who appended it knows what it is.
+                if message.record.queue_id.is_none() {
+                    continue;
+                }
                 let octets = stores.mailboxes.read(&message.record, 0..u64::MAX).await?;
                 let read = letter::read(&String::from_utf8_lossy(&octets));
-                referred.insert(message.record.blob);
                 copies.push(Copy {
                     account: name.clone(),
                     uid: message.uid.0,

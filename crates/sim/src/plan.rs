@@ -10,6 +10,7 @@ use store::memory::Chance;
 
 use crate::{
     faults::{self, Fault},
+    imap,
     mutants::Bug,
     peer::Habit,
     reader,
@@ -21,6 +22,8 @@ pub const ACCOUNTS: usize = 4;
 pub const LOOP_DOMAIN: &str = "loop.example";
 /// Time in which messages are submitted and faults happen.
 pub const BUSY: Duration = Duration::from_hours(6);
+/// For so many faults at any time there is a crash while people read their mail by IMAP.
+const AIMED_ONE_IN: usize = 6;
 /// Seeds with TLS: the network cannot read replies there, so that second copies are told apart less sharply.
 const STARTTLS_ONE_IN: u64 = 4;
 
@@ -39,6 +42,7 @@ pub struct Plan {
     pub peers: Vec<Habit>,
     pub messages: Vec<Message>,
     pub readers: Vec<Reader>,
+    pub households: Vec<Household>,
     /// With the number that each had before any was left out.
     pub faults: Vec<(usize, Fault)>,
     /// Connections break once in so many while the network is bad.
@@ -90,6 +94,16 @@ pub struct Message {
 pub struct Reader {
     pub server: usize,
     pub account: usize,
+    pub at: Vec<Duration>,
+    pub seed: u64,
+}
+
+/// Whose mail is read and changed by IMAP, by several clients at a time, and when.
+#[derive(Clone, Debug)]
+pub struct Household {
+    pub server: usize,
+    pub account: usize,
+    pub clients: usize,
     pub at: Vec<Duration>,
     pub seed: u64,
 }
@@ -188,6 +202,7 @@ impl Plan {
             peers,
             messages: Vec::new(),
             readers: Vec::new(),
+            households: Vec::new(),
             faults: Vec::new(),
             break_one_in: pick(&mut chance, &[0, 8, 25]),
             planted: None,
@@ -200,8 +215,12 @@ impl Plan {
         let messages =
             times.into_iter().enumerate().map(|(number, at)| plan.message(&mut chance, number, at));
         plan.messages = messages.collect();
-        plan.faults = faults::draw(&mut chance, &plan, size.faults).into_iter().enumerate().collect();
+        let mut faults = faults::draw(&mut chance, &plan, size.faults);
         plan.readers = reader::draw(&mut chance, plan.servers);
+        plan.households = imap::draw(&mut chance, plan.servers, &plan.readers);
+        faults.extend(imap::crashes(&mut chance, &plan.households, size.faults / AIMED_ONE_IN));
+        faults.sort_by_key(|fault| fault.at);
+        plan.faults = faults.into_iter().enumerate().collect();
         plan
     }
 

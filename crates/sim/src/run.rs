@@ -7,12 +7,13 @@ use tokio::task::JoinHandle;
 use crate::{
     client::{self, Door, Submission},
     faults::Kind,
+    imap,
     journal::{Journal, Line},
     oracle::{self, Evidence, Kept},
     peer::{Arrivals, Peer},
     plan::{
-        BUSY, LOOP_DOMAIN, Message, Origin, Plan, Reader, host_of, peer_domain, peer_ip, server_domain,
-        server_ip, trusted_ip,
+        BUSY, Household, LOOP_DOMAIN, Message, Origin, Plan, Reader, host_of, peer_domain, peer_ip,
+        server_domain, server_ip, trusted_ip,
     },
     reader::{self, Seen},
     server::{PASSWORD, Server},
@@ -28,6 +29,9 @@ const REST_MAX: Duration = Duration::from_hours(1);
 const RUN_MAX: Duration = Duration::from_hours(60 * 24);
 /// Lines of the timeline for each message that a run may have: with more something goes round in circles.
 const LINES_MAX: usize = 40;
+
+/// And of people who read their mail by IMAP.
+const HOUSE_LINES_MAX: usize = 2000;
 
 /// How a run ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +123,7 @@ async fn play(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
     stage.outside.internet.set_weather(Weather { break_one_in: plan.break_one_in, ..Weather::fine() });
     let clients: Vec<_> = plan.messages.iter().map(|message| stage.send(message)).collect();
     let readers: Vec<_> = plan.readers.iter().map(|reader| stage.read(reader)).collect();
+    let households: Vec<_> = plan.households.iter().map(|household| stage.house(household)).collect();
     for (_, fault) in &plan.faults {
         tokio::time::sleep(fault.at.saturating_sub(stage.outside.elapsed())).await;
         stage.journal.note(&"fault".into(), fault.kind.to_string());
@@ -134,7 +139,18 @@ async fn play(plan: &Plan) -> Result<Report, Box<dyn std::error::Error>> {
     for reader in readers {
         seen.push(reader.await?);
     }
+    let mut met = Vec::new();
+    for household in households {
+        let mut clients = Vec::new();
+        for client in household {
+            clients.push(client.await?);
+        }
+        met.push(clients);
+    }
     let mut late = stage.drain().await;
+    for clients in met {
+        seen.push(imap::finale(clients, &stage.journal).await);
+    }
     late.extend(stage.rest().await);
     stage.judge(submissions, &seen, late).await
 }
@@ -187,6 +203,11 @@ impl Stage<'_> {
         let server = self.servers[reader.server].clone();
         let world = self.world_of(server.ip);
         tokio::spawn(reader::read_mail(world, server, reader.clone(), self.journal.clone()))
+    }
+
+    fn house(&self, household: &Household) -> Vec<JoinHandle<imap::Client>> {
+        let server = &self.servers[household.server];
+        imap::live(&self.world_of(server.ip), server, household, &self.journal)
     }
 
     fn strike(&self, kind: &Kind) {
@@ -258,7 +279,9 @@ impl Stage<'_> {
                 }
             }
             let lines = self.journal.len();
-            if lines > LINES_MAX * (self.plan.messages.len() + self.plan.faults.len()) {
+            let lines_max = LINES_MAX * (self.plan.messages.len() + self.plan.faults.len())
+                + HOUSE_LINES_MAX * self.plan.households.len();
+            if lines > lines_max {
                 waiting.push(format!("it runs wild: {lines} lines so far"));
                 return waiting;
             }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use access::pop3::{Pop3Listener, Pop3Service};
+use access::{
+    imap::{ImapListener, ImapService},
+    pop3::{Pop3Listener, Pop3Service},
+};
 use login::Logins;
 use mail::QueueId;
 use mta::{
@@ -39,6 +42,9 @@ use crate::{
 pub const PASSWORD: &str = "secret";
 const SUBMISSION_PORT: u16 = 587;
 const POP3_PORT: u16 = 110;
+const IMAP_PORT: u16 = 143;
+/// The longest message that is taken by APPEND.
+const APPEND_BYTES_MAX: u64 = 1 << 20;
 /// The time from a crash to the next start, unless a fault says otherwise.
 const DOWN: Duration = Duration::from_secs(2);
 /// How late it is seen that the store takes no more commits.
@@ -60,6 +66,8 @@ pub struct Server {
     /// Offered to other hosts.
     tls: TlsMode,
     aliases: Aliases,
+    #[cfg(feature = "planted")]
+    planted: Option<access::planted::Planted>,
     outside: Outside,
     journal: Journal,
     state: Mutex<State>,
@@ -130,6 +138,11 @@ impl Server {
             config: config(plan, number)?,
             tls: if plan.starttls { tls::offer(&host_of(&server_domain(number)))? } else { TlsMode::None },
             aliases: plan.aliases.clone(),
+            #[cfg(feature = "planted")]
+            planted: match plan.planted {
+                Some(Bug::Access(planted)) => Some(planted),
+                _ => None,
+            },
             outside: outside.clone(),
             journal: journal.clone(),
             state: Mutex::new(state),
@@ -216,6 +229,7 @@ impl Server {
         let world = self.outside.world(self.ip, life, &self.wall, seeds[0]);
         let disk = Arc::new(Disk::new(engine, life.clone(), seeds[1]));
         let stores = Stores::with_password_cost(disk, PasswordCost::least());
+        stores.mailboxes.finish_deletions().await?;
         let doors = [(25, Flavour::Smtp), (SUBMISSION_PORT, Flavour::Submission)];
         let mut bound = Vec::new();
         for (port, flavour) in doors {
@@ -224,13 +238,22 @@ impl Server {
         }
         let pop3_address = ListenAddress::Tcp(SocketAddr::new(self.ip, POP3_PORT));
         let pop3_listener = world.net.listen(&pop3_address).await?;
+        let imap_address = ListenAddress::Tcp(SocketAddr::new(self.ip, IMAP_PORT));
+        let imap_listener = world.net.listen(&imap_address).await?;
         let (trigger, shutdown) = ShutdownTrigger::new();
         let logins = Arc::new(Logins::new(stores.directory.clone(), &world, login::Limits::default()));
-        let pop3 = Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone());
-        let pop3_options = Arc::new(Pop3Listener::new(&self.name, TlsMode::None));
         let mut listeners = JoinSet::new();
-        let serve = Arc::new(pop3).listen(pop3_listener, move || pop3_options.clone(), shutdown.clone());
-        listeners.spawn(serve);
+        let pop3 = Pop3Service::new(logins.clone(), stores.mailboxes.clone(), world.clock.clone());
+        #[cfg(feature = "planted")]
+        let pop3 = pop3.planting(self.planted);
+        let options = Arc::new(Pop3Listener::new(&self.name, TlsMode::None));
+        listeners.spawn(Arc::new(pop3).listen(pop3_listener, move || options.clone(), shutdown.clone()));
+        let imap =
+            ImapService::new(logins.clone(), stores.clone(), world.clock.clone(), world.entropy.clone());
+        #[cfg(feature = "planted")]
+        let imap = imap.planting(self.planted);
+        let options = Arc::new(ImapListener::new(&self.name, TlsMode::None, APPEND_BYTES_MAX));
+        listeners.spawn(Arc::new(imap).listen(imap_listener, move || options.clone(), shutdown.clone()));
         let mta = Mta::start(self.config.clone(), stores.clone(), logins, world, shutdown).await?;
         for (listener, flavour) in bound {
             let tls = if flavour == Flavour::Smtp { self.tls.clone() } else { TlsMode::None };
@@ -338,6 +361,11 @@ impl Server {
     /// Where an account fetches its mail, from the same machine.
     pub fn pop3(&self) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), POP3_PORT)
+    }
+
+    /// The same by IMAP.
+    pub fn imap(&self) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), IMAP_PORT)
     }
 
     /// What the message of this UID was called in the queue.

@@ -53,6 +53,8 @@ pub struct ImapService {
     clock: Arc<dyn Clock>,
     outgoing: Option<Arc<dyn Outgoing>>,
     entropy: Arc<dyn Entropy>,
+    #[cfg(feature = "planted")]
+    pub(crate) planted: Option<crate::planted::Planted>,
 }
 
 /// What one listener offers.
@@ -88,7 +90,15 @@ impl ImapService {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { logins, stores, clock, entropy, outgoing: None }
+        Self {
+            logins,
+            stores,
+            clock,
+            entropy,
+            outgoing: None,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 
     /// Each account has an Outbox that shows what it has submitted.

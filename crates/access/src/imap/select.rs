@@ -22,6 +22,7 @@ use super::{
     view::View,
     watch::Watch,
 };
+use crate::planted::Planted;
 
 /// The mailbox that a client has open.
 pub(super) struct Selected {
@@ -168,6 +169,9 @@ impl Session {
             }
         }
         let uids = vanished(&changes.vanished, known.uids.as_ref());
+        if self.service.has(Planted::ForgetsVanished) {
+            return Ok(());
+        }
         // RFC 7162 §3.2.10.1
         self.machine.data(&Data::Vanished { earlier: true, uids });
         Ok(())

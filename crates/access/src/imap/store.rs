@@ -15,6 +15,7 @@ use super::{
     select::Open,
     session::{Next, Session},
 };
+use crate::planted::Planted;
 
 impl Session {
     pub(super) async fn store(&mut self, by_uid: bool, store: Store) -> Result<Next, Refusal> {
@@ -31,6 +32,12 @@ impl Session {
         if asks && !change.names_flags() {
             return Err(no_right());
         }
+        if self.service.has(Planted::StoresBeforeSync) {
+            let mailboxes = self.mailboxes();
+            tokio::spawn(async move { mailboxes.store_flags(mailbox, &uids, &change, None).await });
+            return Ok(Next::Done(Status::ok("stored")));
+        }
+        let is_deaf = self.service.has(Planted::IsDeafWhenSilent);
         let FlagsStored { messages, before, modified, missing } =
             self.mailboxes().store_flags(mailbox, &uids, &change, store.unchanged_since).await?;
         let condstore = self.machine.enabled().condstore;
@@ -38,7 +45,7 @@ impl Session {
         for (message, before) in messages.into_iter().zip(before) {
             selected.view.knows(message.uid.0, message.modseq);
             // RFC 9051 §6.4.6: what others changed meanwhile is told also to who wants to hear nothing.
-            let silent = store.silent && before <= selected.modseq;
+            let silent = store.silent && (before <= selected.modseq || is_deaf);
             // RFC 7162 §3.1.3: and so is the mod-sequence.
             if !silent || condstore {
                 selected.view.tell(message, silent);

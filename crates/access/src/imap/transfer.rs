@@ -19,6 +19,7 @@ use super::{
     select::Open,
     session::{Next, Session},
 };
+use crate::planted::Planted;
 
 /// Messages that move between two looks at the clock.
 const MOVE_PAGE_MESSAGES: usize = 5_000;
@@ -133,7 +134,13 @@ impl Session {
         for (page, done) in uids.chunks(MOVE_PAGE_MESSAGES).zip((0..).step_by(MOVE_PAGE_MESSAGES)) {
             self.show_progress(done, Some(uids.len())).await?;
             let arrival = self.arrival(to).await?;
-            let one = self.mailboxes().move_as(from, page, to.mailbox.id, arrival).await?;
+            let one = if self.service.has(Planted::MovesInTwoBatches) {
+                let copied = self.mailboxes().copy_as(from, page, to.mailbox.id, arrival).await?;
+                self.mailboxes().expunge(from, page, self.service.clock.wall()).await?;
+                copied
+            } else {
+                self.mailboxes().move_as(from, page, to.mailbox.id, arrival).await?
+            };
             moved.uids.extend(one.uids);
             moved.modseq = moved.modseq.max(one.modseq);
         }

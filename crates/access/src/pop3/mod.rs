@@ -26,6 +26,8 @@ pub struct Pop3Service {
     mailboxes: Mailboxes,
     clock: Arc<dyn Clock>,
     locks: MaildropLocks,
+    #[cfg(feature = "planted")]
+    pub(crate) planted: Option<crate::planted::Planted>,
 }
 
 /// What one listener offers.
@@ -49,7 +51,14 @@ impl std::fmt::Debug for Pop3Service {
 
 impl Pop3Service {
     pub fn new(logins: Arc<Logins>, mailboxes: Mailboxes, clock: Arc<dyn Clock>) -> Self {
-        Self { logins, mailboxes, clock, locks: MaildropLocks::default() }
+        Self {
+            logins,
+            mailboxes,
+            clock,
+            locks: MaildropLocks::default(),
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 
     /// Serves a listener until shutdown, then waits for its sessions to end. `options` is asked for each

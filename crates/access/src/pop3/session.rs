@@ -15,7 +15,7 @@ use super::{
     login::{Login, client},
     maildrop::{Maildrop, Reading},
 };
-use crate::{connection::Connection, entrance::logged};
+use crate::{connection::Connection, entrance::logged, planted::Planted};
 
 pub(super) struct Session {
     service: Arc<Pop3Service>,
@@ -171,6 +171,11 @@ impl Session {
     /// RFC 1939 §6: the UPDATE state.
     async fn commit(&mut self, deleted: &[u32]) {
         let Some(maildrop) = self.maildrop.take() else { return self.machine.answer_commit_failed() };
+        if self.service.has(Planted::QuitsBeforeSync) {
+            let (deleted, now) = (deleted.to_vec(), self.service.clock.wall());
+            tokio::spawn(async move { maildrop.expunge(&deleted, now).await });
+            return self.machine.answer_committed();
+        }
         match maildrop.expunge(deleted, self.service.clock.wall()).await {
             Ok(removed) => {
                 tracing::info!(client = %self.connection.peer().ip(), removed, "POP3 session ended");

@@ -37,7 +37,7 @@ async fn flags_are_told_also_where_messages_have_none_but_the_usual() {
     client.converse("S: * OK [PERMANENTFLAGS (…\nS: * 1 EXISTS").await;
 }
 
-/// The crowd found it: a client that wanted to hear nothing of its own change never heard of another's before it.
+/// A client that wanted to hear nothing of its own change never heard of another's before it.
 #[tokio::test]
 async fn a_silent_store_tells_what_others_changed_before() {
     let house = House::with_alice().await;

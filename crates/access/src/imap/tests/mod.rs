@@ -2,7 +2,6 @@
 
 mod changes;
 mod closed;
-mod crowd;
 mod fetching;
 mod listed;
 mod long;
