@@ -286,6 +286,20 @@ async fn what_is_broken_off_harms_nothing_and_the_next_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_link_that_somebody_planted_is_not_written_through() {
+    let engine = filled().await;
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, b"precious").unwrap();
+    let place = Place::at(&dir.path().join("mail.backup"));
+    std::os::unix::fs::symlink(&victim, dir.path().join("mail.backup.partial")).unwrap();
+    back_up(&engine, &place, "a").await.unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert!(!fs::symlink_metadata(dir.path().join("mail.backup")).unwrap().is_symlink());
+    assert_eq!(pairs(&restored(&place, None).await.unwrap()).await, pairs(&engine).await);
+}
+
+#[tokio::test]
 async fn without_its_base_a_backup_is_made_whole() {
     let engine = filled().await;
     let (_dir, place) = dir();
