@@ -172,11 +172,20 @@ fn a_password_can_be_changed_while_the_server_runs() {
     assert_eq!(code(&empty), 2, "{}", empty.said());
 }
 
+/// A186: what is inside needs no modes of its own then.
+#[test]
+fn other_users_of_the_machine_see_nothing_of_the_data() {
+    let server = Server::start("");
+    let data = server.path().join("data");
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    let socket = data.join("control.sock");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn garbage_on_the_control_socket_harms_nobody() {
     let mut server = Server::start("");
     let socket = server.path().join("data/control.sock");
-    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
     for garbage in [&b"\xff\x00\n"[..], b"{\"request\":\"no-such\"}\n", &vec![b'x'; 300_000], b"\n"] {
         let mut stream = UnixStream::connect(&socket).unwrap();
         // The server may answer and close before all of it is written.

@@ -168,7 +168,12 @@ async fn a_removed_account_leaves_nothing_and_a_new_one_of_its_name_is_another()
     let blob = add_body(&engine, &mut batch, &bytes::Bytes::from_static(b"body")).await;
     directory.mailboxes.append(&mut batch, old.inbox, &record(blob, 4, None));
     engine.commit(batch).await.unwrap();
+    let mut late = Batch::new();
+    let late_blob = add_body(&engine, &mut late, &bytes::Bytes::from_static(b"late")).await;
+    directory.mailboxes.append(&mut late, old.inbox, &record(late_blob, 4, None));
     directory.remove_account(&old.address).await.unwrap();
+    // What was just being delivered brings nothing back.
+    assert!(matches!(engine.commit(late).await, Err(crate::CommitError::Conflict(_))));
     assert!(matches!(engine.blob_read(blob, 0..1).await, Err(StoreError::NotFound)));
     for tag in [ACCOUNT, crate::keys::MAILBOX, crate::keys::MAILBOX_MESSAGE, crate::keys::MAILBOX_NAME] {
         assert!(keys(&engine, tag).await.is_empty());
