@@ -5,6 +5,7 @@ mod closed;
 mod fetching;
 mod listed;
 mod long;
+mod mail_programs;
 mod mailboxes;
 mod metadata;
 mod notifying;
