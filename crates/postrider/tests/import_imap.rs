@@ -67,7 +67,10 @@ for round, lie in enumerate(("names", "endless", "silent end")):
             stream.sendall(b"+ go\r\n")
             lines.readline()
         elif verb == b"LIST":
-            stream.sendall(b'* LIST () "." INBOX\r\n* LIST () "." "../../etc.\x1b[31m"\r\n* LIST (\\Noselect) "." no\r\n')
+            stream.sendall(b'* LIST () "." INBOX\r\n* LIST () "." "../../etc.\x1b[31m"\r\n* LIST (\\Noselect) "." no\r\n* LIST () "." locked\r\n')
+        elif b"locked" in line:
+            stream.sendall(tag + b" NO not yours\r\n")
+            continue
         elif verb == b"EXAMINE":
             stream.sendall(b"* 2 EXISTS\r\n* OK [UIDVALIDITY %d] x\r\n" % (round + 1))
         elif verb == b"FETCH":
@@ -192,6 +195,8 @@ fn a_server_that_lies_harms_nothing() {
     let said = names.said();
     assert!(!names.status.success() && said.contains("999999999999 octets are too many"), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
+    // One mailbox that cannot be opened keeps none of the others.
+    assert!(said.contains("locked cannot be opened: not yours"), "{said}");
     assert!(messages_of(&target, ALICE) >= 1);
     for why in ["more than it announced", "closed the connection"] {
         let done = import(&target);

